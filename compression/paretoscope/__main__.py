@@ -1,0 +1,241 @@
+"""The command line: ``python -m paretoscope --help``."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import paretoscope as ps
+from paretoscope.dataset import SOURCES, SPLITS, Dataset, find_source, is_present
+from paretoscope.errors import ParetoscopeError, one_of
+from paretoscope.network import Network
+from paretoscope.parameters import Choice, Member, format_value, parameters
+from paretoscope.pruning import CRITERIA
+from paretoscope.quantization import QUANTIZERS
+from paretoscope.store import write_atomically
+from paretoscope.sweeps import CURVE_POINTS, stops
+from paretoscope.training import MODELS, models
+
+TABLES = (".csv", ".parquet")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ParetoscopeError(f"{message}; see '{self.prog} --help'")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code: 0, or 2 after a sentence on standard error."""
+    try:
+        arguments = _parser().parse_args(argv)
+        arguments.run(arguments)
+    except ParetoscopeError as error:
+        print(f"paretoscope: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("paretoscope: stopped; nothing was written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="python -m paretoscope", description=ps.__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    datasets = commands.add_parser("datasets", help="list the datasets, or fetch one from OpenML")
+    datasets.add_argument("--fetch", metavar="NAME", help="fetch an image dataset and keep it")
+    datasets.set_defaults(run=_datasets)
+
+    listing = commands.add_parser("models", help="list the models that fit a dataset")
+    listing.add_argument("dataset")
+    listing.set_defaults(run=_models)
+
+    compress = commands.add_parser("compress", help="write the ONNX file that a recipe makes")
+    _add_network(compress)
+    compress.add_argument("recipe", help="like 'magnitude(threshold=0.05)+q(16)'")
+    compress.add_argument("-o", "--output", metavar="FILE", help="default: DATASET-MODEL.onnx")
+    compress.set_defaults(run=_compress)
+
+    measure = commands.add_parser("measure", help="accuracy, size and time of a recipe's file")
+    _add_network(measure)
+    measure.add_argument("recipe", help="like 'magnitude(threshold=0.05)+q(16)'")
+    measure.add_argument(
+        "--split", default="validation", help="validation (default), test or train"
+    )
+    measure.set_defaults(run=_measure)
+
+    sweep = commands.add_parser("sweep", help="measure a grid of recipes into a table")
+    _add_network(sweep)
+    _add_family(sweep, "criterion", CRITERIA)
+    _add_family(sweep, "quantizer", QUANTIZERS, default="q")
+    sweep.add_argument("--split", default="validation", help="validation (default), test or train")
+    tables = "a .csv or .parquet file (default: CSV on standard output)"
+    sweep.add_argument("-o", "--output", metavar="FILE", help=tables)
+    sweep.set_defaults(run=_sweep)
+    return parser
+
+
+def _add_network(command: argparse.ArgumentParser) -> None:
+    command.add_argument("dataset")
+    command.add_argument("model")
+    command.add_argument("--seed", type=int, default=0, help="of the training (default: 0)")
+    command.add_argument("--split-seed", type=int, default=0, help="of the split (default: 0)")
+
+
+def _add_family(
+    command: argparse.ArgumentParser,
+    kind: str,
+    family: Sequence[type[Member]],
+    default: str | None = None,
+) -> None:
+    """An option to choose a member of a family, and one for each parameter of any member."""
+    names = [member.text_name for member in family]
+    command.add_argument(
+        f"--{kind}", default=default or names[0], help=f"one of {', '.join(names)}"
+    )
+    described = {n: p for member in family for n, p in parameters(member).items()}
+    for name, parameter in described.items():
+        how = "" if isinstance(parameter.range, Choice) else "; several with commas"
+        command.add_argument(f"--{name}", metavar="VALUES", help=f"{parameter.range}{how}")
+
+
+def _datasets(arguments: argparse.Namespace) -> None:
+    if arguments.fetch:
+        folder = ps.fetch_dataset(arguments.fetch, lambda _, text: print(text, file=sys.stderr))
+        print(f"{find_source(arguments.fetch).title} is in {folder}")
+        return
+    for source in SOURCES:
+        absent = "" if is_present(source.name) else "  (not on this machine)"
+        print(f"{source.name:<15} {source.title}: {source.summary}{absent}")
+
+
+def _models(arguments: argparse.Namespace) -> None:
+    fitting = models(ps.load_dataset(arguments.dataset))
+    for model in MODELS:
+        if model.name in fitting:
+            print(f"{model.name:<20} {model.title}")
+
+
+def _compress(arguments: argparse.Namespace) -> None:
+    output = arguments.output or f"{arguments.dataset}-{arguments.model}.onnx"
+    path = _checked_output(output, (".onnx",))
+    recipe = ps.Recipe.parse(arguments.recipe)
+    data, network = _network(arguments)
+    artifact = ps.compress(network, recipe, data.train, data.validation)
+    write_atomically(path, artifact.onnx_bytes)
+    print(f"{path}: {artifact.sizes.file:,} bytes, {artifact.sizes.gzip:,} under gzip -9, {recipe}")
+
+
+def _measure(arguments: argparse.Namespace) -> None:
+    recipe = ps.Recipe.parse(arguments.recipe)
+    _check_split(arguments.split)
+    data, network = _network(arguments)
+    artifact = ps.compress(network, recipe, data.train, data.validation)
+    for name, value in ps.measure(artifact, data, arguments.split).row().items():
+        print(f"{name:<20} {value:.6g}" if isinstance(value, float) else f"{name:<20} {value}")
+
+
+def _sweep(arguments: argparse.Namespace) -> None:
+    path = None if arguments.output is None else _checked_output(arguments.output, TABLES)
+    _check_split(arguments.split)
+    criterion: Any = _member("criterion", arguments.criterion, CRITERIA)
+    quantizer: Any = _member("quantizer", arguments.quantizer, QUANTIZERS)
+    axes = _axes(arguments, criterion) | _axes(arguments, quantizer)
+    given = {} if "sparsity" in axes else {"threshold": [0.0]}
+    ps.grid(criterion, quantizer, **(given | axes))  # refuses bad values before any work
+    data, network = _network(arguments)
+    recipes = ps.grid(criterion, quantizer, **_with_stops(network, criterion, quantizer, axes))
+    from tqdm import tqdm
+
+    measurements = ps.sweep(network, data, recipes, arguments.split)
+    shown = tqdm(measurements, total=len(recipes), unit="recipe", disable=not sys.stderr.isatty())
+    table = _table([m.row() for m in shown], path)
+    if path is None:
+        sys.stdout.write(table.decode())
+    else:
+        write_atomically(path, table)
+        print(f"{path}: {len(recipes)} measurements")
+
+
+def _with_stops(
+    network: Network, criterion: Any, quantizer: Any, axes: dict[str, list[Any]]
+) -> dict[str, list[Any]]:
+    """The axes, with the slider's stops for what was not given."""
+    whole: dict[str, list[Any]] = {}
+    if not {"threshold", "sparsity"} & set(axes):
+        for scope in axes.get("scope", ["global"]):
+            whole["threshold"] = stops(network, criterion, "threshold", CURVE_POINTS, scope=scope)
+    for name in parameters(quantizer):
+        if name not in axes:
+            whole[name] = stops(network, quantizer, name, CURVE_POINTS)
+    return whole | axes
+
+
+def _axes(arguments: argparse.Namespace, member: type[Member]) -> dict[str, list[Any]]:
+    axes = {}
+    for name, described in parameters(member).items():
+        text = getattr(arguments, name)
+        if text is not None:
+            axes[name] = [described.range.parse(f"--{name}", part) for part in text.split(",")]
+    return axes
+
+
+def _member(what: str, name: str, family: Sequence[type[Member]]) -> type[Member]:
+    for member in family:
+        if member.text_name == name:
+            return member
+    raise one_of(f"--{what}", name, [member.text_name for member in family])
+
+
+def _check_split(split: str) -> None:
+    if split not in SPLITS:
+        raise one_of("--split", split, list(SPLITS))
+
+
+def _checked_output(output: str, endings: Sequence[str]) -> Path:
+    """The path to write to, refused before any work where it cannot be written."""
+    path = Path(output)
+    if path.suffix not in endings:
+        raise ParetoscopeError(f"the output must end in {' or '.join(endings)}; got {output!r}")
+    if not path.parent.is_dir():
+        raise ParetoscopeError(f"the folder of the output must exist; got {output!r}")
+    if path.is_dir():
+        raise ParetoscopeError(f"the output must be a file; {output!r} is a folder")
+    return path
+
+
+def _network(arguments: argparse.Namespace) -> tuple[Dataset, Network]:
+    data = ps.load_dataset(arguments.dataset, arguments.split_seed)
+    from tqdm import tqdm
+
+    with tqdm(
+        total=1.0, disable=not sys.stderr.isatty(), leave=False, bar_format="{l_bar}{bar}"
+    ) as bar:
+
+        def report(fraction: float | None, text: str) -> None:
+            bar.set_description(text)
+            bar.update((fraction or bar.n) - bar.n)
+
+        return data, ps.train(arguments.model, data, arguments.seed, report=report)
+
+
+def _table(rows: list[dict[str, Any]], path: Path | None) -> bytes:
+    import pandas as pd
+
+    frame = pd.DataFrame(rows)
+    if path is not None and path.suffix == ".parquet":
+        buffer = io.BytesIO()
+        frame.to_parquet(buffer, index=False)
+        return buffer.getvalue()
+    text: str = frame.map(lambda v: format_value(v) if isinstance(v, float) else v).to_csv(
+        index=False
+    )
+    return text.encode()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,249 @@
+"""Jobs: long work in a process of its own, with progress, a stop, and a whole result or none.
+
+A worker is ``python -m paretoscope.jobs``. It reads one task per line from its standard input
+(``{"task": "training:train_task", "arguments": {...}}``), answers with lines of JSON and waits for
+the next. When its input closes, because its parent closed it or died, it ends at once.
+
+A task is a function ``task(arguments, emit) -> result`` in a module of this package; what it is
+given, emits and returns is JSON. Large things travel through the content store instead.
+
+    {"emit": {"fraction": 0.4, "text": "epoch 8 of 20"}}     any number of times
+    {"result": {...}}  or  {"error": "one sentence"}         once, last
+
+Not multiprocessing: inside Streamlit its children would run the app's script again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import IO, Any, Literal
+
+from paretoscope.errors import ParetoscopeError
+
+Arguments = Mapping[str, Any]
+Emit = Callable[[Mapping[str, Any]], None]
+State = Literal["running", "done", "failed", "stopped"]
+
+
+class Worker:
+    """A process that does one task after another.
+
+    Starting is cheap for the caller (the process imports what a task needs when it comes).
+    """
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="paretoscope-job-")
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "paretoscope.jobs"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=self._folder.name,
+            start_new_session=True,
+            text=True,
+            encoding="utf-8",
+        )
+
+    def run(self, task: str, arguments: Arguments) -> Iterator[dict[str, Any]]:
+        """Do `task`; yields what it emits, last ``{"result": ...}``.
+
+        Raises
+        ------
+        ParetoscopeError
+            The task failed with a sentence of its own, or the process ended before its result.
+        """
+        line = json.dumps({"task": task, "arguments": dict(arguments)}) + "\n"
+        try:
+            self._input.write(line)
+            self._input.flush()
+        except (OSError, ValueError):
+            raise self._ended(task) from None
+        for answer in self._output:
+            message = json.loads(answer)
+            if "error" in message:
+                raise ParetoscopeError(message["error"])
+            yield message
+            if "result" in message:
+                return
+        raise self._ended(task)
+
+    def close(self) -> None:
+        """End the process at once, also in the middle of a task. Closing twice does no harm."""
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._input, self._output):
+            with contextlib.suppress(OSError):  # the pipe may hold a task that nobody will read
+                stream.close()
+        self._folder.cleanup()
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    @property
+    def _input(self) -> IO[str]:
+        assert self._process.stdin is not None
+        return self._process.stdin
+
+    @property
+    def _output(self) -> IO[str]:
+        assert self._process.stdout is not None
+        return self._process.stdout
+
+    def _ended(self, task: str) -> ParetoscopeError:
+        code = self._process.wait()
+        return ParetoscopeError(
+            f"the process for {task} ended before its result (exit code {code})"
+        )
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is. `fraction` is None where that is not known."""
+
+    text: str
+    fraction: float | None
+    elapsed_s: float
+
+    @property
+    def remaining_s(self) -> float | None:
+        """Time still to go, judged by the share done so far; None before 2 % are done."""
+        if self.fraction is None or self.fraction < 0.02:
+            return None
+        return self.elapsed_s * (1 - self.fraction) / self.fraction
+
+
+class Job:
+    """One task in a worker of its own. `result` is there when `state` is "done", else None."""
+
+    def __init__(self, task: str, arguments: Arguments) -> None:
+        self.task = task
+        self.result: dict[str, Any] | None = None
+        self.error: str | None = None
+        self.state: State = "running"
+        self._started = time.monotonic()
+        self._last: dict[str, Any] = {}
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._worker = Worker()
+        threading.Thread(target=self._follow, args=(arguments,), daemon=True).start()
+
+    def progress(self) -> Progress:
+        fraction = self._last.get("fraction")
+        elapsed = time.monotonic() - self._started
+        return Progress(self._last.get("text", "starting"), fraction, elapsed)
+
+    def stop(self) -> None:
+        """End the job now. A job that has ended stays as it is."""
+        self._end("stopped")
+        self._worker.close()
+
+    def wait(self, timeout_s: float | None = None) -> State:
+        """Wait until the job has ended, at most `timeout_s` seconds; returns its state."""
+        self._ended.wait(timeout_s)
+        return self.state
+
+    def _follow(self, arguments: Arguments) -> None:
+        try:
+            for message in self._worker.run(self.task, arguments):
+                if "result" in message:
+                    self._end("done", result=message["result"])
+                else:
+                    self._last = message["emit"]
+        except ParetoscopeError as error:
+            self._end("failed", error=str(error))
+        except (OSError, ValueError):  # the pipe was closed under us by stop()
+            self._end("stopped")
+        self._worker.close()
+
+    def _end(
+        self, state: State, *, result: dict[str, Any] | None = None, error: str | None = None
+    ) -> None:
+        with self._lock:
+            if self.state == "running":
+                self.state, self.result, self.error = state, result, error
+                self._ended.set()
+
+
+class Jobs:
+    """The jobs of one server. The same task with the same arguments is one job while it runs."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, Job] = {}
+        self._lock = threading.Lock()
+
+    def start(self, task: str, arguments: Arguments) -> Job:
+        """Start a job, or join the one that already does this."""
+        key = json.dumps([task, arguments], sort_keys=True)
+        with self._lock:
+            job = self._jobs.get(key)
+            if job is None or job.state != "running":
+                job = self._jobs[key] = Job(task, arguments)
+            return job
+
+    def find(self, task: str, arguments: Arguments) -> Job | None:
+        """The job last started with this task and these arguments, running or ended."""
+        with self._lock:
+            return self._jobs.get(json.dumps([task, arguments], sort_keys=True))
+
+    def forget(self, task: str, arguments: Arguments) -> None:
+        """Drop an ended job, so that its failure is shown once and it can be tried again."""
+        with self._lock:
+            self._jobs.pop(json.dumps([task, arguments], sort_keys=True), None)
+
+
+def _perform(line: str, emit: Emit) -> dict[str, Any]:
+    """Do the task of one input line; what comes back is the last line of the answer."""
+    request = json.loads(line)
+    module, _, function = request["task"].partition(":")
+    try:
+        task = getattr(importlib.import_module(f"paretoscope.{module}"), function)
+        return {"result": task(request["arguments"], emit)}
+    except ParetoscopeError as error:
+        return {"error": str(error)}
+    except MemoryError:
+        return {"error": f"{request['task']} ran out of memory"}
+    except Exception as error:  # the worker's own boundary: the cause goes to the server's log
+        import traceback
+
+        traceback.print_exc()
+        return {"error": f"{request['task']} failed: {type(error).__name__}: {error}"}
+
+
+def _work() -> None:
+    # Answers leave by a private copy of standard output; what libraries print goes to the log.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    tasks: list[str] = []
+    arrived = threading.Condition()
+
+    def say(message: Mapping[str, Any]) -> None:
+        answers.write(json.dumps(message) + "\n")
+        answers.flush()
+
+    def read() -> None:
+        for line in sys.stdin:
+            with arrived:
+                tasks.append(line)
+                arrived.notify()
+        os._exit(0)  # the parent is gone or wants no more: end also in the middle of a task
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        with arrived:
+            arrived.wait_for(lambda: tasks)
+            line = tasks.pop(0)
+        say(_perform(line, lambda message: say({"emit": message})))
+
+
+if __name__ == "__main__":
+    _work()

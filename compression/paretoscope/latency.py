@@ -1,0 +1,134 @@
+"""Inference time: the compressed file against the uncompressed one, in turn, on one thread.
+
+This is the quick figure, taken within one process. Each round times both, in random order, each
+for at least a millisecond; the ratio is taken round by round, so a machine whose speed drifts
+moves both sides alike.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from paretoscope.parameters import FloatArray
+
+BATCHES = (1, 256)
+ROUNDS = 15
+_WARM_UP_S = 0.002
+_INNER_S = 0.001
+
+Call = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Time of one call, in microseconds, of the artifact and of the baseline, round by round.
+
+    A call predicts `batch` rows.
+    """
+
+    batch: int
+    samples_us: tuple[float, ...]
+    baseline_us: tuple[float, ...]
+
+    @property
+    def median_us(self) -> float:
+        return float(np.median(self.samples_us))
+
+    @property
+    def quartiles_us(self) -> tuple[float, float]:
+        low, high = np.quantile(self.samples_us, [0.25, 0.75])
+        return float(low), float(high)
+
+    @property
+    def baseline_median_us(self) -> float:
+        return float(np.median(self.baseline_us))
+
+    @property
+    def ratio(self) -> float:
+        """Time relative to the baseline: the median of the rounds' ratios. Below 1 is faster."""
+        return float(np.median(self._ratios()))
+
+    @property
+    def ratio_interval(self) -> tuple[float, float]:
+        """95 % interval of the ratio's median by order statistics (sign test), without assumptions
+        about the shape. It covers this process's rounds, not other processes or machines."""
+        ratios = np.sort(self._ratios())
+        rank = _sign_test_rank(len(ratios))
+        return float(ratios[rank]), float(ratios[len(ratios) - 1 - rank])
+
+    def _ratios(self) -> FloatArray:
+        ratios: FloatArray = np.divide(self.samples_us, self.baseline_us)
+        return ratios
+
+
+def _sign_test_rank(n: int) -> int:
+    """How many of n sorted values lie outside a 95 % interval of the median on each side.
+
+    >>> [_sign_test_rank(n) for n in (5, 6, 15, 25)]
+    [0, 0, 3, 7]
+    """
+    below, rank = 0.5**n, 0
+    while rank < n // 2 and below + math.comb(n, rank + 1) * 0.5**n <= 0.025:
+        rank += 1
+        below += math.comb(n, rank) * 0.5**n
+    return rank
+
+
+def time_in_turn(
+    artifact: Call, baseline: Call, *, rounds: int = ROUNDS, seed: int = 0
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Seconds for one call of each, round by round, in random order within a round."""
+    arms = (artifact, baseline)
+    inner = [_calls_in(_INNER_S, arm) for arm in arms]
+    samples: tuple[list[float], list[float]] = ([], [])
+    rng = np.random.default_rng(seed)
+    with _garbage_collector_off():
+        for _ in range(rounds):
+            for which in rng.permutation(2):
+                samples[which].append(_time(arms[which], inner[which]) / inner[which])
+    return tuple(samples[0]), tuple(samples[1])
+
+
+def measure_latency(
+    artifact: Call, baseline: Call, batch: int, *, rounds: int = ROUNDS, seed: int = 0
+) -> Latency:
+    """The latency of a call against the baseline's. Each call predicts `batch` rows."""
+    ours, theirs = time_in_turn(artifact, baseline, rounds=rounds, seed=seed)
+    return Latency(batch, tuple(1e6 * s for s in ours), tuple(1e6 * s for s in theirs))
+
+
+def _calls_in(seconds: float, call: Call) -> int:
+    """Warm up, and tell how many calls take `seconds`."""
+    n, elapsed = 0, 0.0
+    start = time.perf_counter()
+    while elapsed < _WARM_UP_S or n < 3:
+        call()
+        n += 1
+        elapsed = time.perf_counter() - start
+    return max(1, math.ceil(seconds * n / elapsed))
+
+
+def _time(call: Call, n: int) -> float:
+    start = time.perf_counter_ns()
+    for _ in range(n):
+        call()
+    return (time.perf_counter_ns() - start) * 1e-9
+
+
+@contextmanager
+def _garbage_collector_off() -> Iterator[None]:
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

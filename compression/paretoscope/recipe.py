@@ -1,0 +1,155 @@
+"""A recipe: how a network is compressed, as a frozen value with one canonical text form.
+
+    magnitude(threshold=0.05)+q(16)                      all layers alike
+    magnitude(sparsity=0.8)+q(4);dense3=keep+q(6)        the layer dense3 by itself
+    float32                                              nothing is done
+
+Parts are joined by ``+``; what is left out is not done. After each ``;`` stands a layer's name
+(percent-encoded where it has other characters than letters, digits, ``_.-~``) with a treatment of
+its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from urllib.parse import quote, unquote
+
+from paretoscope.errors import ParetoscopeError
+from paretoscope.network import Network
+from paretoscope.parameters import Member, parse_member
+from paretoscope.pruning import PRUNERS, Criterion, KeepAll, Pruner
+from paretoscope.quantization import QUANTIZERS, Float32, Quantizer
+from paretoscope.recovery import RECOVERIES, Project, Recovery
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """What is done to one layer: which weights go, and how the rest is stored."""
+
+    pruner: Pruner = field(default_factory=KeepAll)
+    quantizer: Quantizer = field(default_factory=Float32)
+
+    def __post_init__(self) -> None:
+        _check(
+            self.pruner, (Criterion, KeepAll), "Recipe's first part", "Magnitude(threshold=0.05)"
+        )
+        _check(self.quantizer, (Quantizer,), "Recipe's second part", "FixedPoint(q=16)")
+
+    def __str__(self) -> str:
+        parts = [part for part in (self.pruner, self.quantizer) if part not in _NOTHING]
+        return "+".join(map(str, parts)) or str(Float32())
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One treatment for all layers, others by layer, and a recovery.
+
+    Parameters
+    ----------
+    pruner : Criterion or KeepAll, default KeepAll()
+    quantizer : Quantizer, default Float32()
+    overrides : mapping from a layer's weight name to Treatment, optional
+    recovery : Recovery, default Project()
+
+    Examples
+    --------
+    >>> from paretoscope.pruning import Magnitude
+    >>> from paretoscope.quantization import FixedPoint
+    >>> recipe = Recipe(Magnitude(threshold=0.05), FixedPoint(q=16))
+    >>> str(recipe)
+    'magnitude(threshold=0.05)+q(16)'
+    >>> Recipe.parse("q(16) + magnitude(threshold=5e-2)") == recipe
+    True
+    """
+
+    pruner: Pruner = field(default_factory=KeepAll)
+    quantizer: Quantizer = field(default_factory=Float32)
+    overrides: Mapping[str, Treatment] = field(default_factory=dict)
+    recovery: Recovery = field(default_factory=Project)
+
+    def __post_init__(self) -> None:
+        Treatment(self.pruner, self.quantizer)  # checks both
+        _check(self.recovery, (Recovery,), "Recipe.recovery", "Project()")
+        for layer, treatment in self.overrides.items():
+            _check(treatment, (Treatment,), f"the override of {layer}", "Treatment(q)")
+        ordered = dict(sorted(self.overrides.items()))
+        object.__setattr__(self, "overrides", MappingProxyType(ordered))
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def treatments(self, network: Network) -> dict[str, Treatment]:
+        """The treatment of each layer of a network.
+
+        Raises
+        ------
+        ParetoscopeError
+            An override names a layer that the network does not have.
+        """
+        for layer in self.overrides:
+            if layer not in network.weights:
+                raise ParetoscopeError(
+                    f"the recipe names the layer {layer!r}; this network has "
+                    f"{', '.join(network.weights)}"
+                )
+        everywhere = Treatment(self.pruner, self.quantizer)
+        return {name: self.overrides.get(name, everywhere) for name in network.weights}
+
+    def __str__(self) -> str:
+        first = str(Treatment(self.pruner, self.quantizer))
+        if self.recovery != Project():
+            first = f"{first}+{self.recovery}"
+        layers = [f"{quote(name, safe='')}={t}" for name, t in self.overrides.items()]
+        return ";".join([first, *layers])
+
+    @classmethod
+    def parse(cls, text: str) -> Recipe:
+        """The recipe whose text form is `text`.
+
+        Raises
+        ------
+        ParetoscopeError
+            An unknown part, a part given twice, or a value outside its range.
+        """
+        first, *layers = text.split(";")
+        pruner, quantizer, recovery = _parse_parts(first)
+        overrides: dict[str, Treatment] = {}
+        for layer in layers:
+            name, equals, parts = layer.partition("=")
+            name = unquote(name.strip())
+            if not equals or not name or name in overrides:
+                raise ParetoscopeError(f"after ';' a recipe has 'layer=parts' once; got {layer!r}")
+            own_pruner, own_quantizer, other = _parse_parts(parts)
+            if other is not None:
+                raise ParetoscopeError(f"a recovery is for all layers; got {other} for {name}")
+            overrides[name] = Treatment(own_pruner or KeepAll(), own_quantizer or Float32())
+        return cls(pruner or KeepAll(), quantizer or Float32(), overrides, recovery or Project())
+
+
+_NOTHING: tuple[Member, ...] = (KeepAll(), Float32())
+
+
+def _parse_parts(text: str) -> tuple[Pruner | None, Quantizer | None, Recovery | None]:
+    pruner: Pruner | None = None
+    quantizer: Quantizer | None = None
+    recovery: Recovery | None = None
+    for part in text.split("+"):
+        member = parse_member(part, (*PRUNERS, *QUANTIZERS, *RECOVERIES))
+        if isinstance(member, (Criterion, KeepAll)) and pruner is None:
+            pruner = member
+        elif isinstance(member, Quantizer) and quantizer is None:
+            quantizer = member
+        elif isinstance(member, Recovery) and recovery is None:
+            recovery = member
+        else:
+            raise ParetoscopeError(
+                f"a recipe has one part of each kind; {part.strip()!r} is a second"
+            )
+    return pruner, quantizer, recovery
+
+
+def _check(value: object, kinds: tuple[type, ...], what: str, example: str) -> None:
+    if not isinstance(value, kinds):
+        raise ParetoscopeError(f"{what} must be like {example}; got {value!r}")

@@ -1,0 +1,140 @@
+"""How stored values are spelt in an ONNX graph, so that ONNX Runtime runs them fast and right.
+
+Two spellings of a layer ``x @ (codes * scale) + bias``:
+
+folded  ``Cast(codes) -> Mul(scale) -> MatMul``. The runtime computes the float weight once, when
+        it loads the file: small on disk, exactly as fast and as exact as float32.
+fused   ``[Cast to int8 ->] DequantizeLinear(axis=1, one scale per column) -> MatMul``, which the
+        runtime replaces by its integer kernel ``MatMulNBits``: faster than float32 for large
+        layers, slower for small ones. A ReLU behind it is written ``Max(x, 0)``, because
+        ``Add -> Relu`` would be fused first and leave the dequantization in every call. Codes of
+        2 and 4 bits are cast to int8 at load: the 2-bit kernel of ONNX Runtime 1.32 is wrong at
+        widths that 4 does not divide, the 4-bit one slower than float32 at batch 256.
+
+The figures behind these choices are in docs/decisions.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import ml_dtypes
+import numpy as np
+import onnx_ir as ir
+
+from paretoscope.network import Network, constant, serialize
+from paretoscope.parameters import FloatArray
+from paretoscope.quantization import Codes
+from paretoscope.recovery import Stored
+
+Spelling = Literal["fused", "folded"]
+
+_FUSED_STORAGE = ("int2", "int4", "int8")
+_FUSED_MIN_INPUTS = 512
+_FUSED_MIN_WEIGHTS = 200_000
+_NUMPY_TYPES = {"int2": ml_dtypes.int2, "int4": ml_dtypes.int4}
+_INT2_OPSET, _INT2_IR_VERSION = 25, 13
+
+
+def can_fuse(codes: Codes) -> bool:
+    """Whether the fused spelling is right and faster for a layer with these codes."""
+    if codes.storage not in _FUSED_STORAGE or codes.values.ndim != 2:
+        return False
+    n_in = codes.values.shape[0]
+    return n_in >= _FUSED_MIN_INPUTS and codes.values.size >= _FUSED_MIN_WEIGHTS
+
+
+def write(
+    network: Network, stored: Stored, metadata: Mapping[str, str], spelling: Spelling
+) -> bytes:
+    """The ONNX bytes of a network with `stored` in place of its weights.
+
+    With "fused", the layers for which it pays are written so; "folded" uses it nowhere.
+    """
+    model = network.model()
+    graph = model.graph
+    for layer in network.layers:
+        codes = stored.codes[layer.weight]
+        matmul = graph.initializers[layer.weight].consumers()[0]
+        if codes.scale is None:
+            graph.initializers[layer.weight].const_value = ir.tensor(
+                codes.decoded(), name=layer.weight
+            )
+        elif spelling == "fused" and can_fuse(codes):
+            _write_fused(graph, matmul, layer.weight, codes)
+            if layer.followed_by_relu:
+                _relu_as_max(graph, _relu_behind(matmul))
+        else:
+            _write_folded(graph, matmul, layer.weight, codes)
+        if layer.bias is not None and layer.weight in stored.biases:
+            bias = stored.biases[layer.weight]
+            graph.initializers[layer.bias].const_value = ir.tensor(bias, name=layer.bias)
+    if any(codes.storage == "int2" for codes in stored.codes.values()):
+        graph.opset_imports[""] = max(graph.opset_imports[""], _INT2_OPSET)
+        model.ir_version = max(model.ir_version, _INT2_IR_VERSION)
+    model.metadata_props.update(metadata)
+    return serialize(model)
+
+
+def _write_folded(graph: ir.Graph, matmul: ir.Node, name: str, codes: Codes) -> None:
+    assert codes.scale is not None
+    floats = ir.node(
+        "Cast", [_replace_initializer(graph, name, codes)], {"to": ir.DataType.FLOAT.value}
+    )
+    scale = _add_constant(graph, f"{name}.scale", codes.scale)
+    weight = ir.node("Mul", [floats.outputs[0], scale])
+    _insert(graph, matmul, name, floats, weight)
+
+
+def _write_fused(graph: ir.Graph, matmul: ir.Node, name: str, codes: Codes) -> None:
+    assert codes.scale is not None
+    value = _replace_initializer(graph, name, codes)
+    nodes = []
+    if codes.storage != "int8":
+        nodes.append(ir.node("Cast", [value], {"to": ir.DataType.INT8.value}))
+        value = nodes[0].outputs[0]
+    per_column = np.broadcast_to(codes.scale, codes.values.shape[1]).copy()
+    scale = _add_constant(graph, f"{name}.scale", per_column)
+    nodes.append(ir.node("DequantizeLinear", [value, scale], {"axis": 1}))
+    _insert(graph, matmul, name, *nodes)
+
+
+def _relu_behind(matmul: ir.Node) -> ir.Node:
+    node = matmul
+    while node.op_type != "Relu":
+        node = node.outputs[0].consumers()[0]
+    return node
+
+
+def _relu_as_max(graph: ir.Graph, relu: ir.Node) -> None:
+    zero = graph.initializers.get("zero")
+    if zero is None:
+        zero = _add_constant(graph, "zero", np.zeros((), np.float32))
+    maximum = ir.node("Max", [relu.inputs[0], zero], name=relu.name)
+    ir.convenience.replace_nodes_and_values(
+        graph, relu, [relu], [maximum], relu.outputs, maximum.outputs
+    )
+
+
+def _replace_initializer(graph: ir.Graph, name: str, codes: Codes) -> ir.Value:
+    """Put codes in the place of the float weight, under the same name."""
+    array = codes.values.astype(_NUMPY_TYPES.get(codes.storage, codes.storage))
+    value = graph.initializers[name]
+    tensor = ir.tensor(array, name=name)
+    value.const_value, value.type = tensor, ir.TensorType(tensor.dtype)
+    return value
+
+
+def _add_constant(graph: ir.Graph, name: str, array: FloatArray) -> ir.Value:
+    value = constant(name, ir.tensor(array.astype(np.float32), name=name))
+    graph.register_initializer(value)
+    return value
+
+
+def _insert(graph: ir.Graph, matmul: ir.Node, name: str, *nodes: ir.Node) -> None:
+    """Put `nodes` before `matmul`, whose weight becomes the output of the last of them."""
+    for number, node in enumerate(nodes):
+        node.name = node.outputs[0].name = f"{name}.{number}"
+    graph.insert_before(matmul, nodes)
+    matmul.replace_input_with(1, nodes[-1].outputs[0])

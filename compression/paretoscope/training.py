@@ -1,0 +1,212 @@
+"""Training with scikit-learn, and the step from a fitted pipeline to a `Network`.
+
+Training fits the train rows alone: neither validation nor test rows are looked at. To add a model,
+add a `Model` at the foot of this file.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from paretoscope.dataset import Dataset, Report, load_dataset
+from paretoscope.errors import ParetoscopeError, one_of
+from paretoscope.network import Dense, Network, build_dense
+from paretoscope.parameters import FloatArray
+from paretoscope.store import Store, default_store
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+_FORMAT = 1  # raise it when trained networks change, so that kept ones are trained again
+_LARGE_ROWS = 5_000
+_LARGE_EPOCHS = 12
+_SMALL_UPDATES = 2_500
+
+Kind = Literal["logistic", "svm", "mlp"]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that can be trained. `hidden` are the widths of an MLP's hidden layers."""
+
+    name: str
+    title: str
+    kind: Kind
+    hidden: tuple[int, ...] = ()
+    n_features: int | None = None  # None: any number fits
+
+
+def models(data: Dataset) -> list[str]:
+    """The names of the models that fit a dataset."""
+    n_features = data.raw.X.shape[1]
+    return [m.name for m in MODELS if m.n_features in (None, n_features)]
+
+
+def find_model(name: str, data: Dataset) -> Model:
+    allowed = models(data)
+    if name not in allowed:
+        raise one_of(f"model for {data.name}", name, allowed)
+    return next(m for m in MODELS if m.name == name)
+
+
+def train(
+    model: str,
+    data: Dataset,
+    seed: int = 0,
+    *,
+    report: Report | None = None,
+    store: Store | None = None,
+) -> Network:
+    """A trained network: the kept one where there is one, else trained now and kept.
+
+    Parameters
+    ----------
+    model : str
+        One of ``models(data)``.
+    data : Dataset
+    seed : int, default 0
+        Seed of the first weights and of the order of the rows.
+    report : callable, optional
+        ``report(fraction, text)`` is told how far the training is; the fraction is None where the
+        solver does not say.
+    store : Store, optional
+        Where networks are kept; by default in the folder that `paretoscope.store.home` names.
+
+    Raises
+    ------
+    ParetoscopeError
+        A model that does not fit the dataset, or a seed that is not a whole number from 0 on.
+
+    Examples
+    --------
+    >>> network = train("logistic-regression", load_dataset("iris"))
+    >>> {name: w.shape for name, w in network.weights.items()}
+    {'dense1': (4, 3)}
+    """
+    store = store or default_store()
+    network = find_trained(model, data, seed, store=store)
+    if network is None:
+        pipeline = fit(find_model(model, data), data, seed, report or (lambda fraction, text: None))
+        network = to_network(pipeline, data, model, seed)
+        store.keep(_key(model, data, seed), network.onnx_bytes)
+    return network
+
+
+def find_trained(
+    model: str, data: Dataset, seed: int = 0, *, store: Store | None = None
+) -> Network | None:
+    """The network that `train` kept, or None. Never imports scikit-learn."""
+    find_model(model, data)
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise ParetoscopeError(f"seed must be a whole number from 0 to 4294967295; got {seed!r}")
+    kept = (store or default_store()).find(_key(model, data, seed))
+    return None if kept is None else Network(kept)
+
+
+def train_task(
+    arguments: Mapping[str, Any], emit: Callable[[Mapping[str, Any]], None]
+) -> dict[str, Any]:
+    """`train` as a job: ``{"dataset", "model", "seed", "split_seed"}`` -> ``{"sha256"}``."""
+    emit({"fraction": None, "text": f"reading {arguments['dataset']}"})
+    data = load_dataset(arguments["dataset"], arguments["split_seed"])
+    network = train(
+        arguments["model"],
+        data,
+        arguments["seed"],
+        report=lambda fraction, text: emit({"fraction": fraction, "text": text}),
+    )
+    return {"sha256": network.sha256}
+
+
+def fit(model: Model, data: Dataset, seed: int, report: Report) -> Pipeline:
+    """The fitted scikit-learn pipeline, scaler first."""
+    report(None, "starting scikit-learn")
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer, StandardScaler
+    from sklearn.svm import LinearSVC
+
+    if data.largest is None:
+        scaler: Any = StandardScaler()
+    else:
+        scaler = FunctionTransformer(partial(np.multiply, np.float32(1 / data.largest)))
+    X, y = scaler.fit_transform(data.train.X), data.train.y
+    report(None, f"fitting {len(X):,} rows")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        large = len(X) > _LARGE_ROWS
+        if model.kind == "mlp":
+            rate = 1e-3 if large else 2e-3
+            batch = min(len(X), 128 if large else 64)
+            estimator = MLPClassifier(
+                model.hidden, batch_size=batch, learning_rate_init=rate, random_state=seed
+            )
+            _fit_by_epochs(estimator, X, y, _n_epochs(len(X), batch), report)
+        elif model.kind == "logistic":
+            estimator = LogisticRegression(max_iter=200, tol=1e-3, random_state=seed).fit(X, y)
+        else:
+            c = 0.01 if large else 1.0
+            estimator = LinearSVC(C=c, tol=1e-2, max_iter=100, random_state=seed).fit(X, y)
+    return make_pipeline(scaler, estimator)
+
+
+def _n_epochs(n_rows: int, batch: int) -> int:
+    if n_rows > _LARGE_ROWS:
+        return _LARGE_EPOCHS
+    return math.ceil(_SMALL_UPDATES / math.ceil(n_rows / batch))
+
+
+def _fit_by_epochs(estimator: Any, X: FloatArray, y: Any, n_epochs: int, report: Report) -> None:
+    classes = np.unique(y)
+    for epoch in range(1, n_epochs + 1):
+        estimator.partial_fit(X, y, classes=classes)
+        report(epoch / n_epochs, f"epoch {epoch} of {n_epochs}")
+
+
+def to_network(pipeline: Pipeline, data: Dataset, model: str, seed: int) -> Network:
+    """The ONNX network of a fitted pipeline, with what it was trained on in its metadata."""
+    estimator = pipeline[-1]
+    if hasattr(estimator, "coefs_"):
+        pairs = list(zip(estimator.coefs_, estimator.intercepts_, strict=True))
+    else:
+        pairs = [(estimator.coef_.T, estimator.intercept_)]
+    layers = [Dense(_float32(w), _float32(b)) for w, b in pairs]
+    if data.largest is None:
+        center, factor = _float32(pipeline[0].mean_), _float32(1 / pipeline[0].scale_)
+    else:
+        center, factor = None, _float32(1 / data.largest)
+    metadata = {
+        "dataset": data.name,
+        "model": model,
+        "seed": str(seed),
+        "split_seed": str(data.seed),
+        "classes": json.dumps(data.class_names, separators=(",", ":")),
+    }
+    return build_dense(layers, center, factor, metadata)
+
+
+def _float32(values: Any) -> FloatArray:
+    return np.asarray(values, dtype=np.float32)
+
+
+def _key(model: str, data: Dataset, seed: int) -> str:
+    return f"network {model} seed {seed} on {data.sha256} format {_FORMAT}"
+
+
+MODELS: tuple[Model, ...] = (
+    Model("logistic-regression", "Logistic regression", "logistic"),
+    Model("linear-svm", "Linear SVM", "svm"),
+    Model("mlp-32", "MLP 32", "mlp", (32,)),
+    Model("mlp-64-32", "MLP 64-32", "mlp", (64, 32)),
+    Model("lenet-300-100", "LeNet-300-100", "mlp", (300, 100), n_features=784),
+)
