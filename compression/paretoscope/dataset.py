@@ -222,14 +222,26 @@ def is_present(name: str) -> bool:
     return source.openml_id is None or _idx_folder(source.name) is not None
 
 
-def _read_sklearn(name: str) -> Raw:
+def loads_at_once(name: str) -> bool:
+    """Whether the dataset can be loaded without the import of scikit-learn, which takes seconds."""
+    source = find_source(name)
+    if source.openml_id is not None:
+        return is_present(name)
+    return default_store().find(_key(source.name)) is not None
+
+
+def _key(name: str) -> str:
+    return f"dataset {name} format 1"
+
+
+def _read_sklearn(name: str, loader: str) -> Raw:
     """One of scikit-learn's own datasets, kept in the store: later starts do not import it."""
-    store, key = default_store(), f"dataset {name} format 1"
+    store, key = default_store(), _key(name)
     kept = store.find(key)
     if kept is None:
         from sklearn import datasets as sk
 
-        bunch = getattr(sk, f"load_{name}")()
+        bunch = getattr(sk, loader)()
         names = {"classes": list(map(str, bunch.target_names))}
         names["features"] = list(map(str, bunch.feature_names))
         buffer = io.BytesIO()
@@ -386,19 +398,29 @@ _FASHION = (
 )
 
 SOURCES: tuple[Source, ...] = (
-    Source("iris", "Iris", "150 flowers, 4 lengths, 3 species", lambda: _read_sklearn("iris")),
-    Source("wine", "Wine", "178 wines, 13 measurements, 3 growers", lambda: _read_sklearn("wine")),
+    Source(
+        "iris",
+        "Iris",
+        "150 flowers, 4 lengths, 3 species",
+        lambda: _read_sklearn("iris", "load_iris"),
+    ),
+    Source(
+        "wine",
+        "Wine",
+        "178 wines, 13 measurements, 3 growers",
+        lambda: _read_sklearn("wine", "load_wine"),
+    ),
     Source(
         "breast-cancer",
         "Breast cancer",
         "569 tumours, 30 measurements, 2 findings",
-        lambda: _read_sklearn("breast_cancer"),
+        lambda: _read_sklearn("breast-cancer", "load_breast_cancer"),
     ),
     Source(
         "digits",
         "Digits",
         "1,797 images of 8 x 8, 10 digits",
-        lambda: _read_sklearn("digits"),
+        lambda: _read_sklearn("digits", "load_digits"),
         (1, 8, 8),
         16.0,
     ),

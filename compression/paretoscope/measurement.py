@@ -23,6 +23,8 @@ from paretoscope.parameters import FloatArray
 from paretoscope.recipe import Recipe
 from paretoscope.runtimes import OnnxRuntime
 
+_ZIP_AT_ONCE_BYTES = 64_000  # zipping less takes at most a few milliseconds
+
 Predictions = npt.NDArray[np.int64]
 
 
@@ -218,20 +220,21 @@ def measure(
 
 
 def score(artifact: Artifact, baseline: Baseline) -> Measurement:
-    """Accuracy and file size of an artifact, by running it."""
+    """Accuracy and file size of an artifact, by running it; the zipped size of small files too."""
     predictions = _predict(artifact.onnx_bytes, baseline.rows.X)
     return _measurement(artifact, baseline, predictions, computed=False)
 
 
-def compute(network: Network, recipe: Recipe, baseline: Baseline) -> Measurement:
+def compute(network: Network, recipe: Recipe, baseline: Baseline) -> tuple[Artifact, Measurement]:
     """The same by numpy's float arithmetic on the values in the file, without running it.
 
-    It differs from the measured accuracy where the file runs through fused kernels, by at most
-    `paretoscope.artifact.FUSED_LABELS_APART` of the labels.
+    Returns the file that was not run, too. The accuracy differs from the measured one where the
+    file runs through fused kernels, by at most `paretoscope.artifact.FUSED_LABELS_APART` of the
+    labels.
     """
     draft = draft_artifact(network, recipe, baseline.dataset.train, baseline.dataset.validation)
     scores = network.scores(baseline.rows.X, draft.stored.decoded(), draft.stored.biases)
-    return _measurement(draft, baseline, scores.argmax(1), computed=True)
+    return draft, _measurement(draft, baseline, scores.argmax(1), computed=True)
 
 
 def with_latency(
@@ -269,6 +272,7 @@ def _measurement(
         accuracy=accuracy(predictions, y),
         change=change(predictions, baseline.predictions, y),
         size_bytes=artifact.sizes.file,
+        gzip_bytes=artifact.sizes.gzip if artifact.sizes.file <= _ZIP_AT_ONCE_BYTES else None,
         sparsity=float(artifact.sparsity),
         bits=tuple((name, c.bits, c.storage) for name, c in artifact.stored.codes.items()),
         computed=computed,

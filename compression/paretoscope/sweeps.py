@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from paretoscope.artifact import Artifact, compress
+from paretoscope.artifact import compress
 from paretoscope.dataset import Dataset, load_dataset
 from paretoscope.errors import ParetoscopeError, one_of
 from paretoscope.latency import BATCHES
@@ -137,39 +137,38 @@ def sweep(
         yield measure(artifact, data, split, batches=batches, baseline=baseline)
 
 
-# --- as a job ---------------------------------------------------------------------------------
+# --- as jobs ----------------------------------------------------------------------------------
 
 
-def sweep_task(
+def measure_task(
     arguments: Mapping[str, Any], emit: Callable[[Mapping[str, Any]], None]
 ) -> dict[str, Any]:
-    """Measure recipes on validation rows, in stages, each emitted as soon as it is there.
-
-    First what shows a curve: each recipe's file scored, sized and timed at batch 1. Then what may
-    follow: zipped sizes and batch 256.
+    """One recipe on validation rows, one stage further; returns the measurement as a dict.
 
     Parameters
     ----------
     arguments : mapping
-        ``{"dataset", "split_seed", "model", "seed", "recipes": [text, ...]}``
+        ``{"dataset", "split_seed", "model", "seed", "recipe", "stage"}``, and the "measurement" so
+        far for the last stage. Stages: "compute" (accuracy by float arithmetic), "measure" (the
+        file scored, sized, timed at batch 1), "complete" (batch 256 too). With "zipped", the zipped
+        size comes with each stage, else with the last.
     """
     baseline = _baseline(*(arguments[k] for k in ("dataset", "split_seed", "model", "seed")))
-    begun: list[tuple[Artifact, Measurement]] = []
-    if arguments.get("compute"):
-        for text in arguments["recipes"]:
-            emit(compute(baseline.network, Recipe.parse(text), baseline).to_dict())
-    for text in arguments["recipes"]:
-        artifact = compress(baseline.network, Recipe.parse(text), baseline.dataset.train)
-        measurement = with_latency(score(artifact, baseline), artifact, baseline, batch=1)
-        emit(measurement.to_dict())
-        begun.append((artifact, measurement))
-    for artifact, measurement in begun:
-        rest = with_gzip(with_latency(measurement, artifact, baseline, batch=256), artifact)
-        emit(rest.to_dict())
-    return {}
+    recipe = Recipe.parse(arguments["recipe"])
+    if arguments["stage"] == "compute":
+        drafted, computed = compute(baseline.network, recipe, baseline)
+        return (with_gzip(computed, drafted) if arguments["zipped"] else computed).to_dict()
+    data = baseline.dataset
+    artifact = compress(baseline.network, recipe, data.train, data.validation)
+    if arguments["stage"] == "measure":
+        first = with_latency(score(artifact, baseline), artifact, baseline, batch=1)
+        return (with_gzip(first, artifact) if arguments["zipped"] else first).to_dict()
+    measurement = Measurement.from_dict(arguments["measurement"])
+    timed = with_latency(measurement, artifact, baseline, batch=256)
+    return with_gzip(timed, artifact).to_dict()
 
 
-@lru_cache(maxsize=2)  # of the worker's process, which serves one curve after another
+@lru_cache(maxsize=2)  # of the worker's process, which serves one network for a while
 def _baseline(dataset: str, split_seed: int, model: str, seed: int) -> Baseline:
     data = load_dataset(dataset, split_seed)
     network = find_trained(model, data, seed)

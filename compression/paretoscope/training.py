@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from paretoscope.dataset import Dataset, Report, load_dataset
+from paretoscope.dataset import Dataset, Report, find_source, load_dataset
 from paretoscope.errors import ParetoscopeError, one_of
 from paretoscope.network import Dense, Network, build_dense
 from paretoscope.parameters import FloatArray
@@ -41,13 +41,14 @@ class Model:
     title: str
     kind: Kind
     hidden: tuple[int, ...] = ()
-    n_features: int | None = None  # None: any number fits
+    n_pixels: int | None = None  # for images of this many pixels; None: for any rows
 
 
-def models(data: Dataset) -> list[str]:
-    """The names of the models that fit a dataset."""
-    n_features = data.raw.X.shape[1]
-    return [m.name for m in MODELS if m.n_features in (None, n_features)]
+def models(data: Dataset | str) -> list[str]:
+    """The names of the models that fit a dataset, which may be given by its name."""
+    shape = find_source(data).image_shape if isinstance(data, str) else data.image_shape
+    n_pixels = None if shape is None else math.prod(shape)
+    return [m.name for m in MODELS if m.n_pixels in (None, n_pixels)]
 
 
 def find_model(name: str, data: Dataset) -> Model:
@@ -208,5 +209,5 @@ MODELS: tuple[Model, ...] = (
     Model("linear-svm", "Linear SVM", "svm"),
     Model("mlp-32", "MLP 32", "mlp", (32,)),
     Model("mlp-64-32", "MLP 64-32", "mlp", (64, 32)),
-    Model("lenet-300-100", "LeNet-300-100", "mlp", (300, 100), n_features=784),
+    Model("lenet-300-100", "LeNet-300-100", "mlp", (300, 100), n_pixels=784),
 )

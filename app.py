@@ -1,0 +1,12 @@
+"""Paretoscope in the browser: ``streamlit run app.py``. The router, and the frame of every page."""
+
+import streamlit as st
+
+from ui import frame, view
+
+st.set_page_config(page_title="Paretoscope", page_icon="📉", layout="wide")
+st.session_state.routed = True
+page = st.navigation(frame.pages())
+view.current()
+page.run()
+view.publish()

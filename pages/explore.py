@@ -1,0 +1,22 @@
+"""Explore: slide threshold and Q, and see accuracy against size and time, each point a file."""
+
+import streamlit as st
+
+from ui import controls, explore, frame, training, view
+
+frame.require_router()
+
+frame.choose_network()
+view.show_complaints()
+looking_at = view.current()
+network = training.network_or_progress(looking_at.dataset, looking_at.model)
+
+controls.apply_switch(network)
+controls.recipe_controls(network, view.current().recipe)
+view.publish()
+
+title = frame.network_title(looking_at.dataset, looking_at.model)
+with st.container(horizontal=True, vertical_alignment="center"):
+    st.markdown(f"#### {title} · {network.n_parameters:,} parameters")
+    view.show_link()
+explore.show(view.current(), network, title)

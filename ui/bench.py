@@ -1,0 +1,206 @@
+"""The bench measures what visitors look at, one file after the other, in a process of its own.
+
+A page says what it wants to see and draws what is known; the rest fills in. Small networks are
+also computed at once, within the page, so that figures answer a slider without a wait.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from paretoscope.dataset import Dataset
+from paretoscope.errors import ParetoscopeError
+from paretoscope.jobs import Worker
+from paretoscope.measurement import Baseline, Measurement, compute
+from paretoscope.network import Network
+from paretoscope.recipe import Recipe
+
+_KEPT = 20_000
+_AT_ONCE_PRODUCTS = 2e7  # multiplications that a page may do itself: about 2 ms
+_TASK = "sweeps:measure_task"
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A network with the dataset that its recipes are measured on."""
+
+    dataset_name: str
+    split_seed: int
+    model: str
+    seed: int
+    network: Network = field(repr=False)
+    dataset: Dataset = field(repr=False)
+
+    @cached_property
+    def baseline(self) -> Baseline:
+        return Baseline(self.network, self.dataset)
+
+    @cached_property
+    def at_once(self) -> bool:
+        """Whether a page may compute points itself."""
+        n_weights = sum(w.size for w in self.network.weights.values())
+        return len(self.dataset.validation) * n_weights <= _AT_ONCE_PRODUCTS
+
+    def key(self, recipe: Recipe) -> Key:
+        return self.network.sha256, str(recipe)
+
+    def arguments(self, recipe: Recipe, stage: str) -> dict[str, object]:
+        return {
+            "dataset": self.dataset_name,
+            "split_seed": self.split_seed,
+            "model": self.model,
+            "seed": self.seed,
+            "recipe": str(recipe),
+            "stage": stage,
+        }
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What one visitor looks at: recipes to measure, in their order, and others to compute only.
+
+    With `zipped`, a file's zipped size comes with its first figures, not after all others'.
+    """
+
+    subject: Subject
+    recipes: Sequence[Recipe]
+    backdrop: Sequence[Recipe] = ()
+    zipped: bool = False
+
+
+class Bench:
+    """Measures the wishes of all visitors in turn. One process, so that times are taken alone."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[Key, Measurement] = OrderedDict()
+        self._failed: dict[Key, str] = {}
+        self._wishes: OrderedDict[str, Wish] = OrderedDict()
+        self._changed = threading.Condition()
+        self._worker = Worker()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def known(self, subject: Subject, recipe: Recipe) -> Measurement | None:
+        """What is known of a recipe by now: measured, computed, or nothing."""
+        return self._known.get(subject.key(recipe))
+
+    def failure(self, subject: Subject, recipe: Recipe) -> str | None:
+        """The sentence why a recipe cannot be measured, if it cannot."""
+        return self._failed.get(subject.key(recipe))
+
+    def wish(self, visitor: str, wish: Wish) -> None:
+        """Replace what a visitor wants to see. The first recipe comes first."""
+        with self._changed:
+            self._wishes[visitor] = wish
+            self._changed.notify_all()
+
+    def compute(self, subject: Subject, recipe: Recipe) -> None:
+        """Compute a point now, within the page, if nothing is known and the network is small."""
+        key = subject.key(recipe)
+        if key in self._known or key in self._failed or not subject.at_once:
+            return
+        try:
+            _, computed = compute(subject.network, recipe, subject.baseline)
+            self._learn(key, computed)
+        except ParetoscopeError as error:
+            self._failed[key] = str(error)
+
+    def wait(self, subject: Subject, recipe: Recipe, timeout_s: float) -> None:
+        """Wait a moment until something is known of a recipe."""
+        key = subject.key(recipe)
+        with self._changed:
+            self._changed.wait_for(lambda: key in self._known or key in self._failed, timeout_s)
+
+    def progress(self, visitor: str) -> tuple[int, int]:
+        """How many of a visitor's files are measured, of how many."""
+        wish = self._wishes.get(visitor)
+        if wish is None:
+            return 0, 0
+        keys = [wish.subject.key(recipe) for recipe in wish.recipes]
+        return sum(self._is_measured(key) for key in keys), len(keys)
+
+    def finished(self, visitor: str) -> bool:
+        """Whether nothing more will come for a visitor."""
+        wish = self._wishes.get(visitor)
+        return wish is None or self._next_step(wish) is None
+
+    # --- the thread that measures ---------------------------------------------------------------
+
+    def _serve(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._choose() is not None)
+                chosen = self._choose()
+                assert chosen is not None
+            wish, recipe, stage = chosen
+            self._step(wish, recipe, stage)
+
+    def _choose(self) -> tuple[Wish, Recipe, str] | None:
+        """The next step of the visitor whose turn it is; those with nothing to do step aside."""
+        for visitor in list(self._wishes):
+            wish = self._wishes[visitor]
+            step = self._next_step(wish)
+            if step is not None:
+                self._wishes.move_to_end(visitor)
+                return wish, *step
+        return None
+
+    def _next_step(self, wish: Wish) -> tuple[Recipe, str] | None:
+        keyed = [(r, wish.subject.key(r)) for r in wish.recipes]
+        open_ = [(r, k) for r, k in keyed if k not in self._failed]
+        for recipe, key in open_[:2]:  # the uncompressed model and what is looked at
+            if not self._is_measured(key):
+                return recipe, "measure"
+        for recipe, key in open_:
+            if key not in self._known:
+                return recipe, "compute"
+        for recipe, key in open_:
+            if not self._is_measured(key):
+                return recipe, "measure"
+        for recipe, key in open_:
+            if self._known[key].latency(256) is None:
+                return recipe, "complete"
+        for recipe in wish.backdrop:
+            key = wish.subject.key(recipe)
+            if key not in self._known and key not in self._failed:
+                return recipe, "compute"
+        return None
+
+    def _is_measured(self, key: Key) -> bool:
+        known = self._known.get(key)
+        return key in self._failed or (known is not None and not known.computed)
+
+    def _step(self, wish: Wish, recipe: Recipe, stage: str) -> None:
+        key = wish.subject.key(recipe)
+        known = self._known.get(key)
+        zipped = wish.zipped and (known is None or known.gzip_bytes is None)
+        arguments = wish.subject.arguments(recipe, stage) | {"zipped": zipped}
+        if stage == "complete":
+            arguments["measurement"] = self._known[key].to_dict()
+        try:
+            if not self._worker.alive:
+                self._worker.close()
+                self._worker = Worker()
+            *_, last = self._worker.run(_TASK, arguments)
+            self._learn(key, Measurement.from_dict(last["result"]))
+        except ParetoscopeError as error:
+            with self._changed:
+                self._failed[key] = str(error)
+                self._changed.notify_all()
+
+    def _learn(self, key: Key, measurement: Measurement) -> None:
+        with self._changed:
+            known = self._known.get(key)
+            if known is not None and known.artifact_sha256 == measurement.artifact_sha256:
+                gzip_bytes = measurement.gzip_bytes or known.gzip_bytes
+                measurement = replace(measurement, gzip_bytes=gzip_bytes)
+            if known is None or known.computed or not measurement.computed:
+                self._known[key] = measurement
+            while len(self._known) > _KEPT:
+                self._known.popitem(last=False)
+            self._changed.notify_all()

@@ -1,0 +1,220 @@
+"""The main part of Explore: three large figures, two charts, the file to download."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import streamlit as st
+from paretoscope.artifact import compress
+from paretoscope.measurement import Measurement
+from paretoscope.network import Network
+from paretoscope.quantization import FixedPoint, Float32
+from paretoscope.recipe import Recipe
+from paretoscope.sweeps import at
+
+from ui import charts, controls, server, words
+from ui.bench import Bench, Subject, Wish
+from ui.frame import hold
+from ui.palette import here
+from ui.view import SIZES, View, change, plain
+
+_POLL_S = 0.4
+_WAIT_S = 0.3  # for the first figure of a network too large to compute within the page
+_BACKDROP_Q = (2.0, 4.0, 8.0, 16.0, None)
+
+
+def show(view: View, network: Network, title: str) -> None:
+    """Draw what is known of the visitor's recipe and its curve, and let the rest fill in."""
+    subject = server.subject(view.dataset, view.model, network)
+    curve = curve_of(network, view.recipe)
+    backdrop = [curve_of(network, replace(view.recipe, quantizer=q)) for q in _other_q(view.recipe)]
+    ordered = sorted(curve, key=lambda recipe: recipe != view.recipe)
+    wish = Wish(
+        subject,
+        [Recipe(), *ordered],
+        backdrop=[recipe for line in backdrop for recipe in line],
+        zipped=view.size == "gzip",
+    )
+    bench, visitor = server.bench(), _visitor()
+    bench.wish(visitor, wish)
+    every = None if bench.finished(visitor) else _POLL_S
+    st.fragment(_show, run_every=every)(view, subject, title, curve, backdrop)
+
+
+def _show(
+    view: View,
+    subject: Subject,
+    title: str,
+    curve: Sequence[Recipe],
+    backdrop: Sequence[Sequence[Recipe]],
+) -> None:
+    bench, visitor = server.bench(), _visitor()
+    for recipe in (Recipe(), view.recipe):
+        bench.compute(subject, recipe)
+        bench.wait(subject, recipe, _WAIT_S)
+    _figures(bench, subject, view.recipe)
+    for recipe in curve:
+        bench.compute(subject, recipe)
+    baseline = bench.known(subject, Recipe())
+    if baseline is not None and baseline.latency() is not None:
+        _charts(bench, subject, view, title, baseline, curve, backdrop)
+    else:
+        st.caption("Measuring the uncompressed model")
+    _below(bench, subject, view, visitor)
+    if bench.finished(visitor) and st.session_state.get("finished") != str(view):
+        st.session_state.finished = str(view)
+        st.rerun()
+
+
+def curve_of(network: Network, recipe: Recipe) -> list[Recipe]:
+    """The recipes along the slider at hand, the rest of the recipe as it is."""
+    criterion = controls.pruner_of(recipe)
+    axis = controls.axis_of(criterion)
+    values = controls.place_stops(network, criterion)
+    return [replace(recipe, pruner=at(criterion, axis, value)) for value in values]
+
+
+def _other_q(recipe: Recipe) -> list[FixedPoint | Float32]:
+    others = [Float32() if q is None else FixedPoint(q) for q in _BACKDROP_Q]
+    return [quantizer for quantizer in others if quantizer != recipe.quantizer]
+
+
+# --- figures ----------------------------------------------------------------------------------
+
+
+def _figures(bench: Bench, subject: Subject, recipe: Recipe) -> None:
+    failure = bench.failure(subject, recipe)
+    if failure is not None:
+        st.error(plain(failure))
+        return
+    now, before = bench.known(subject, recipe), bench.known(subject, Recipe())
+    accuracy, size, time = st.columns(3)
+    if now is None or before is None:
+        for column, label in ((accuracy, "Accuracy"), (size, "Size"), (time, "Inference time")):
+            column.metric(label, "…")
+            column.caption("measuring")
+        return
+    with accuracy:
+        st.metric("Accuracy", words.percent(now.accuracy.value))
+        st.caption(
+            f"{words.change_words(now.change)}  \n{words.accuracy_interval(now.accuracy)}"
+            + ("  \ncomputed, not yet run" if now.computed else "")
+        )
+    with size:
+        st.metric("Size", words.size(now.size_bytes), help=f"{now.size_bytes:,} bytes on disk")
+        st.caption(f"{words.smaller(now.size_bytes, before.size_bytes)}  \n{_zipped(now, before)}")
+    with time:
+        _time_figure(now)
+
+
+def _zipped(now: Measurement, before: Measurement) -> str:
+    if now.gzip_bytes is None or before.gzip_bytes is None:
+        return "gzip −9: measuring"
+    smaller = words.smaller(now.gzip_bytes, before.gzip_bytes)
+    return f"gzip −9: {words.size(now.gzip_bytes)}, {smaller}"
+
+
+def _time_figure(now: Measurement) -> None:
+    latency = now.latency()
+    if latency is None:
+        st.metric("Inference time", "…")
+        st.caption("measuring")
+        return
+    low, high = latency.quartiles_us
+    st.metric(
+        "Inference time",
+        words.duration(latency.median_us),
+        help="Median of one call with one row, on one thread, in turn with the uncompressed model "
+        "(quick: within one process).",
+    )
+    batch, many = now.latency(256), "measuring"
+    if batch is not None:
+        many = f"{words.duration(batch.median_us)}, {words.faster(batch)}"
+    st.caption(
+        f"{words.faster(latency)}, {words.duration(latency.baseline_median_us)} before  \n"
+        f"quartiles {low:.3g} to {high:.3g} µs, quick  \n256 rows: {many}"
+    )
+
+
+# --- charts -----------------------------------------------------------------------------------
+
+
+def _charts(
+    bench: Bench,
+    subject: Subject,
+    view: View,
+    title: str,
+    baseline: Measurement,
+    curve: Sequence[Recipe],
+    backdrop: Sequence[Sequence[Recipe]],
+) -> None:
+    known = [m for r in curve if (m := bench.known(subject, r)) is not None]
+    lines = [
+        (charts.line_name(line[0]), [m for r in line if (m := bench.known(subject, r)) is not None])
+        for line in backdrop
+    ]
+    columns = st.columns(2)
+    size_axis: charts.Axis = "gzip" if view.size == "gzip" else "size"
+    axes: tuple[charts.Axis, charts.Axis] = (size_axis, "time")
+    for column, axis in zip(columns, axes, strict=True):
+        record = charts.trade_off(
+            axis,
+            title,
+            view.recipe,
+            known,
+            lines,
+            baseline,
+            f"{charts.line_name(view.recipe)}, {controls.axis_of(controls.pruner_of(view.recipe))} "
+            "varies",
+        )
+        column.plotly_chart(
+            charts.trade_off_figure(record, here()),
+            key=f"chart-{axis}",
+            theme=None,
+            config={"displaylogo": False, "toImageButtonOptions": _camera(view, axis)},
+            alt=record.alt,
+        )
+
+
+def _camera(view: View, axis: str) -> dict[str, object]:
+    name = f"paretoscope-{view.dataset}-{view.model}-{axis}"
+    return {"format": "png", "width": 1200, "height": 630, "scale": 2, "filename": name}
+
+
+def _below(bench: Bench, subject: Subject, view: View, visitor: str) -> None:
+    left, right = st.columns([3, 2], vertical_alignment="center")
+    measured, total = bench.progress(visitor)
+    with left:
+        if measured < total:
+            st.progress(measured / total, text=f"{measured} of {total} files measured")
+        else:
+            st.caption(f"All {total} files of this curve measured. `{view.recipe}`")
+    with right.container(horizontal=True, vertical_alignment="bottom"):
+        hold("size", view.size)
+        st.segmented_control(
+            "Size shown",
+            list(SIZES),
+            format_func=SIZES.__getitem__,
+            key="size",
+            required=True,
+            on_change=lambda: change(size=st.session_state.size),
+        )
+        if bench.failure(subject, view.recipe) is None:
+            st.download_button(
+                "Download this model",
+                data=lambda: artifact_bytes(subject, view.recipe),
+                file_name=f"{view.dataset}-{view.model}.onnx",
+                mime="application/octet-stream",
+                on_click="ignore",
+            )
+
+
+def artifact_bytes(subject: Subject, recipe: Recipe) -> bytes:
+    """The file whose figures are shown: the same bytes, for compressing is deterministic."""
+    return compress(subject.network, recipe, subject.dataset.train).onnx_bytes
+
+
+def _visitor() -> str:
+    visitor: str = st.session_state.setdefault("visitor", f"visitor-{id(st.session_state)}")
+    return visitor

@@ -1,0 +1,81 @@
+"""The frame around every page: the menu, and which dataset and model are looked at."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import streamlit as st
+from paretoscope.dataset import SOURCES, find_source
+from paretoscope.pruning import Criterion
+from paretoscope.sweeps import at
+from paretoscope.training import MODELS, models
+from streamlit.navigation.page import StreamlitPage
+
+from ui import server, view
+
+_TITLES = {source.name: source.title for source in SOURCES}
+_MODEL_TITLES = {model.name: model.title for model in MODELS}
+
+
+def pages() -> list[StreamlitPage]:
+    """The pages, in the order of the menu. To add one, write its file and name it here."""
+    return [
+        st.Page("pages/explore.py", title="Explore", default=True),
+        st.Page("pages/textbook.py", title="Textbook"),
+    ]
+
+
+def require_router() -> None:
+    """The first line of every page.
+
+    On a fresh server Streamlit runs a page that is opened by its address without `app.py`, and so
+    without frame and menu, until any visitor has called `st.navigation`. This calls it.
+    """
+    if not st.session_state.get("routed"):
+        st.navigation(pages(), position="hidden")
+        st.rerun()
+
+
+def choose_network() -> None:
+    """The controls for dataset and model, in the sidebar."""
+    now = view.current()
+    names = [source.name for source in SOURCES]
+    hold("dataset", now.dataset)
+    hold("model", now.model)
+    st.sidebar.selectbox(
+        "Dataset",
+        names,
+        format_func=_TITLES.__getitem__,
+        key="dataset",
+        help=find_source(now.dataset).summary,
+        on_change=lambda: _change_network(dataset=st.session_state.dataset),
+    )
+    st.sidebar.selectbox(
+        "Model",
+        models(now.dataset),
+        format_func=_MODEL_TITLES.__getitem__,
+        key="model",
+        on_change=lambda: _change_network(model=st.session_state.model),
+    )
+
+
+def _change_network(**parts: str) -> None:
+    """Another network, at the same sparsity: thresholds mean something else there."""
+    now = view.current()
+    old, criterion = server.network(now.dataset, now.model), now.recipe.pruner
+    recipe = now.recipe
+    if old is not None and isinstance(criterion, Criterion) and criterion.threshold is not None:
+        share = criterion.selection(criterion.scores(old, None)).sparsity(old.weights)
+        recipe = replace(recipe, pruner=at(criterion, "sparsity", round(share, 3)))
+        st.session_state.switch = ("threshold", criterion.scope)
+    view.change(recipe=recipe, **parts)
+
+
+def network_title(dataset: str, model: str) -> str:
+    return f"{_TITLES[dataset]} · {_MODEL_TITLES[model]}"
+
+
+def hold(key: str, value: object) -> None:
+    """Let a control show `value`, touching it only where it does not yet."""
+    if st.session_state.get(key) != value:
+        st.session_state[key] = value

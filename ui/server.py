@@ -1,0 +1,83 @@
+"""What all visitors of one server share: datasets, networks, jobs, and the bench that measures."""
+
+from __future__ import annotations
+
+import streamlit as st
+from paretoscope.dataset import Dataset, load_dataset, loads_at_once
+from paretoscope.jobs import Job, Jobs
+from paretoscope.network import Network
+from paretoscope.training import find_trained
+
+from ui.bench import Bench, Subject
+
+SEED = SPLIT_SEED = 0
+_TRAIN = "training:train_task"
+_FETCH = "dataset:fetch_task"
+_TEXTBOOK = "textbook:run_task"
+
+
+@st.cache_resource(show_spinner=False)
+def jobs() -> Jobs:
+    return Jobs()
+
+
+@st.cache_resource(show_spinner=False)
+def bench() -> Bench:
+    return Bench()
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def dataset(name: str) -> Dataset:
+    return load_dataset(name, SPLIT_SEED)
+
+
+@st.cache_resource(show_spinner=False)
+def _networks() -> dict[tuple[str, str], Network]:
+    return {}
+
+
+def network(dataset_name: str, model: str) -> Network | None:
+    """The trained network, or None where it must be trained first. Never imports scikit-learn."""
+    found = _networks().get((dataset_name, model))
+    if found is None and loads_at_once(dataset_name):
+        found = find_trained(model, dataset(dataset_name), SEED)
+        if found is not None:
+            _networks()[dataset_name, model] = found
+    return found
+
+
+def training(dataset_name: str, model: str) -> Job | None:
+    """The job that trains or trained the network, if there is one."""
+    return jobs().find(_TRAIN, _arguments(dataset_name, model))
+
+
+def start_training(dataset_name: str, model: str) -> None:
+    """Start the job, or join the one that runs."""
+    jobs().start(_TRAIN, _arguments(dataset_name, model))
+
+
+def start_fetching(dataset_name: str) -> None:
+    jobs().start(_FETCH, {"dataset": dataset_name})
+
+
+def fetching(dataset_name: str) -> Job | None:
+    """The job that fetches or fetched a dataset, if there is one."""
+    return jobs().find(_FETCH, {"dataset": dataset_name})
+
+
+def textbook() -> Job:
+    """The job that runs the article's programs; started when a page first asks."""
+    return jobs().find(_TEXTBOOK, {}) or jobs().start(_TEXTBOOK, {})
+
+
+def run_textbook_again() -> None:
+    jobs().start(_TEXTBOOK, {})
+
+
+def subject(dataset_name: str, model: str, trained: Network) -> Subject:
+    """What the bench needs to know to measure recipes of a network."""
+    return Subject(dataset_name, SPLIT_SEED, model, SEED, trained, dataset(dataset_name))
+
+
+def _arguments(dataset_name: str, model: str) -> dict[str, object]:
+    return {"dataset": dataset_name, "model": model, "seed": SEED, "split_seed": SPLIT_SEED}

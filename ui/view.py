@@ -1,0 +1,156 @@
+"""What a visitor looks at, as one value: it is in the URL whole, so a link shows the same.
+
+    ?v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold=0.09)%2Bq(8)&size=gzip
+
+The address holds every part, also those that are at their default now: a default that changes
+later does not change old links.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlencode
+
+import streamlit as st
+from paretoscope.dataset import datasets, find_source, is_present
+from paretoscope.errors import ParetoscopeError, one_of
+from paretoscope.recipe import Recipe
+from paretoscope.training import models
+
+VERSION = "1"
+SIZES = {"gzip": "zipped", "file": "on disk"}
+_DEFAULT_RECIPE = "magnitude(sparsity=0.4)+q(8)"
+
+
+@dataclass(frozen=True)
+class View:
+    """Dataset, model, recipe, and which size the charts show."""
+
+    dataset: str = "digits"
+    model: str = "mlp-64-32"
+    recipe: Recipe = field(default_factory=lambda: Recipe.parse(_DEFAULT_RECIPE))
+    size: str = "gzip"
+
+    def query(self) -> dict[str, str]:
+        """The parts of the address."""
+        return {
+            "v": VERSION,
+            "dataset": self.dataset,
+            "model": self.model,
+            "recipe": str(self.recipe),
+            "size": self.size,
+        }
+
+
+def parse_query(query: Mapping[str, str]) -> tuple[View, list[str]]:
+    """The view of an address, and a sentence for each part that is wrong and was replaced."""
+    view, complaints = View(), []
+    unknown = [name for name in query if name not in view.query()]
+    if unknown:
+        complaints.append(f"this page does not know {', '.join(unknown)}")
+    if query.get("v", VERSION) != VERSION:
+        complaints.append(f"v must be {VERSION}; got {query['v']!r}")
+    for name, check in _CHECKS.items():
+        if name not in query:
+            continue
+        try:
+            view = replace(view, **{name: check(view, query[name])})
+        except ParetoscopeError as error:
+            complaints.append(str(error))
+    if view.model not in models(view.dataset):
+        view = replace(view, model=models(view.dataset)[-1])
+    return view, complaints
+
+
+def _dataset(_: View, text: str) -> str:
+    if text not in datasets():
+        raise one_of("dataset", text, datasets())
+    return text
+
+
+def _model(view: View, text: str) -> str:
+    allowed = models(view.dataset)
+    if text not in allowed:
+        raise one_of(f"model for {find_source(view.dataset).title}", text, allowed)
+    return text
+
+
+def _size(_: View, text: str) -> str:
+    if text not in SIZES:
+        raise one_of("size", text, list(SIZES))
+    return text
+
+
+_CHECKS: Mapping[str, Any] = {
+    "dataset": _dataset,
+    "model": _model,
+    "recipe": lambda _, text: Recipe.parse(text),
+    "size": _size,
+}
+
+
+# --- of this visitor --------------------------------------------------------------------------
+
+
+def current() -> View:
+    """The visitor's view: the address where it was opened or changed by hand, else as it was left.
+
+    A page change drops the address's parts; `publish` puts them back.
+    """
+    query = st.query_params.to_dict()
+    if query and query != st.session_state.get("published"):
+        st.session_state.view, complaints = parse_query(query)
+        st.session_state.complaints = complaints
+        st.session_state.linked = st.session_state.view.recipe
+    if "view" not in st.session_state:
+        st.session_state.view = View()
+        st.session_state.switch = ("threshold", "global")
+    view: View = st.session_state.view
+    return view
+
+
+def change(**parts: Any) -> None:
+    """Change parts of the visitor's view. For callbacks."""
+    view: View = replace(st.session_state.view, **parts)
+    if view.model not in models(view.dataset):
+        view = replace(view, model=models(view.dataset)[-1])
+    st.session_state.view = view
+    st.session_state.complaints = []
+
+
+def publish() -> None:
+    """Write the visitor's view into the address."""
+    query = st.session_state.view.query()
+    st.session_state.published = query
+    if st.query_params.to_dict() != query:
+        st.query_params.from_dict(query)
+
+
+def show_complaints() -> None:
+    """Say what was wrong with the link."""
+    for complaint in st.session_state.get("complaints", []):
+        st.warning(plain(f"The link is partly wrong: {complaint}. The default is shown instead."))
+
+
+def plain(text: str) -> str:
+    """Text of unknown origin for a Markdown element, so that it shows as it is.
+
+    >>> plain("a*b_[c]")
+    'a\\\\*b\\\\_\\\\[c\\\\]'
+    """
+    return "".join(f"\\{c}" if c in "\\`*_{}[]()<>#+!|$~:" else c for c in text)
+
+
+def present(dataset: str) -> bool:
+    """Whether the dataset is on this machine."""
+    return is_present(dataset)
+
+
+def show_link() -> None:
+    """The link to what is looked at, to copy."""
+    with st.popover("Copy link"):
+        url = (st.context.url or "").split("?")[0]
+        st.code(f"{url}?{urlencode(st.session_state.view.query())}", language=None, wrap_lines=True)
+        st.caption("It opens this dataset, model and recipe on any Paretoscope it can reach.")

@@ -1,0 +1,108 @@
+"""Figures as words: three significant digits, a unit always, thousands separated."""
+
+from __future__ import annotations
+
+from paretoscope.accuracy import Accuracy, Change
+from paretoscope.latency import Latency
+
+MINUS = "\u2212"
+TIMES = "\u00d7"
+NO_DIFFERENCE_MARGIN = 1.05  # the margin of a time ratio within which nothing is claimed
+
+
+def three_digits(value: float) -> str:
+    """
+    >>> [three_digits(v) for v in (0.01234, 4.0, 9.996, 27.56, 143.4, 6570.2)]
+    ['0.0123', '4.00', '10.0', '27.6', '143', '6,570']
+    """
+    if value == 0:
+        return "0"
+    if abs(value) >= 99.95:
+        return f"{value:,.0f}"
+    digits = len(str(int(abs(float(f"{value:.3g}"))))) if abs(value) >= 1 else 0
+    return f"{value:.{3 - digits}f}" if digits else f"{value:.3g}"
+
+
+def size(n_bytes: float) -> str:
+    """
+    >>> size(810), size(8192), size(1067339)
+    ('810 B', '8.19 kB', '1.07 MB')
+    """
+    if n_bytes < 1000:
+        return f"{n_bytes:.0f} B"
+    if n_bytes < 999_500:
+        return f"{three_digits(n_bytes / 1000)} kB"
+    return f"{three_digits(n_bytes / 1e6)} MB"
+
+
+def duration(microseconds: float) -> str:
+    """
+    >>> duration(4.2), duration(1290)
+    ('4.20 \\u00b5s', '1.29 ms')
+    """
+    if microseconds < 1000:
+        return f"{three_digits(microseconds)} \u00b5s"
+    return f"{three_digits(microseconds / 1000)} ms"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """
+    >>> percent(0.975)
+    '97.5 %'
+    """
+    return f"{100 * share:.{digits}f} %"
+
+
+def points(change: float) -> str:
+    """A difference of two shares, with its sign.
+
+    >>> points(-0.0056), points(0.01), points(0)
+    ('\\u22120.6 pt', '+1.0 pt', '0.0 pt')
+    """
+    rounded = round(100 * change, 1)
+    sign = MINUS if rounded < 0 else "+" if rounded > 0 else ""
+    return f"{sign}{abs(rounded):.1f} pt"
+
+
+def accuracy_interval(accuracy: Accuracy) -> str:
+    low, high = accuracy.interval
+    return f"n = {accuracy.n:,}, 95 % interval {100 * low:.1f} to {percent(high)}"
+
+
+def change_words(change: Change) -> str:
+    """The change against the uncompressed model, or that the rows cannot tell."""
+    low, high = (points(bound) for bound in change.interval)
+    if change.interval[0] <= 0 <= change.interval[1]:
+        return f"{points(change.value)} ({low} to {high}): {change.n:,} rows cannot tell"
+    return f"{points(change.value)} ({low} to {high})"
+
+
+def smaller(now: float, before: float) -> str:
+    """
+    >>> smaller(4100, 27500), smaller(100, 100), smaller(120, 100)
+    ('6.71\\u00d7 smaller', 'same size', '1.20\\u00d7 larger')
+    """
+    if f"{now / before:.3g}" == "1":
+        return "same size"
+    if now < before:
+        return f"{three_digits(before / now)}{TIMES} smaller"
+    return f"{three_digits(now / before)}{TIMES} larger"
+
+
+def faster(latency: Latency) -> str:
+    """What the ratio's interval lets us say, within a margin of 5 %."""
+    low, high = latency.ratio_interval
+    if high < 1 / NO_DIFFERENCE_MARGIN:
+        return f"{three_digits(1 / latency.ratio)}{TIMES} faster"
+    if low > NO_DIFFERENCE_MARGIN:
+        return f"{three_digits(latency.ratio)}{TIMES} slower"
+    return "no measurable difference"
+
+
+def seconds(value: float) -> str:
+    """
+    >>> seconds(0.4), seconds(12.3), seconds(150)
+    ('1 s', '12 s', '2 min 30 s')
+    """
+    whole = max(1, round(value))
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
