@@ -11,9 +11,10 @@ frame.require_router()
 
 st.title("Textbook: the article's two programs")
 st.markdown(
-    "The article that Paretoscope implements shows pruning and quantization on the iris flowers with "
-    "a logistic regression (a fifth of the rows for testing, random state 42). Here both programs "
-    "are run as printed, then mended. All figures on this page were computed on this machine."
+    "The article that Paretoscope implements shows pruning and quantization on the iris flowers "
+    "with a logistic regression (a fifth of the rows for testing, random state 42). Here both "
+    "programs are run as printed, then mended. All figures on this page were computed on this "
+    "machine."
 )
 found = training.textbook_or_progress()
 n = found.n
@@ -34,11 +35,11 @@ st.markdown(
 )
 printed, mended = st.columns(2)
 printed.markdown("**As printed**")
-printed.code(textbook.PRUNING_AS_PRINTED, language="python")
+printed.code(textbook.PRUNING_AS_PRINTED, language="python", wrap_lines=True)
 for failure in found.failures:
     printed.error(f"`{failure.line}`  \n{view.plain(failure.error)}")
 mended.markdown("**Mended**")
-mended.code(textbook.PRUNING_MENDED, language="python")
+mended.code(textbook.PRUNING_MENDED, language="python", wrap_lines=True)
 mended.markdown(
     "`saga` handles three classes; a fitted estimator is copied with `copy.deepcopy`; and a mask "
     "must multiply the weights, for indexing with it flattens them. Even then the printed mask, "
@@ -53,14 +54,14 @@ st.header("2. Quantization by Q", divider="gray")
 st.latex(r"a_i = \mathrm{round}(w_i \cdot Q), \qquad w_i \approx a_i / Q")
 printed, mended = st.columns(2)
 printed.markdown("**As printed**")
-printed.code(textbook.QUANTIZATION_AS_PRINTED, language="python")
+printed.code(textbook.QUANTIZATION_AS_PRINTED, language="python", wrap_lines=True)
 printed.error(
     f"`clf.copy()` fails as above. Copied otherwise, the codes at Q = {PRINTED_Q} stand beside an "
     "intercept on the old scale: the products are "
     f"{PRINTED_Q} times too large for it."
 )
 mended.markdown("**Mended**")
-mended.code(textbook.QUANTIZATION_MENDED, language="python")
+mended.code(textbook.QUANTIZATION_MENDED, language="python", wrap_lines=True)
 mended.markdown(
     "The codes are divided by Q again before they meet the intercept. A file stores the codes and "
     "Q, so it stays small."

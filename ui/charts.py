@@ -20,7 +20,7 @@ from ui.palette import CURSOR, Theme
 Axis = Literal["gzip", "size", "time"]
 
 _FRONT_GREY = "rgba(140,140,140,0.75)"
-_HEIGHT = 440
+_HEIGHT = 470
 _SHOWN_DROP, _SHOWN_GAIN = 0.40, 0.03  # how far below and above the uncompressed model is drawn
 _AXIS_TITLES: dict[Axis, str] = {
     "gzip": "Size of the file under gzip −9 (log scale)",
@@ -57,7 +57,7 @@ class TradeOff:
     """Exactly what a trade-off chart draws."""
 
     network: str
-    title: str
+    finding: str
     recipe: str
     provenance: str
     axis: Axis
@@ -102,7 +102,7 @@ def trade_off(
     band = latency.quartiles_us if axis == "time" and latency is not None else None
     return TradeOff(
         network=network,
-        title=_title(network, axis, chosen, baseline),
+        finding=_finding(axis, chosen, baseline),
         recipe=str(recipe),
         provenance=_provenance(baseline),
         axis=axis,
@@ -117,18 +117,17 @@ def trade_off(
     )
 
 
-def _title(network: str, axis: Axis, now: Measurement | None, before: Measurement) -> str:
+def _finding(axis: Axis, now: Measurement | None, before: Measurement) -> str:
     """What the chosen recipe gains and costs, in a line that can be shared."""
     if now is None:
-        return network
-    low, high = (words.points(bound) for bound in now.change.interval)
-    cost = f"accuracy {words.points(now.change.value)} ({low} to {high})"
+        return "measuring"
+    cost = f"accuracy {words.change_interval(now.change)}"
     latency, x, x_before = now.latency(), _x(now, axis), _x(before, axis)
     if axis == "time" and latency is not None:
-        return f"{network}: {words.faster(latency)}, {cost}"
+        return f"{words.faster(latency)}, {cost}"
     if axis != "time" and x is not None and x_before is not None:
-        return f"{network}: {words.smaller(x, x_before)}, {cost}"
-    return network
+        return f"{words.smaller(x, x_before)}, {cost}"
+    return cost
 
 
 def _y_range(baseline: float) -> tuple[float, float]:
@@ -180,10 +179,10 @@ def _x_range(axis: Axis, baseline: float) -> tuple[float, float]:
 def _provenance(baseline: Measurement) -> str:
     environment = baseline.environment
     return (
-        f"{baseline.dataset}, n = {baseline.accuracy.n:,} {baseline.split} rows, whiskers: 95 % of "
-        f"accuracy, quartiles of time; network {baseline.network_sha256[:8]}<br>ONNX Runtime "
-        f"{environment.onnxruntime}, 1 thread, {environment.cpu}, "
-        f"Paretoscope {environment.paretoscope}"
+        f"{baseline.dataset}, n = {baseline.accuracy.n:,} {baseline.split} rows, "
+        f"network {baseline.network_sha256[:8]}, Paretoscope {environment.paretoscope}"
+        "<br>whiskers: 95 % interval of accuracy, quartiles of time"
+        f"<br>ONNX Runtime {environment.onnxruntime}, 1 thread, {environment.cpu}"
     )
 
 
@@ -217,7 +216,7 @@ def trade_off_figure(record: TradeOff, theme: Theme) -> go.Figure:
         figure.add_vrect(*record.band, fillcolor=theme.band, line_width=0, layer="below")
     if record.front:
         figure.add_trace(_front_trace(record))
-    figure.add_traces(_curve_traces(record.curve, theme))
+    figure.add_trace(_curve_trace(record.curve, theme))
     if record.baseline:
         _add_baseline(figure, record.baseline, theme)
     if record.cursor:
@@ -261,35 +260,25 @@ def _front_trace(record: TradeOff) -> go.Scatter:
     )
 
 
-def _curve_traces(line: Line, theme: Theme) -> list[go.Scatter]:
+def _curve_trace(line: Line, theme: Theme) -> go.Scatter:
     """The line with whiskers, its points filled where measured and hollow where computed."""
     points = line.points
-    common: dict[str, Any] = {"x": [p.x for p in points], "y": [p.accuracy for p in points]}
-    traces = [
-        go.Scatter(
-            **common,
-            mode="lines+markers",
-            name=line.name,
-            line={"color": theme.curve, "width": 2},
-            marker={
-                "size": 8,
-                "color": [theme.paper if p.computed else theme.curve for p in points],
-                "line": {"color": theme.curve, "width": 1.5},
-            },
-            error_y=_whiskers(points, theme.curve),
-            error_x=_time_whiskers(points, theme.curve),
-            text=[p.text for p in points],
-            hovertemplate="%{text}<extra></extra>",
-        )
-    ]
-    if any(p.computed for p in points):
-        traces.append(_legend_only("computed, not yet run", theme))
-    return traces
-
-
-def _legend_only(name: str, theme: Theme) -> go.Scatter:
-    marker = {"size": 8, "color": theme.paper, "line": {"color": theme.curve, "width": 1.5}}
-    return go.Scatter(x=[None], y=[None], mode="markers", name=name, marker=marker)
+    return go.Scatter(
+        x=[p.x for p in points],
+        y=[p.accuracy for p in points],
+        mode="lines+markers",
+        name=line.name,
+        line={"color": theme.curve, "width": 2},
+        marker={
+            "size": 8,
+            "color": [theme.paper if p.computed else theme.curve for p in points],
+            "line": {"color": theme.curve, "width": 1.5},
+        },
+        error_y=_whiskers(points, theme.curve),
+        error_x=_time_whiskers(points, theme.curve),
+        text=[p.text for p in points],
+        hovertemplate="%{text}<extra></extra>",
+    )
 
 
 def _whiskers(points: Sequence[Point], colour: str) -> dict[str, Any]:
@@ -376,16 +365,25 @@ def _lay_out(figure: go.Figure, record: TradeOff, theme: Theme) -> None:
         font={"color": theme.ink, "size": 13, "family": "Source Sans, Source Sans Pro, sans-serif"},
         paper_bgcolor=theme.paper,
         plot_bgcolor=theme.paper,
-        margin={"l": 58, "r": 16, "t": 96, "b": 84},
+        margin={"l": 58, "r": 16, "t": 118, "b": 94},
         title={
-            "text": f"{record.title}<br><span style='font-size:12px'>{record.recipe}</span>",
-            "font": {"size": 16},
+            "text": f"{record.network}<br><span style='font-size:15px'>{record.finding}</span>"
+            f"<br><span style='font-size:12px'>{record.recipe}</span>",
+            "font": {"size": 15},
             "x": 0.01,
             "xanchor": "left",
             "y": 0.97,
             "yanchor": "top",
         },
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 12}},
+        legend={
+            "orientation": "h",
+            "x": 0,
+            "y": 1.0,
+            "yanchor": "bottom",
+            "font": {"size": 12},
+            "entrywidth": 0.49,
+            "entrywidthmode": "fraction",
+        },
         xaxis=x_axis,
         yaxis={
             "title": {"text": "Accuracy"},
@@ -403,7 +401,8 @@ def _lay_out(figure: go.Figure, record: TradeOff, theme: Theme) -> None:
         yref="paper",
         x=0,
         y=0,
-        yshift=-82,
+        xshift=-50,
+        yshift=-92,
         xanchor="left",
         yanchor="bottom",
         align="left",

@@ -165,8 +165,7 @@ def _charts(
             known,
             lines,
             baseline,
-            f"{charts.line_name(view.recipe)}, {controls.axis_of(controls.pruner_of(view.recipe))} "
-            "varies",
+            charts.line_name(view.recipe),
         )
         column.plotly_chart(
             charts.trade_off_figure(record, here()),
@@ -189,7 +188,11 @@ def _below(bench: Bench, subject: Subject, view: View, visitor: str) -> None:
         if measured < total:
             st.progress(measured / total, text=f"{measured} of {total} files measured")
         else:
-            st.caption(f"All {total} files of this curve measured. `{view.recipe}`")
+            st.caption(f"All {total} files of this curve measured.")
+        st.caption(
+            "Filled points are files that were run through ONNX Runtime, hollow ones are computed. "
+            f"`{view.recipe}`"
+        )
     with right.container(horizontal=True, vertical_alignment="bottom"):
         hold("size", view.size)
         st.segmented_control(

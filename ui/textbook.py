@@ -107,14 +107,16 @@ def q_figure(record: QChart, theme: Theme) -> go.Figure:
         font={"color": theme.ink, "size": 13, "family": "Source Sans, Source Sans Pro, sans-serif"},
         paper_bgcolor=theme.paper,
         plot_bgcolor=theme.paper,
-        margin={"l": 58, "r": 16, "t": 72, "b": 52},
+        margin={"l": 58, "r": 16, "t": 100, "b": 52},
         title={
-            "text": "Iris, logistic regression: the scale of the codes must be undone<br>"
-            f"<span style='font-size:12px'>n = {record.baseline.n} test rows, whiskers: 95 % "
-            "interval; dashed: not quantized</span>",
+            "text": "Iris: undo the scale of the codes<br>"
+            f"<span style='font-size:12px'>n = {record.baseline.n} test rows, whiskers: 95 %, "
+            "dashed: not quantized</span>",
             "font": {"size": 16},
             "x": 0.01,
             "xanchor": "left",
+            "y": 0.97,
+            "yanchor": "top",
         },
         legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"},
         xaxis={

@@ -69,12 +69,20 @@ def accuracy_interval(accuracy: Accuracy) -> str:
     return f"n = {accuracy.n:,}, 95 % interval {100 * low:.1f} to {percent(high)}"
 
 
+def change_interval(change: Change) -> str:
+    """
+    >>> change_interval(Change(broken=6, mended=2, n=360))
+    '\u22121.1 pt (\u22123.1 to +0.5)'
+    """
+    low, high = (points(bound).removesuffix(" pt") for bound in change.interval)
+    return f"{points(change.value)} ({low} to {high})"
+
+
 def change_words(change: Change) -> str:
     """The change against the uncompressed model, or that the rows cannot tell."""
-    low, high = (points(bound) for bound in change.interval)
-    if change.interval[0] <= 0 <= change.interval[1]:
-        return f"{points(change.value)} ({low} to {high}): {change.n:,} rows cannot tell"
-    return f"{points(change.value)} ({low} to {high})"
+    low, high = change.interval
+    told = "" if high < 0 or low > 0 else f": {change.n:,} rows cannot tell"
+    return change_interval(change) + told
 
 
 def smaller(now: float, before: float) -> str:

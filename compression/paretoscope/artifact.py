@@ -162,9 +162,13 @@ def _check_features(network: Network, train_rows: Rows | None) -> FloatArray:
 
 
 def _agrees(onnx_bytes: bytes, X: FloatArray, expected: FloatArray, *, fused: bool) -> bool:
-    """Whether the runtime's scores are those of float arithmetic: labels for the fused kernel,
-    which rounds activations to 8 bits, and scores otherwise."""
+    """Whether the runtime's scores are those of float arithmetic.
+
+    For the fused kernel, which rounds activations to 8 bits, that is a matter of labels; otherwise
+    of scores, relative to the largest one, since sums of large products lose that much in float32.
+    """
     scores = OnnxRuntime(onnx_bytes).scores(X)
     if fused:
         return bool(np.mean(scores.argmax(1) != expected.argmax(1)) <= FUSED_LABELS_APART)
-    return bool(np.allclose(scores, expected, rtol=RTOL, atol=ATOL))
+    allowed = ATOL + RTOL * np.abs(expected).max(initial=0)
+    return bool((np.abs(scores - expected) <= allowed).all())

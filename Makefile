@@ -1,0 +1,65 @@
+# make run     start the app on this machine
+# make test    everything: format, lint, types, all tests, browser tests included
+# make check   format, lint, types
+# make bench   the figures that performance claims rest on
+# make screenshots   the pictures in docs/
+# make lock    the pins of requirements*.txt anew, from the ranges in pyproject.toml
+
+# The first Python from 3.11 to 3.14 that answers; another with: make PYTHON=python3.12 run
+FITS = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c '$(FITS)' >/dev/null 2>&1 && echo $$p && break; done)
+VENV = .venv
+BIN = $(VENV)/bin
+
+.PHONY: run test check format bench screenshots lock chromium
+
+run: $(VENV)/run.stamp
+	@$(BIN)/streamlit run app.py
+
+test: check chromium
+	$(BIN)/pytest
+
+check: $(VENV)/dev.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/dev.stamp chromium
+	$(BIN)/python -m benchmarks
+
+screenshots: $(VENV)/dev.stamp chromium
+	$(BIN)/python docs/screenshots.py
+
+chromium: $(VENV)/dev.stamp
+	@$(BIN)/python tests/browser/chromium.py
+
+lock: $(VENV)/dev.stamp
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
+		pyproject.toml --output-file requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
+		--extra dev --constraint requirements.txt pyproject.toml --output-file requirements-dev.txt
+	$(BIN)/python -c "import pathlib; \
+		[p.write_text('# Exact pins for Python 3.11 to 3.14, by make lock from pyproject.toml.\n' \
+		 + '-e .\n' + p.read_text()) for p in map(pathlib.Path, ('requirements.txt', 'requirements-dev.txt'))]"
+
+$(VENV)/made.stamp:
+	@test -n "$(PYTHON)" || \
+		{ echo "Paretoscope needs Python 3.11 to 3.14 and found none; install one and run make again."; exit 1; }
+	@$(PYTHON) -c '$(FITS)' || \
+		{ echo "Paretoscope needs Python 3.11 to 3.14; $(PYTHON) is another."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/run.stamp: $(VENV)/made.stamp requirements.txt pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/run.stamp requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@touch $@

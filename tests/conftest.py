@@ -1,0 +1,66 @@
+"""What all tests share: a store of their own, and trained networks."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+_HOME = tempfile.TemporaryDirectory(prefix="paretoscope-tests-")
+os.environ["PARETOSCOPE_HOME"] = _HOME.name
+os.environ.pop("PARETOSCOPE_DATA", None)
+
+import paretoscope as ps  # noqa: E402  (after the store's place is set)
+from paretoscope.dataset import Dataset  # noqa: E402
+from paretoscope.network import Network  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@cache
+def load(name: str) -> Dataset:
+    return ps.load_dataset(name)
+
+
+@cache
+def trained(dataset: str, model: str) -> Network:
+    return ps.train(model, load(dataset))
+
+
+@pytest.fixture(scope="session")
+def digits() -> Dataset:
+    return load("digits")
+
+
+@pytest.fixture(scope="session")
+def mlp() -> Network:
+    """MLP 64-32 on digits."""
+    return trained("digits", "mlp-64-32")
+
+
+@pytest.fixture(scope="session")
+def fashion() -> Dataset:
+    return load("fashion-mnist")
+
+
+@pytest.fixture(scope="session")
+def lenet() -> Network:
+    """LeNet-300-100 on Fashion-MNIST."""
+    return trained("fashion-mnist", "lenet-300-100")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty store."""
+    monkeypatch.setenv("PARETOSCOPE_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _remove_home() -> Iterator[None]:
+    yield
+    _HOME.cleanup()

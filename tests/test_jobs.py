@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from paretoscope.dataset import load_dataset
+from paretoscope.errors import ParetoscopeError
+from paretoscope.jobs import Job, Jobs, Progress, Worker
+from paretoscope.training import find_trained
+
+TRAIN = "training:train_task"
+SLOW = {"dataset": "fashion-mnist", "model": "linear-svm", "seed": 1, "split_seed": 0}
+
+
+def _small(model: str = "logistic-regression") -> dict[str, object]:
+    return {"dataset": "iris", "model": model, "seed": 0, "split_seed": 0}
+
+
+def test_a_job_trains_and_the_network_is_kept(home: Path) -> None:
+    job = Job(TRAIN, _small("mlp-32"))
+    assert job.wait(60) == "done"
+    assert job.result is not None
+    network = find_trained("mlp-32", load_dataset("iris"))
+    assert network is not None
+    assert network.sha256 == job.result["sha256"]
+    assert job.progress().fraction == 1.0
+
+
+def test_a_stopped_job_leaves_nothing(home: Path) -> None:
+    job = Job(TRAIN, SLOW)
+    while job.progress().text == "starting":
+        assert job.state == "running"
+        threading.Event().wait(0.02)
+    job.stop()
+    assert job.state == "stopped"
+    assert job.result is None
+    assert find_trained("linear-svm", load_dataset("fashion-mnist"), 1) is None
+    job.stop()  # once more does no harm
+    assert job.state == "stopped"
+
+
+def test_a_refusal_is_its_sentence(home: Path) -> None:
+    job = Job(TRAIN, _small("lenet-300-100"))
+    assert job.wait(60) == "failed"
+    assert job.error is not None
+    assert job.error.startswith("model for iris must be one of")
+
+
+def test_an_unforeseen_failure_is_a_sentence_too() -> None:
+    job = Job("nowhere:task", {})
+    assert job.wait(60) == "failed"
+    assert job.error == (
+        "nowhere:task failed: ModuleNotFoundError: No module named 'paretoscope.nowhere'"
+    )
+
+
+def test_a_killed_process_is_a_sentence(home: Path) -> None:
+    job = Job(TRAIN, SLOW)
+    os.kill(job._worker._process.pid, signal.SIGKILL)
+    assert job.wait(60) == "failed"
+    assert job.error == f"the process for {TRAIN} ended before its result (exit code -9)"
+
+
+def test_a_worker_does_one_task_after_another_and_survives_a_refusal(home: Path) -> None:
+    worker = Worker()
+    first = [m for m in worker.run(TRAIN, _small()) if "result" in m]
+    with pytest.raises(ParetoscopeError, match="dataset must be one of"):
+        list(worker.run(TRAIN, _small() | {"dataset": "irs"}))
+    second = [m for m in worker.run(TRAIN, _small()) if "result" in m]
+    assert first == second != []
+    worker.close()
+    assert not worker.alive
+    with pytest.raises(ParetoscopeError, match="ended before its result"):
+        list(worker.run(TRAIN, _small()))
+
+
+def test_the_same_work_is_one_job_while_it_runs(home: Path) -> None:
+    jobs = Jobs()
+    job = jobs.start(TRAIN, SLOW)
+    assert jobs.start(TRAIN, dict(reversed(SLOW.items()))) is job
+    assert jobs.find(TRAIN, SLOW) is job
+    job.stop()
+    again = jobs.start(TRAIN, SLOW)
+    assert again is not job
+    again.stop()
+    assert jobs.find(TRAIN, _small()) is None
+
+
+def test_a_worker_ends_with_its_parent(home: Path) -> None:
+    program = (
+        "from paretoscope.jobs import Job\n"
+        f"job = Job({TRAIN!r}, {SLOW!r})\n"
+        "print(job._worker._process.pid, flush=True)\n"
+        "job.wait()\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    for _ in range(500):
+        if not _runs(child):
+            return
+        threading.Event().wait(0.02)
+    os.kill(child, signal.SIGKILL)
+    pytest.fail("the worker outlived its parent by 10 s")
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except OSError:
+        return False
+
+
+def test_remaining_time_is_the_share_still_to_do() -> None:
+    assert Progress("", 0.25, 10.0).remaining_s == pytest.approx(30.0)
+    assert Progress("", None, 10.0).remaining_s is None
+    assert Progress("", 0.01, 10.0).remaining_s is None

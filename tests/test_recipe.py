@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from paretoscope.errors import ParetoscopeError
+from paretoscope.network import Network
+from paretoscope.parameters import Choice, Member, Number, parameters
+from paretoscope.pruning import CRITERIA, KeepAll, Magnitude
+from paretoscope.quantization import QUANTIZERS, FixedPoint, Float32
+from paretoscope.recipe import Recipe, Treatment
+from paretoscope.recovery import RECOVERIES
+
+
+def _values(described: Any) -> st.SearchStrategy[Any]:
+    if isinstance(described.range, Choice):
+        return st.sampled_from(described.range.options)
+    assert isinstance(described.range, Number)
+    high = min(described.range.high, 1e300)
+    return st.floats(described.range.low, high, allow_subnormal=False)
+
+
+@st.composite
+def members(draw: Any, family: Any) -> Member:
+    kind = draw(st.sampled_from(family))
+    values = {name: draw(_values(p)) for name, p in parameters(kind).items()}
+    if {"threshold", "sparsity"} <= set(values):
+        values.pop(draw(st.sampled_from(["threshold", "sparsity"])))
+    member: Member = kind(**values)
+    return member
+
+
+treatments = st.builds(
+    Treatment,
+    st.one_of(st.just(KeepAll()), members(CRITERIA)),
+    members(QUANTIZERS),
+)
+recipes = st.builds(
+    lambda everywhere, overrides, recovery: Recipe(
+        everywhere.pruner, everywhere.quantizer, overrides, recovery
+    ),
+    treatments,
+    st.dictionaries(st.text(min_size=1, max_size=8), treatments, max_size=3),
+    members(RECOVERIES),
+)
+
+
+@given(recipes)
+def test_parse_is_the_inverse_of_the_text(recipe: Recipe) -> None:
+    again = Recipe.parse(str(recipe))
+    assert again == recipe
+    assert hash(again) == hash(recipe)
+    assert str(again) == str(recipe)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_recipe_or_a_sentence(text: str) -> None:
+    try:
+        recipe = Recipe.parse(text)
+    except ParetoscopeError as error:
+        assert "\n" not in str(error) or "\n" in text
+    else:
+        assert Recipe.parse(str(recipe)) == recipe
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("magnitude(threshold=0.05)+q(16)", "magnitude(threshold=0.05)+q(16)"),
+        (" q( 16.0 ) + magnitude( threshold = 5e-2 ) ", "magnitude(threshold=0.05)+q(16)"),
+        ("keep+float32", "float32"),
+        ("project+q(3)", "q(3)"),
+        ("q(q=3)", "q(3)"),
+        ("magnitude(sparsity=.5,scope=global)", "magnitude(sparsity=0.5)"),
+        ("q(4);dense3=q(6);dense1=keep", "q(4);dense1=float32;dense3=q(6)"),
+    ],
+)
+def test_canonical_text(text: str, canonical: str) -> None:
+    assert str(Recipe.parse(text)) == canonical
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "a part of a recipe must be one of float32, keep, magnitude, project, q; got ''"),
+        ("prune(3)", "a part of a recipe must be one of"),
+        ("q", "q needs q; got nothing"),
+        ("q(3", "'q(3' has no closing bracket; write it like 'q(16)'"),
+        ("q(0)", "FixedPoint.q must be at least 1; got 0"),
+        ("q(a)", "FixedPoint.q must be a number from 1 to 16777216; got 'a'"),
+        ("q(3,4)", "q takes q, each once; got '4'"),
+        ("q(3,bits=4)", "q takes q, each once; got 'bits=4'"),
+        ("keep(3)", "keep takes no parameters, each once; got '3'"),
+        ("q(3)+q(4)", "a recipe has one part of each kind; 'q(4)' is a second"),
+        ("magnitude(threshold=0.1,scope=all)", "Magnitude.scope must be one of global, layer"),
+        ("q(3);dense1", "after ';' a recipe has 'layer=parts' once; got 'dense1'"),
+        ("q(3);a=q(3);a=q(4)", "after ';' a recipe has 'layer=parts' once; got 'a=q(4)'"),
+        ("q(3);a=project", "a recovery is for all layers; got project for a"),
+    ],
+)
+def test_a_wrong_text_is_one_sentence(text: str, message: str) -> None:
+    with pytest.raises(ParetoscopeError) as caught:
+        Recipe.parse(text)
+    assert message in str(caught.value)
+
+
+def test_what_stands_in_a_recipes_places_is_checked() -> None:
+    with pytest.raises(ParetoscopeError, match=r"Recipe's first part must be like Magnitude"):
+        Recipe(FixedPoint(8))  # type: ignore[arg-type]
+    with pytest.raises(ParetoscopeError, match=r"Recipe's second part must be like FixedPoint"):
+        Recipe(Magnitude(sparsity=0.1), 8)  # type: ignore[arg-type]
+    with pytest.raises(ParetoscopeError, match="the override of dense1 must be like Treatment"):
+        Recipe(overrides={"dense1": FixedPoint(8)})  # type: ignore[dict-item]
+
+
+def test_treatments_by_layer(mlp: Network) -> None:
+    own = Treatment(quantizer=FixedPoint(32))
+    recipe = Recipe(Magnitude(sparsity=0.5), FixedPoint(4), {"dense3": own})
+    found = recipe.treatments(mlp)
+    assert found["dense1"] == found["dense2"] == Treatment(Magnitude(sparsity=0.5), FixedPoint(4))
+    assert found["dense3"] == own
+    wrong = Recipe(overrides={"dense9": Treatment(quantizer=Float32())})
+    with pytest.raises(ParetoscopeError, match="layer 'dense9'; this network has dense1, dense2"):
+        wrong.treatments(mlp)
+
+
+def test_a_recipe_is_frozen() -> None:
+    recipe = Recipe(overrides={"a": Treatment()})
+    with pytest.raises(AttributeError):
+        recipe.pruner = KeepAll()  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        recipe.overrides["b"] = Treatment()  # type: ignore[index]
