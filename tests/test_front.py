@@ -51,9 +51,7 @@ def test_what_was_not_measured_is_left_out() -> None:
 
 
 def test_an_unknown_objective() -> None:
-    with pytest.raises(
-        ParetoscopeError, match="objective must be one of .*got 'bytes'"
-    ):
+    with pytest.raises(ParetoscopeError, match="objective must be one of .*got 'bytes'"):
         ps.pareto_front([], ("bytes",))
 
 

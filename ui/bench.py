@@ -116,13 +116,12 @@ class Bench:
         with self._changed:
             self._changed.wait_for(lambda: key in self._known or key in self._failed, timeout_s)
 
-    def progress(self, visitor: str) -> tuple[int, int]:
-        """How many of a visitor's files are measured, of how many."""
+    def progress(self, visitor: str) -> tuple[int, int, int]:
+        """How many of a visitor's files are measured, how many failed, of how many."""
         wish = self._wishes.get(visitor)
-        if wish is None:
-            return 0, 0
-        keys = [wish.subject.key(recipe) for recipe in wish.recipes]
-        return sum(self._is_measured(key) for key in keys), len(keys)
+        keys = [] if wish is None else [wish.subject.key(recipe) for recipe in wish.recipes]
+        failed = sum(key in self._failed for key in keys)
+        return sum(self._is_measured(key) for key in keys) - failed, failed, len(keys)
 
     def finished(self, visitor: str) -> bool:
         """Whether nothing more will come for a visitor."""

@@ -59,7 +59,7 @@ def _show(
     baseline = bench.known(subject, Recipe())
     if baseline is not None and baseline.latency() is not None:
         _charts(bench, subject, view, title, baseline, curve, backdrop)
-    else:
+    elif bench.failure(subject, Recipe()) is None:
         st.caption("Measuring the uncompressed model")
     _below(bench, subject, view, visitor)
     if bench.finished(visitor) and st.session_state.get("finished") != str(view):
@@ -84,7 +84,7 @@ def _other_q(recipe: Recipe) -> list[FixedPoint | Float32]:
 
 
 def _figures(bench: Bench, subject: Subject, recipe: Recipe) -> None:
-    failure = bench.failure(subject, recipe)
+    failure = bench.failure(subject, recipe) or bench.failure(subject, Recipe())
     if failure is not None:
         st.error(plain(failure))
         return
@@ -183,10 +183,12 @@ def _camera(view: View, axis: str) -> dict[str, object]:
 
 def _below(bench: Bench, subject: Subject, view: View, visitor: str) -> None:
     left, right = st.columns([3, 2], vertical_alignment="center")
-    measured, total = bench.progress(visitor)
+    measured, failed, total = bench.progress(visitor)
     with left:
-        if measured < total:
+        if measured + failed < total:
             st.progress(measured / total, text=f"{measured} of {total} files measured")
+        elif failed:
+            st.caption(f"{measured} files of this curve measured, {failed} could not be made.")
         else:
             st.caption(f"All {total} files of this curve measured.")
         st.caption(

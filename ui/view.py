@@ -151,6 +151,8 @@ def present(dataset: str) -> bool:
 def show_link() -> None:
     """The link to what is looked at, to copy."""
     with st.popover("Copy link"):
-        url = (st.context.url or "").split("?")[0]
-        st.code(f"{url}?{urlencode(st.session_state.view.query())}", language=None, wrap_lines=True)
+        page = (st.context.url or "").split("?")[0].rstrip("/")
+        st.code(
+            f"{page}/?{urlencode(st.session_state.view.query())}", language=None, wrap_lines=True
+        )
         st.caption("It opens this dataset, model and recipe on any Paretoscope it can reach.")

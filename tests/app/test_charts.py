@@ -1,0 +1,106 @@
+"""Charts as records: exactly what is drawn, compared without pixels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import paretoscope as ps
+import pytest
+from paretoscope.accuracy import Accuracy, Change
+from paretoscope.latency import Latency
+
+from ui import charts
+from ui.palette import DARK, LIGHT
+
+RECIPE = ps.Recipe.parse("magnitude(threshold=0.1)+q(8)")
+
+
+def _measurement(
+    recipe: ps.Recipe, correct: int, gzip: int | None, time: float | None
+) -> ps.Measurement:
+    latencies = () if time is None else (Latency(1, (time,) * 7, (10.0,) * 7),)
+    return ps.Measurement(
+        recipe, "f" * 64, "a" * 64, "digits", "validation", Accuracy(correct, 360),
+        Change(max(0, 350 - correct), 0, 360), 6000, 0.5, (), computed=time is None,
+        gzip_bytes=gzip, latencies=latencies,
+    )  # fmt: skip
+
+
+BASELINE = _measurement(ps.Recipe(), 350, 25_000, 10.0)
+CURVE = [
+    _measurement(ps.Recipe.parse("magnitude(threshold=0)+q(8)"), 348, 5_000, 5.0),
+    _measurement(RECIPE, 345, 4_000, 5.0),
+    _measurement(ps.Recipe.parse("magnitude(threshold=0.2)+q(8)"), 300, 3_000, None),
+]
+
+
+def _record(axis: charts.Axis, recipe: ps.Recipe = RECIPE) -> charts.TradeOff:
+    return charts.trade_off(
+        axis, "Digits · MLP", recipe, CURVE, [("Q = 4", CURVE)], BASELINE, "Q = 8"
+    )
+
+
+def test_the_size_chart_draws_all_points() -> None:
+    record = _record("gzip")
+    assert [(p.x, p.accuracy, p.computed) for p in record.curve.points] == [
+        (5_000, 348 / 360, False),
+        (4_000, 345 / 360, False),
+        (3_000, 300 / 360, True),
+    ]
+    assert (record.curve.points[0].low, record.curve.points[0].high) == Accuracy(348, 360).interval
+    assert record.cursor == record.curve.points[1]
+    assert record.baseline is not None
+    assert record.baseline.x == 25_000
+    assert record.finding.startswith("6.25× smaller, accuracy −1.4 pt (−")
+
+
+def test_the_front_is_of_measured_points_only() -> None:
+    assert _record("gzip").front == ((4_000, 345 / 360), (5_000, 348 / 360), (25_000, 350 / 360))
+
+
+def test_the_time_chart_leaves_out_what_was_not_timed() -> None:
+    record = _record("time")
+    assert [p.x for p in record.curve.points] == [5.0, 5.0]
+    assert record.band == (10.0, 10.0)
+    assert record.finding.startswith("2.00× faster")
+
+
+def test_ranges_do_not_depend_on_the_recipe() -> None:
+    for axis in ("gzip", "size", "time"):
+        one, other = _record(axis), _record(axis, CURVE[2].recipe)
+        assert (one.x_range, one.y_range) == (other.x_range, other.y_range)
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+@pytest.mark.parametrize("axis", ["gzip", "size", "time"])
+def test_the_figure_shows_the_record(axis: charts.Axis, theme: charts.Theme) -> None:
+    record = _record(axis)
+    figure = charts.trade_off_figure(record, theme)
+    traces = {trace.name: trace for trace in figure.data}
+    points = record.curve.points
+    assert list(traces["Q = 8"].x) == [p.x for p in points]
+    assert list(traces["Q = 8"].y) == [p.accuracy for p in points]
+    assert list(traces["Q = 8"].marker.color) == [
+        theme.paper if p.computed else theme.curve for p in points
+    ]
+    assert traces["uncompressed"].marker.symbol == "star"
+    assert str(RECIPE) in figure.layout.title.text
+    assert record.provenance in figure.layout.annotations[0].text
+
+
+def test_a_cursor_out_of_sight_is_a_triangle_at_the_edge() -> None:
+    low = replace(CURVE[1], accuracy=Accuracy(40, 360))
+    record = charts.trade_off("gzip", "D", RECIPE, [low], [], BASELINE, "Q = 8")
+    cursor = charts.trade_off_figure(record, LIGHT).data[-1]
+    assert cursor.marker.symbol == "triangle-down-open"
+    assert record.y_range[0] < cursor.y[0] < record.y_range[1]
+    assert "11.1 %" in cursor.text[0]
+
+
+def test_before_anything_is_zipped_the_chart_is_empty_but_there() -> None:
+    unzipped = replace(BASELINE, gzip_bytes=None)
+    record = charts.trade_off("gzip", "D", RECIPE, [], [], unzipped, "Q = 8")
+    assert record.baseline is None
+    assert record.cursor is None
+    assert record.finding == "measuring"
+    assert charts.trade_off_figure(record, LIGHT).layout.xaxis.type == "log"

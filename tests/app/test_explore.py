@@ -1,0 +1,261 @@
+"""The Explore page through Streamlit's own test harness: controls, figures, charts, links."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paretoscope as ps
+import pytest
+import streamlit as st
+from paretoscope.network import Network
+from streamlit.testing.v1 import AppTest
+
+from tests.conftest import ROOT, load, trained
+from ui import words
+
+RECIPE = "magnitude(threshold=0.1)+q(8)"
+
+
+@pytest.fixture(autouse=True)
+def _trained() -> None:
+    trained("digits", "mlp-64-32")
+    trained("iris", "logistic-regression")
+
+
+@pytest.fixture
+def fresh(home: Path) -> None:
+    """A server that has never run: nothing kept, nothing known, no worker."""
+    st.cache_resource.clear()
+
+
+def _open(**query: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    for name, value in query.items():
+        app.query_params[name] = value
+    return app.run()
+
+
+def _address(app: AppTest) -> dict[str, str]:
+    return {n: v if isinstance(v, str) else v[0] for n, v in app.query_params.items()}
+
+
+def _until(app: AppTest, condition: Callable[[AppTest], bool]) -> AppTest:
+    deadline = time.monotonic() + 60
+    while not condition(app):
+        assert time.monotonic() < deadline, "the page did not get there within 60 s"
+        threading.Event().wait(0.2)
+        app.run()
+    return app
+
+
+def _measured(app: AppTest) -> bool:
+    return any("files of this curve measured" in c.value for c in app.caption)
+
+
+def _charts(app: AppTest) -> list[dict[str, Any]]:
+    return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+
+
+def _trace(chart: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(trace for trace in chart["data"] if trace.get("name") == name)
+
+
+def test_a_first_visit_shows_figures_and_curves() -> None:
+    app = _until(_open(), _measured)
+    assert not app.exception
+    assert [m.label for m in app.metric] == ["Accuracy", "Size", "Inference time"]
+    size_chart, time_chart = _charts(app)
+    for chart in (size_chart, time_chart):
+        names = {trace.get("name") for trace in chart["data"]}
+        assert {"Q = 8", "Pareto front", "uncompressed", "your recipe"} <= names
+        assert chart["layout"]["yaxis"]["title"]["text"] == "Accuracy"
+        assert "n = 360 validation rows" in chart["layout"]["annotations"][0]["text"]
+    assert "gzip" in size_chart["layout"]["xaxis"]["title"]["text"]
+    assert "µs" in time_chart["layout"]["xaxis"]["title"]["text"]
+    assert all(chart.proto.alt for chart in app.get("plotly_chart"))
+
+
+def test_the_figures_are_those_of_the_file(mlp: Network, digits: ps.Dataset) -> None:
+    app = _until(_open(recipe=RECIPE), _measured)
+    artifact = ps.compress(mlp, ps.Recipe.parse(RECIPE), digits.train)
+    labels = ps.OnnxRuntime(artifact.onnx_bytes).scores(digits.validation.X).argmax(1)
+    accuracy, size, _ = app.metric
+    assert accuracy.value == words.percent(float(np.mean(labels == digits.validation.y)))
+    assert size.value == words.size(len(artifact.onnx_bytes))
+    captions = " ".join(c.value for c in app.caption)
+    assert f"gzip −9: {words.size(artifact.sizes.gzip)}" in captions
+    assert "n = 360, 95 % interval" in captions
+    assert "computed, not yet run" not in captions
+
+
+def test_every_point_of_the_curve_is_the_librarys(mlp: Network, digits: ps.Dataset) -> None:
+    app = _until(_open(recipe=RECIPE), _measured)
+    trace = _trace(_charts(app)[0], "Q = 8")
+    recipe = ps.Recipe.parse(RECIPE)
+    line = {*ps.curve(mlp, recipe, "threshold"), recipe}
+    expected = []
+    for step in sorted(line, key=lambda r: r.pruner.threshold):  # type: ignore[union-attr, return-value]
+        artifact = ps.compress(mlp, step, digits.train)
+        labels = ps.OnnxRuntime(artifact.onnx_bytes).scores(digits.validation.X).argmax(1)
+        expected.append((artifact.sizes.gzip, float(np.mean(labels == digits.validation.y))))
+    assert list(zip(trace["x"], trace["y"], strict=True)) == expected
+    assert len(set(trace["marker"]["color"])) == 1  # all filled
+
+
+def test_moving_the_sliders_moves_recipe_and_address() -> None:
+    app = _open(recipe=RECIPE)
+    app.select_slider(key="q").set_value(4.0).run()
+    assert _address(app)["recipe"] == "magnitude(threshold=0.1)+q(4)"
+    assert any("4" in c.value and "bits" in c.value for c in app.sidebar.caption)
+    options = app.select_slider(key="place").options
+    app.select_slider(key="q").set_value("off").run()
+    assert _address(app)["recipe"] == "magnitude(threshold=0.1)"
+    assert any("32-bit floats" in c.value for c in app.sidebar.caption)
+    assert len(options) >= 20
+    assert not app.exception
+
+
+def test_threshold_and_sparsity_show_each_other(mlp: Network) -> None:
+    app = _open(recipe=RECIPE)
+    cut = ps.Magnitude(threshold=0.1)
+    share = cut.selection(cut.scores(mlp)).sparsity(mlp.weights)
+    assert any(words.percent(share) in c.value for c in app.sidebar.caption)
+    app.segmented_control(key="axis").set_value("sparsity").run()
+    recipe = ps.Recipe.parse(_address(app)["recipe"])
+    assert abs(recipe.pruner.sparsity - share) < 0.03  # type: ignore[union-attr, operator]
+    assert any("weights below" in c.value for c in app.sidebar.caption)
+    app.segmented_control(key="scope").set_value("layer").run()
+    recipe = ps.Recipe.parse(_address(app)["recipe"])
+    assert recipe.pruner.scope == "layer"  # type: ignore[union-attr]
+    assert not app.exception
+
+
+def test_another_network_keeps_the_sparsity(mlp: Network) -> None:
+    app = _open(recipe=RECIPE)
+    app.selectbox(key="dataset").set_value("iris").run()
+    app.selectbox(key="model").set_value("logistic-regression").run()
+    recipe = ps.Recipe.parse(_address(app)["recipe"])
+    network = trained("iris", "logistic-regression")
+    share = recipe.pruner.selection(recipe.pruner.scores(network)).sparsity(network.weights)  # type: ignore[union-attr, call-arg]
+    before = ps.Magnitude(threshold=0.1)
+    expected = before.selection(before.scores(mlp)).sparsity(mlp.weights)
+    assert abs(share - expected) < 0.1
+    assert _address(app)["dataset"] == "iris"
+    assert not app.exception
+
+
+def test_a_link_holds_the_whole_view() -> None:
+    recipe = "magnitude(sparsity=0.37,scope=layer)+q(11.5);dense3=q(64)"
+    app = _open(v="1", dataset="digits", model="mlp-64-32", recipe=recipe, size="file")
+    assert not app.exception
+    assert not app.warning
+    assert _address(app)["recipe"] == recipe
+    assert app.select_slider(key="place").value == 0.37
+    assert app.select_slider(key="q").value == 11.5
+    assert app.segmented_control(key="size").value == "file"
+    again = _open(**_address(app))
+    assert [m.value for m in again.metric[:2]] == [m.value for m in app.metric[:2]]
+
+
+@pytest.mark.parametrize(
+    ("query", "said", "kept"),
+    [
+        ({"dataset": "irs"}, "dataset must be one of iris", {"dataset": "digits"}),
+        ({"model": "lenet-300-100"}, "model for Digits must be one of", {"model": "mlp-64-32"}),
+        ({"recipe": "q(0)"}, "q must be at least 1; got 0", {"model": "mlp-64-32"}),
+        ({"recipe": "magnitude(threshold=nan)"}, "got nan", {"model": "mlp-64-32"}),
+        ({"recipe": "<script>alert(1)</script>"}, "script", {"size": "gzip"}),
+        ({"size": "zip"}, "size must be one of gzip, file", {"size": "gzip"}),
+        ({"v": "2"}, "v must be 1; got '2'", {"v": "1"}),
+        ({"thr": "0.3"}, "does not know thr", {"v": "1"}),
+    ],
+)
+def test_a_bad_part_of_a_link_is_named_and_replaced(
+    query: dict[str, str], said: str, kept: dict[str, str]
+) -> None:
+    app = _open(**query)
+    assert not app.exception
+    assert len(app.warning) == 1
+    shown = app.warning[0].value.replace("\\", "")
+    assert said in shown
+    assert "The default is shown instead" in shown
+    for name, value in kept.items():
+        assert _address(app)[name] == value
+
+
+def test_a_recipe_that_cannot_be_is_said_and_the_page_stays(mlp: Network) -> None:
+    app = _open(recipe="q(8);dense9=q(4)")
+    assert not app.exception
+    assert any("dense9" in e.value for e in app.error)
+    app.select_slider(key="q").set_value(4.0).run()
+    assert not app.exception
+
+
+def test_a_dataset_that_is_not_here_says_both_ways() -> None:
+    app = _open(dataset="mnist", model="mlp-32")
+    assert not app.exception
+    (info,) = app.info
+    assert "PARETOSCOPE_DATA" in info.value
+    assert "OpenML" in info.value
+    assert [b.label for b in app.button] == ["Fetch from OpenML"]
+
+
+def test_training_shows_progress_and_can_be_stopped(fresh: None) -> None:
+    app = _open(dataset="fashion-mnist", model="linear-svm")
+    assert not app.exception
+    assert app.get("progress")
+    (stop,) = (b for b in app.button if b.label == "Stop")
+    stop.click().run()
+    _until(app, lambda a: bool(a.info))
+    assert "stopped" in app.info[0].value
+    (train,) = (b for b in app.button if b.label == "Train")
+    train.click().run()
+    assert app.get("progress")
+    next(b for b in app.button if b.label == "Stop").click().run()
+
+
+def test_a_cold_start_trains_and_shows_the_curve(fresh: None) -> None:
+    app = _open(dataset="wine", model="mlp-32")
+    _until(app, _measured)
+    assert not app.exception
+    assert len(_charts(app)) == 2
+
+
+def test_the_textbook_page() -> None:
+    app = _open()
+    app.switch_page("pages/textbook.py").run()
+    _until(app, lambda a: len(a.metric) == 4)
+    assert not app.exception
+    values = {m.label: m.value for m in app.metric}
+    assert values["Baseline"] == "100.0 %"
+    assert values["Q = 10, codes divided by Q"] == "100.0 %"
+    assert values["Q = 10, codes as they are"] == "36.7 %"
+    assert "liblinear" in app.error[0].value
+    app.select_slider(key="textbook_q").set_value(2).run()
+    values = {m.label: m.value for m in app.metric}
+    assert values["Q = 2, codes divided by Q"] == "90.0 %"
+    assert values["Q = 2, codes as they are"] == "43.3 %"
+    assert len(app.dataframe[0].value) == 12
+
+
+def test_a_warm_start_does_not_import_scikit_learn() -> None:
+    load("digits")
+    program = (
+        "import sys\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        f"app = AppTest.from_file({str(ROOT / 'app.py')!r}, default_timeout=60).run()\n"
+        "assert not app.exception and len(app.metric) == 3\n"
+        "print('sklearn' in sys.modules, 'scipy' in sys.modules, flush=True)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout.strip() == "False False"

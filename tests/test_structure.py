@@ -1,0 +1,112 @@
+"""The house: what may import what, names that are taken, and what never stands in the code."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+LIBRARY = ROOT / "compression" / "paretoscope"
+# Each module's floor. Imports go to a lower floor, or within one where the file before the colon
+# is listed after the other.
+FLOORS = (
+    ("errors", "parameters"),
+    ("store", "idx", "jobs", "network", "dataset"),
+    ("training", "pruning", "quantization", "recovery"),
+    ("recipe",),
+    ("runtimes", "spelling"),
+    ("artifact",),
+    ("accuracy", "latency", "measurement", "textbook"),
+    ("front", "sweeps"),
+    ("__init__", "__main__"),
+)
+ORDER = [name for floor in FLOORS for name in floor]
+# New in Python 3.14, so that no older one can tell.
+NEW_IN_314 = {"compression", "annotationlib"}
+
+
+def _imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(LIBRARY.glob("*.py")), ids=lambda p: p.stem)
+def test_the_library_imports_downward_only(path: Path) -> None:
+    place = ORDER.index(path.stem)
+    for name in _imports(path):
+        package, _, module = name.partition(".")
+        assert package not in {"streamlit", "plotly", "ui"}
+        if package == "paretoscope" and module:
+            assert ORDER.index(module) < place, f"{path.stem} imports {module} from above"
+
+
+def test_pruning_and_quantization_do_not_know_each_other() -> None:
+    assert "paretoscope.quantization" not in _imports(LIBRARY / "pruning.py")
+    assert "paretoscope.pruning" not in _imports(LIBRARY / "quantization.py")
+
+
+def test_ui_does_not_import_pages() -> None:
+    for path in (ROOT / "ui").glob("*.py"):
+        assert not any(name.split(".")[0] in {"pages", "app"} for name in _imports(path))
+
+
+def test_no_module_bears_a_standard_librarys_name() -> None:
+    taken = sys.stdlib_module_names | NEW_IN_314
+    tops = {p.stem for p in ROOT.glob("*.py")} | {p.stem for p in LIBRARY.glob("*.py")}
+    tops |= {p.parent.name for p in ROOT.glob("*/__init__.py")}
+    tops -= {"__init__", "__main__"}
+    assert not tops & taken
+    assert not (ROOT / "compression" / "__init__.py").exists()
+
+
+def _tracked(*patterns: str) -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "--", *patterns], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return [ROOT / line for line in listed.stdout.splitlines()]
+
+
+FORBIDDEN = re.compile(
+    r"unsafe_allow_html|allow_pickle=True|joblib\.load|\beval\(|import (pickle|dill|cloudpickle)\b"
+)
+
+
+def test_nothing_dangerous_stands_in_the_code() -> None:
+    code = [p for p in _tracked("*.py") if p != Path(__file__)]
+    assert len(code) > 30
+    for path in code:
+        assert not FORBIDDEN.search(path.read_text(encoding="utf-8")), path
+
+
+def test_every_page_opens_with_the_guard() -> None:
+    for path in (ROOT / "pages").glob("*.py"):
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        _docstring, first, *_ = (n for n in body if not isinstance(n, (ast.Import, ast.ImportFrom)))
+        assert ast.unparse(first) == "frame.require_router()", path
+
+
+def test_the_pins_fit_the_ranges() -> None:
+    """requirements.txt holds the library, and an exact pin for every dependency of pyproject."""
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for name, extra in (("requirements.txt", []), ("requirements-dev.txt", ["dev"])):
+        lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+        assert "-e ." in lines
+        pinned = {line.split("==")[0] for line in lines if "==" in line}
+        wanted = list(project["dependencies"])
+        for group in extra:
+            wanted += project["optional-dependencies"][group]
+        assert {re.split(r"[<>=]", w)[0] for w in wanted} <= pinned
+        assert not [line for line in lines if line and not re.match(r"#|-e \.|[\w.-]+==", line)]
