@@ -1,0 +1,48 @@
+"""Render the pictures of the pages into docs/: ``make screenshots``."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from playwright.sync_api import expect, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import paretoscope as ps  # noqa: E402
+from paretoscope.store import home  # noqa: E402
+
+from tests.browser import chromium  # noqa: E402
+from tests.browser.conftest import serve  # noqa: E402
+
+LENET = "?v=1&dataset=fashion-mnist&model=lenet-300-100&recipe=magnitude(threshold%3D0.0652)%2Bq(8)"
+PAGES = {"explore": f"/{LENET}", "textbook": "/textbook"}
+
+
+def main() -> None:
+    ps.train("lenet-300-100", ps.load_dataset("fashion-mnist"))
+    path = chromium.find()
+    assert path is not None
+    with serve(str(home())) as server, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(chromium.FLAGS))
+        for name, address in PAGES.items():
+            for scheme in ("light", "dark"):
+                page = browser.new_page(
+                    viewport={"width": 1280, "height": 920},
+                    color_scheme=scheme,  # type: ignore[arg-type]
+                )
+                page.goto(server.url + address)
+                page.wait_for_selector(".js-plotly-plot", timeout=60_000)
+                if name == "explore":
+                    done = page.get_by_text(re.compile(r"All \d+ files of this curve measured"))
+                    expect(done).to_be_visible(timeout=120_000)
+                    page.wait_for_timeout(15_000)  # the faint curves fill in last
+                page.screenshot(path=ROOT / "docs" / f"{name}-{scheme}.png")
+                page.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

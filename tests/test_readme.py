@@ -1,0 +1,118 @@
+"""The README says what works: its commands and its session are run."""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import tomllib
+import urllib.request
+from pathlib import Path
+
+import pytest
+from paretoscope.pruning import PRUNERS
+from paretoscope.quantization import QUANTIZERS
+from paretoscope.recovery import RECOVERIES
+
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line for block in re.findall(r"```sh\n(.*?)```", README, re.S) for line in block.splitlines()
+]
+
+
+def test_every_command_is_tested_here() -> None:
+    kinds = {"make", "python", ".venv/bin/streamlit"}
+    assert {shlex.split(command)[0] for command in COMMANDS} == kinds
+    assert "make run" in COMMANDS
+    assert "make test" in COMMANDS
+
+
+def test_the_session_prints_what_the_readme_prints() -> None:
+    failures, tried = doctest.testfile(str(ROOT / "README.md"), module_relative=False)
+    assert tried >= 10
+    assert failures == 0
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("python ")])
+def test_the_command_line_does_what_the_readme_says(command: str, tmp_path: Path) -> None:
+    program = [sys.executable, *shlex.split(command)[1:]]
+    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+    for output in re.findall(r"-o (\S+)", command):
+        assert (tmp_path / output).stat().st_size > 0
+
+
+def _clone(tmp_path: Path) -> Path:
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(tmp_path / "clone")], check=True)
+    return tmp_path / "clone"
+
+
+def _serves(command: list[str], folder: Path, home: Path) -> str:
+    """Start a command that serves the app; returns the address it prints once it answers there."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "MAKEFLAGS")}
+    server = subprocess.Popen(
+        command, cwd=folder, env=environment | {"PARETOSCOPE_HOME": str(home)},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert server.stdout is not None
+    printed = ""
+    try:
+        for line in server.stdout:
+            printed += line
+            found = re.search(r"http://127\.0\.0\.1:\d+", line)
+            if found:
+                with urllib.request.urlopen(f"{found[0]}/_stcore/health", timeout=20) as answer:
+                    assert answer.status == 200
+                return found[0]
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(20)
+        server.stdout.close()
+    raise AssertionError(printed)
+
+
+@pytest.mark.timeout(400)
+def test_make_run_in_a_fresh_clone_serves_the_app(tmp_path: Path) -> None:
+    folder = _clone(tmp_path)
+    assert _serves(["make", "run"], folder, tmp_path / "home")
+    installed = (folder / ".venv" / "run.stamp").stat().st_mtime
+    assert _serves(["make", "run"], folder, tmp_path / "home")  # a second run installs nothing
+    assert (folder / ".venv" / "run.stamp").stat().st_mtime == installed
+
+
+def test_make_test_checks_and_tests_everything() -> None:
+    done = subprocess.run(
+        ["make", "--dry-run", "--always-make", "test"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for step in ("ruff format --check", "ruff check", "mypy", "chromium.py", "bin/pytest"):
+        assert step in done.stdout
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert settings["tool"]["pytest"]["ini_options"]["testpaths"] == ["tests", "compression", "ui"]
+
+
+def test_serving_to_colleagues(tmp_path: Path) -> None:
+    """The options are accepted; here with this machine's own address in place of all."""
+    (command,) = (c for c in COMMANDS if c.startswith(".venv/bin/streamlit"))
+    program = shlex.split(command.replace("0.0.0.0", "127.0.0.1"))
+    program[:1] = [sys.executable, "-m", "streamlit"]
+    assert _serves([*program, "--server.port", "8599"], ROOT, tmp_path)
+
+
+def test_the_docs_name_every_member() -> None:
+    methods = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    for member in (*PRUNERS, *QUANTIZERS, *RECOVERIES):
+        assert f"`{member.text_name}" in methods, member
+        assert f"| {member.title} |" in methods, member
+
+
+def test_links_and_pictures_exist() -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", README):
+        assert (ROOT / target).exists(), target
