@@ -38,7 +38,7 @@ def size(n_bytes: float) -> str:
 def duration(microseconds: float) -> str:
     """
     >>> duration(4.2), duration(1290)
-    ('4.20 \\u00b5s', '1.29 ms')
+    ('4.20 µs', '1.29 ms')
     """
     if microseconds < 1000:
         return f"{three_digits(microseconds)} \u00b5s"
@@ -88,7 +88,7 @@ def change_words(change: Change) -> str:
 def smaller(now: float, before: float) -> str:
     """
     >>> smaller(4100, 27500), smaller(100, 100), smaller(120, 100)
-    ('6.71\\u00d7 smaller', 'same size', '1.20\\u00d7 larger')
+    ('6.71× smaller', 'same size', '1.20× larger')
     """
     if f"{now / before:.3g}" == "1":
         return "same size"
