@@ -11,6 +11,8 @@ import pytest
 from paretoscope.dataset import load_dataset
 from paretoscope.errors import ParetoscopeError
 from paretoscope.jobs import Job, Jobs, Progress, Worker
+from paretoscope.measurement import Measurement
+from paretoscope.network import Network
 from paretoscope.training import find_trained
 
 TRAIN = "training:train_task"
@@ -123,3 +125,33 @@ def test_remaining_time_is_the_share_still_to_do() -> None:
     assert Progress("", 0.25, 10.0).remaining_s == pytest.approx(30.0)
     assert Progress("", None, 10.0).remaining_s is None
     assert Progress("", 0.01, 10.0).remaining_s is None
+
+
+def _measuring(epochs: int) -> dict[str, object]:
+    return {
+        "dataset": "digits", "split_seed": 0, "model": "mlp-64-32", "seed": 0, "stage": "measure",
+        "recipe": f"magnitude(sparsity=0.5)+q(4)+finetune(epochs={epochs})", "zipped": False,
+    }  # fmt: skip
+
+
+def test_an_interrupted_task_gives_what_it_has(mlp: Network) -> None:
+    """Fine-tuning ends early with the best so far; before there is one, with a sentence."""
+    worker = Worker()
+    told: list[float] = []
+    for message in worker.run("sweeps:measure_task", _measuring(60)):
+        if "result" in message:
+            break
+        told.append(message["emit"]["fraction"])
+        if told[-1] > 0.7:
+            worker.interrupt()
+    assert max(told) < 1.0
+    measured = Measurement.from_dict(message["result"])
+    assert measured.accuracy.value > 0.9
+    running = worker.run("sweeps:measure_task", _measuring(61))
+    next(running)
+    worker.interrupt()
+    with pytest.raises(ParetoscopeError, match="was interrupted before it had a result"):
+        list(running)
+    again = list(worker.run("sweeps:measure_task", _measuring(2)))  # and the worker goes on
+    assert "result" in again[-1]
+    worker.close()

@@ -85,6 +85,16 @@ def test_sweep_by_sparsity_and_scope(capsys: Any) -> None:
     assert table.recipe.tolist() == ["magnitude(sparsity=0.5,scope=layer)+q(8)"]
 
 
+def test_sweep_with_another_criterion_and_a_recovery(capsys: Any) -> None:
+    code, out, err = _run(
+        capsys, "sweep", "iris", "mlp-32", "--criterion", "wanda", "--quantizer", "symmetric",
+        "--bits", "3", "--per", "output", "--sparsity", "0.5", "--recovery", "gptq",
+    )  # fmt: skip
+    table = pd.read_csv(io.StringIO(out))
+    assert (code, err) == (0, "")
+    assert table.recipe.tolist() == ["wanda(sparsity=0.5)+symmetric(3,per=output)+gptq"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

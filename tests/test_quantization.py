@@ -16,9 +16,13 @@ from paretoscope.quantization import (
     QUANTIZERS,
     STORAGE,
     FixedPoint,
+    Float16,
     Float32,
     Grid,
+    KMeans,
     Quantizer,
+    Shift,
+    Symmetric,
     code_bits,
     narrowest,
 )
@@ -26,9 +30,12 @@ from paretoscope.quantization import (
 weights = npst.arrays(
     np.float32,
     npst.array_shapes(min_dims=2, max_dims=2, max_side=8),
-    elements=st.floats(-8, 8, width=32),
+    elements=st.floats(-8, 8, width=32).filter(lambda w: w == 0 or abs(w) > 1e-20),
 )
 factors = st.one_of(st.integers(1, 4096).map(float), st.floats(1, 4096))
+
+
+SYMMETRIC_CHOICES = (("output", "max"), ("tensor", "mse"), ("output", "mse"))
 
 
 def _members() -> list[Quantizer]:
@@ -43,7 +50,8 @@ def _members() -> list[Quantizer]:
         for which in (0, -1, 5):
             values = {n: p.stops(example, 20)[which] for n, p in described.items() if p.stops}
             found.append(family(**values))
-    return found
+    choices = [Symmetric(b, per, clip) for b in (2, 5) for per, clip in SYMMETRIC_CHOICES]
+    return [*found, *choices]
 
 
 def _grid(quantizer: Quantizer, weight: Any) -> Grid:
@@ -117,7 +125,7 @@ def test_codes_beyond_what_float32_holds_are_refused() -> None:
     largest = LARGEST_CODE / 100
     _grid(FixedPoint(largest), weight).project(weight)
     with pytest.raises(
-        ParetoscopeError, match=r"q must be at most 1.678e\+05 for weights up to 100"
+        ParetoscopeError, match=r"Q must be at most 1.678e\+05 for weights up to 100"
     ):
         _grid(FixedPoint(largest + 1), weight).project(weight)
 
@@ -150,3 +158,77 @@ def test_stops_of_q_rise_from_1_and_stay_within_10_bits(largest: float, count: i
     assert stops[0] == 1
     assert 2 <= len(stops) <= count
     assert stops[-1] <= max(16, 511 / largest)
+
+
+# --- the other members, each against its formula -------------------------------------------------
+
+
+@given(weights, st.integers(0, 10))
+def test_a_shift_is_fixed_point_with_a_power_of_two(weight: Any, k: int) -> None:
+    one, other = (_grid(q, weight).project(weight) for q in (Shift(k), FixedPoint(2**k)))
+    assert np.array_equal(one.values, other.values)
+    assert np.array_equal(one.decoded(), np.ldexp(one.values.astype(np.float32), -k))
+
+
+@given(weights, st.integers(2, 8), st.sampled_from(["tensor", "output"]))
+def test_symmetric_codes_fill_their_bits_and_err_by_half_a_step(
+    weight: Any, bits: int, per: str
+) -> None:
+    codes = _grid(Symmetric(bits, per), weight).project(weight)
+    limit = 2 ** (bits - 1) - 1
+    axis = 0 if per == "output" else None
+    largest = np.abs(weight).max(axis=axis)
+    assert np.abs(codes.values).max(initial=0) <= limit
+    assert np.array_equal(np.abs(codes.values).max(axis=axis), np.where(largest > 0, limit, 0))
+    step = np.where(largest > 0, largest, 1) / limit
+    error = np.abs(codes.decoded().astype(np.float64) - weight)
+    assert (error <= step * (0.5 + 1e-5)).all()
+
+
+@given(weights, st.integers(2, 5), st.sampled_from(["tensor", "output"]))
+def test_clipping_never_adds_squared_error(weight: Any, bits: int, per: str) -> None:
+    def error(clip: str) -> float:
+        decoded = _grid(Symmetric(bits, per, clip), weight).project(weight).decoded()
+        return float(np.square(decoded.astype(np.float64) - weight).sum())
+
+    assert error("mse") <= error("max") * (1 + 1e-5) + 1e-9
+
+
+def test_the_scale_is_of_what_is_kept() -> None:
+    weight = np.array([[8.0, 0.5], [0.7, 0.1]], np.float32)
+    kept = np.array([[False, True], [True, True]])
+    codes = Symmetric(4).grid(weight, kept).project(np.where(kept, weight, 0))
+    assert codes.values.tolist() == [[0, 5], [7, 1]]
+
+
+@pytest.mark.parametrize("clusters", [2, 3, 8, 16, 50])
+def test_k_means_is_a_fixed_point_of_lloyd(clusters: int, mlp: Network) -> None:
+    """Each centre is the mean of its weights, up to the steps taken; scikit-learn's fit from the
+    same centres is no better by more than a hundredth."""
+    from sklearn.cluster import KMeans as Reference
+
+    weight = mlp.weights["dense1"]
+    codes = _grid(KMeans(clusters), weight).project(weight)
+    decoded = codes.decoded()
+    assert len(np.unique(decoded)) <= clusters
+    used = np.unique(decoded).reshape(-1, 1)
+    reference = Reference(len(used), init=used, n_init=1).fit(weight.reshape(-1, 1))
+    error = float(np.square(decoded - weight, dtype=np.float64).sum())
+    if clusters > 2:
+        assert error <= 1.3 * reference.inertia_
+    middle = (used[1:] + used[:-1]) / 2
+    nearest = used.ravel()[np.searchsorted(middle.ravel(), weight)]
+    assert np.array_equal(np.where(weight == 0, 0, nearest), decoded)
+
+
+def test_k_means_of_nothing_is_zero() -> None:
+    weight = np.zeros((3, 2), np.float32)
+    assert not _grid(KMeans(4), weight).project(weight).decoded().any()
+
+
+def test_float16_is_numpys(mlp: Network) -> None:
+    weight = mlp.weights["dense1"]
+    decoded = _grid(Float16(), weight).project(weight).decoded()
+    assert np.array_equal(decoded, weight.astype(np.float16).astype(np.float32))
+    with pytest.raises(ParetoscopeError, match="float16 holds weights up to 65504"):
+        _grid(Float16(), weight).project(np.array([[70_000.0]], np.float32))

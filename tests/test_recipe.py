@@ -12,6 +12,7 @@ from paretoscope.pruning import CRITERIA, KeepAll, Magnitude
 from paretoscope.quantization import QUANTIZERS, FixedPoint, Float32
 from paretoscope.recipe import Recipe, Treatment
 from paretoscope.recovery import RECOVERIES
+from paretoscope.storage import STORAGES
 
 
 def _values(described: Any) -> st.SearchStrategy[Any]:
@@ -19,6 +20,8 @@ def _values(described: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(described.range.options)
     assert isinstance(described.range, Number)
     high = min(described.range.high, 1e300)
+    if described.range.whole:
+        return st.integers(int(described.range.low), int(high)).map(float)
     return st.floats(described.range.low, high, allow_subnormal=False)
 
 
@@ -26,8 +29,12 @@ def _values(described: Any) -> st.SearchStrategy[Any]:
 def members(draw: Any, family: Any) -> Member:
     kind = draw(st.sampled_from(family))
     values = {name: draw(_values(p)) for name, p in parameters(kind).items()}
-    if {"threshold", "sparsity"} <= set(values):
-        values.pop(draw(st.sampled_from(["threshold", "sparsity"])))
+    if "pattern" in values:  # a criterion: one of three, and no scope with a pattern
+        chosen = draw(st.sampled_from(["threshold", "sparsity", "pattern"]))
+        for other in {"threshold", "sparsity", "pattern"} - {chosen}:
+            values.pop(other)
+        if chosen == "pattern":
+            values.pop("scope")
     member: Member = kind(**values)
     return member
 
@@ -38,12 +45,13 @@ treatments = st.builds(
     members(QUANTIZERS),
 )
 recipes = st.builds(
-    lambda everywhere, overrides, recovery: Recipe(
-        everywhere.pruner, everywhere.quantizer, overrides, recovery
+    lambda everywhere, overrides, recovery, storage: Recipe(
+        everywhere.pruner, everywhere.quantizer, overrides, recovery, storage
     ),
     treatments,
     st.dictionaries(st.text(min_size=1, max_size=8), treatments, max_size=3),
     members(RECOVERIES),
+    members(STORAGES),
 )
 
 
@@ -73,6 +81,7 @@ def test_any_text_is_a_recipe_or_a_sentence(text: str) -> None:
         ("keep+float32", "float32"),
         ("project+q(3)", "q(3)"),
         ("q(q=3)", "q(3)"),
+        ("bytes+gptq+symmetric(4,per=output)", "symmetric(4,per=output)+gptq+bytes"),
         ("magnitude(sparsity=.5,scope=global)", "magnitude(sparsity=0.5)"),
         ("q(4);dense3=q(6);dense1=keep", "q(4);dense1=float32;dense3=q(6)"),
     ],
@@ -84,7 +93,7 @@ def test_canonical_text(text: str, canonical: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "a part of a recipe must be one of float32, keep, magnitude, project, q; got ''"),
+        ("", "a part of a recipe must be one of bias, bytes, dropout, "),
         ("prune(3)", "a part of a recipe must be one of"),
         ("q", "q needs q; got nothing"),
         ("q(3", "'q(3' has no closing bracket; write it like 'q(16)'"),
@@ -98,6 +107,8 @@ def test_canonical_text(text: str, canonical: str) -> None:
         ("q(3);dense1", "after ';' a recipe has 'layer=parts' once; got 'dense1'"),
         ("q(3);a=q(3);a=q(4)", "after ';' a recipe has 'layer=parts' once; got 'a=q(4)'"),
         ("q(3);a=project", "a recovery is for all layers; got project for a"),
+        ("q(3);a=bytes", "a storage is for all layers; got bytes for a"),
+        ("symmetric(2.5)", "Symmetric.bits must be a whole number from 2 to 8; got 2.5"),
     ],
 )
 def test_a_wrong_text_is_one_sentence(text: str, message: str) -> None:

@@ -41,9 +41,12 @@ class Subject:
     def baseline(self) -> Baseline:
         return Baseline(self.network, self.dataset)
 
+    def at_once(self, recipe: Recipe) -> bool:
+        """Whether a page may compute a point itself."""
+        return self._is_small and recipe.is_quick
+
     @cached_property
-    def at_once(self) -> bool:
-        """Whether a page may compute points itself."""
+    def _is_small(self) -> bool:
         n_weights = sum(w.size for w in self.network.weights.values())
         return len(self.dataset.validation) * n_weights <= _AT_ONCE_PRODUCTS
 
@@ -80,6 +83,7 @@ class Bench:
     def __init__(self) -> None:
         self._known: OrderedDict[Key, Measurement] = OrderedDict()
         self._failed: dict[Key, str] = {}
+        self._running: tuple[Key, float | None, str] | None = None
         self._wishes: OrderedDict[str, Wish] = OrderedDict()
         self._changed = threading.Condition()
         self._worker = Worker()
@@ -93,6 +97,16 @@ class Bench:
         """The sentence why a recipe cannot be measured, if it cannot."""
         return self._failed.get(subject.key(recipe))
 
+    def running(self, subject: Subject, recipe: Recipe) -> tuple[float | None, str] | None:
+        """How far long work on a recipe is, and what it does; None where it is not at work."""
+        now = self._running
+        return now[1:] if now is not None and now[0] == subject.key(recipe) else None
+
+    def interrupt(self, subject: Subject, recipe: Recipe) -> None:
+        """Let long work on a recipe come to an end with what it has so far."""
+        if self.running(subject, recipe) is not None:
+            self._worker.interrupt()
+
     def wish(self, visitor: str, wish: Wish) -> None:
         """Replace what a visitor wants to see. The first recipe comes first."""
         with self._changed:
@@ -102,7 +116,7 @@ class Bench:
     def compute(self, subject: Subject, recipe: Recipe) -> None:
         """Compute a point now, within the page, if nothing is known and the network is small."""
         key = subject.key(recipe)
-        if key in self._known or key in self._failed or not subject.at_once:
+        if key in self._known or key in self._failed or not subject.at_once(recipe):
             return
         try:
             _, computed = compute(subject.network, recipe, subject.baseline)
@@ -162,7 +176,7 @@ class Bench:
             if not self._is_measured(key):
                 return recipe, "measure"
         for recipe, key in open_:
-            if self._known[key].latency(256) is None:
+            if self._known[key].latency(256) is None and not recipe.trains:
                 return recipe, "complete"
         for recipe in wish.backdrop:
             key = wish.subject.key(recipe)
@@ -185,12 +199,17 @@ class Bench:
             if not self._worker.alive:
                 self._worker.close()
                 self._worker = Worker()
-            *_, last = self._worker.run(_TASK, arguments)
-            self._learn(key, Measurement.from_dict(last["result"]))
+            for message in self._worker.run(_TASK, arguments):
+                if "result" in message:
+                    self._learn(key, Measurement.from_dict(message["result"]))
+                else:
+                    self._running = key, message["emit"]["fraction"], message["emit"]["text"]
         except ParetoscopeError as error:
             with self._changed:
                 self._failed[key] = str(error)
                 self._changed.notify_all()
+        finally:
+            self._running = None
 
     def _learn(self, key: Key, measurement: Measurement) -> None:
         with self._changed:

@@ -10,7 +10,6 @@ from typing import Any, Literal
 import plotly.graph_objects as go
 from paretoscope.front import pareto_front
 from paretoscope.measurement import Measurement
-from paretoscope.pruning import Criterion
 from paretoscope.quantization import FixedPoint
 from paretoscope.recipe import Recipe
 
@@ -190,18 +189,7 @@ def line_name(recipe: Recipe) -> str:
     """How a curve is called: by its quantizer."""
     if isinstance(recipe.quantizer, FixedPoint):
         return f"Q = {recipe.quantizer.q:g}"
-    return "float32"
-
-
-def place_text(recipe: Recipe) -> str:
-    """Where a recipe stands on its curve."""
-    pruner = recipe.pruner
-    if not isinstance(pruner, Criterion):
-        return "no pruning"
-    if pruner.threshold is not None:
-        return f"threshold {pruner.threshold:.3g}"
-    assert pruner.sparsity is not None
-    return f"sparsity {words.percent(pruner.sparsity, 0)}"
+    return str(recipe.quantizer)
 
 
 # --- record -> figure -------------------------------------------------------------------------

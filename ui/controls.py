@@ -1,33 +1,51 @@
-"""The controls of a recipe, made from the parameters that criteria and quantizers declare."""
+"""The controls of a recipe, made from the parameters that its families' members declare."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, fields, replace
+from math import floor, log10
 from typing import Any
 
+import numpy as np
 import streamlit as st
 from paretoscope.network import Network
-from paretoscope.parameters import parameters
-from paretoscope.pruning import Criterion, Magnitude
-from paretoscope.quantization import FixedPoint, Float32, code_bits
+from paretoscope.parameters import Choice, Member, Parameter, format_value, parameters
+from paretoscope.pruning import CRITERIA, Criterion, Magnitude, smallest_kept
+from paretoscope.quantization import QUANTIZERS, FixedPoint, Quantizer, Shift
 from paretoscope.recipe import Recipe
+from paretoscope.recovery import RECOVERIES
+from paretoscope.storage import STORAGES
 from paretoscope.sweeps import CURVE_POINTS, at, stops
 
 from ui import view, words
 from ui.frame import hold
 
-_Q_STOPS = 40
-_FLOAT = "off"
+_AXES = {"threshold": "Threshold", "sparsity": "Sparsity", "pattern": "N:M"}
+_SCOPES = {"global": "Network", "layer": "Layer", "output": "Output"}
+_STOPS = 40
+_DEFAULT_SHARE = 0.5
+# What a member is made with when it is chosen; the rest are its own defaults.
+_FIRST_VALUES: dict[str, float] = {"q": 8.0, "shift": 3.0, "symmetric": 4.0, "kmeans": 8.0}
 
 
 def recipe_controls(network: Network, recipe: Recipe) -> None:
-    """Pruning and quantization, in the sidebar. What is moved changes the visitor's view."""
-    st.sidebar.subheader("Prune", divider="gray")
-    criterion = pruner_of(recipe)
-    _choose_axis(criterion)
-    _choose_place(network, criterion)
-    st.sidebar.subheader("Quantize", divider="gray")
-    _choose_q(network, recipe)
+    """All controls of a recipe, in the sidebar. What is moved changes the visitor's view."""
+    with st.sidebar:
+        st.subheader("Prune", divider="gray")
+        criterion = pruner_of(recipe)
+        _choose_member("pruner", "Criterion", criterion, CRITERIA)
+        _choose_axis(criterion)
+        _choose_place(network, criterion)
+        _own_parameters("pruner", criterion, network, skip={*_AXES, "scope"})
+        st.subheader("Quantize", divider="gray")
+        _choose_member("quantizer", "Quantizer", recipe.quantizer, QUANTIZERS)
+        _own_parameters("quantizer", recipe.quantizer, network)
+        st.caption(_bits(network, recipe.quantizer))
+        st.subheader("Recover", divider="gray")
+        _choose_member("recovery", "Recovery", recipe.recovery, RECOVERIES)
+        _own_parameters("recovery", recipe.recovery, network)
+        _choose_member("storage", "Storage of codes", recipe.storage, STORAGES)
 
 
 def pruner_of(recipe: Recipe) -> Criterion:
@@ -36,176 +54,270 @@ def pruner_of(recipe: Recipe) -> Criterion:
 
 
 def axis_of(criterion: Criterion) -> str:
-    return "threshold" if criterion.threshold is not None else "sparsity"
+    return next(axis for axis in _AXES if getattr(criterion, axis) is not None)
 
 
 def place_stops(network: Network, criterion: Criterion) -> list[float]:
     """Where the slider stops: those of the network, and the value that a link asked for."""
     axis = axis_of(criterion)
-    found = stops(network, type(criterion), axis, CURVE_POINTS, scope=criterion.scope)
-    return _with_linked(found, getattr(criterion, axis), _linked_place(criterion))
+    if axis == "threshold" and criterion.needs_rows:
+        found = []  # its scores are not known here, only the value itself
+    else:
+        found = stops(network, type(criterion), axis, CURVE_POINTS, scope=criterion.scope)
+    return _with_linked(found, getattr(criterion, axis), _linked_value("pruner", criterion, axis))
 
 
-def q_stops(network: Network, recipe: Recipe) -> list[float]:
-    now = recipe.quantizer.q if isinstance(recipe.quantizer, FixedPoint) else None
-    linked = getattr(_linked(), "quantizer", None)
-    asked = linked.q if isinstance(linked, FixedPoint) else None
-    return _with_linked(stops(network, FixedPoint, "q", _Q_STOPS), now, asked)
+def curve_of(network: Network, recipe: Recipe) -> list[Recipe]:
+    """The recipes along the slider at hand, the rest of the recipe as it is."""
+    criterion = pruner_of(recipe)
+    axis = axis_of(criterion)
+    if axis == "pattern":
+        return [recipe]
+    values = place_stops(network, criterion)
+    return [replace(recipe, pruner=at(criterion, axis, value)) for value in values]
+
+
+# --- a member and its parameters ----------------------------------------------------------------
+
+
+def _choose_member(kind: str, label: str, member: Member, family: Sequence[type[Member]]) -> None:
+    """Which member of a family; its first sentence is the help."""
+    key = f"{kind}-member"
+    by_name = {m.text_name: m for m in family}
+    hold(key, member.text_name)
+    st.selectbox(
+        label,
+        list(by_name),
+        format_func=lambda name: by_name[name].title,
+        key=key,
+        help=_first_sentence(type(member)),
+        on_change=lambda: _change_member(kind, by_name[st.session_state[key]]),
+    )
+
+
+def _change_member(kind: str, chosen: type[Member]) -> None:
+    recipe: Recipe = st.session_state.view.recipe
+    if kind == "pruner":
+        now = pruner_of(recipe)
+        kept = {name: getattr(now, name) for name in (*_AXES, "scope")}
+        if chosen.needs_rows and kept["threshold"] is not None:  # type: ignore[attr-defined]
+            kept |= {"threshold": None, "sparsity": _share(now)}
+        _set(kind, chosen(*[_FIRST_VALUES[chosen.text_name] for _ in _required(chosen)]))
+
+
+def _share(criterion: Criterion) -> float:
+    """About the share of weights that a threshold cuts here, for criteria whose scores differ."""
+    network = st.session_state.get("network")
+    if network is None or criterion.needs_rows:
+        return _DEFAULT_SHARE
+    cut = criterion.selection(criterion.scores(network, None))
+    return round(20 * cut.sparsity(network.weights)) / 20
+
+
+def _required(member: type[Member]) -> list[str]:
+    return [f.name for f in fields(member) if f.default is MISSING]
+
+
+def _own_parameters(
+    kind: str, member: Member, network: Network, skip: set[str] | frozenset[str] = frozenset()
+) -> None:
+    """A control for each parameter of a member."""
+    for name, described in parameters(type(member)).items():
+        if name not in skip:
+            _parameter(kind, member, name, described, network)
+
+
+def _parameter(
+    kind: str, member: Member, name: str, described: Parameter, network: Network
+) -> None:
+    key = f"{kind}-{member.text_name}-{name}"
+    value = getattr(member, name)
+    common: dict[str, Any] = {
+        "key": key,
+        "help": described.help,
+        "on_change": lambda: _set(kind, replace(member, **{name: st.session_state[key]})),
+    }
+    if isinstance(described.range, Choice):
+        hold(key, value)
+        st.segmented_control(described.label, described.range.options, required=True, **common)
+    elif described.stops is not None:
+        found = list(described.stops(network.weights, _STOPS))
+        values = _with_linked(found, value, _linked_value(kind, member, name))
+        hold(key, float(value))
+        st.select_slider(described.label, values, format_func=format_value, **common)
+    elif described.range.whole:
+        hold(key, int(value))
+        ends = int(described.range.low), int(min(described.range.high, 2**31))
+        st.number_input(described.label, *ends, step=1, **common)
+    else:
+        low, high = float(described.range.low), float(min(described.range.high, 1e6))
+        hold(key, float(value))
+        step = 10.0 ** floor(log10(value or 1))
+        st.number_input(described.label, low, high, step=step, format="%.4g", **common)
+
+
+def _set(kind: str, member: Member) -> None:
+    view.change(recipe=replace(st.session_state.view.recipe, **{kind: member}))
+
+
+# --- the criterion's place ----------------------------------------------------------------------
 
 
 def _choose_axis(criterion: Criterion) -> None:
     described = parameters(type(criterion))
-    hold("scope", criterion.scope)
+    axes = [axis for axis in _AXES if axis != "threshold" or not criterion.needs_rows]
+    if axis_of(criterion) not in axes:
+        axes.insert(0, axis_of(criterion))
     hold("axis", axis_of(criterion))
-    st.sidebar.segmented_control(
+    st.segmented_control(
         "Cut by",
-        ["threshold", "sparsity"],
-        format_func={"threshold": "Threshold", "sparsity": "Sparsity"}.__getitem__,
+        axes,
+        format_func=_AXES.__getitem__,
         key="axis",
         required=True,
-        help=f"Threshold: {described['threshold'].help} Sparsity: {described['sparsity'].help}",
-        on_change=_switch_axis,
+        help=" ".join(f"{_AXES[axis]}: {described[axis].help}" for axis in axes),
+        on_change=lambda: _switch(st.session_state.axis, criterion.scope),
     )
-    st.sidebar.segmented_control(
-        "Ranked",
-        ["global", "layer"],
-        format_func={"global": "Whole network", "layer": "Each layer"}.__getitem__,
+    if axis_of(criterion) == "pattern":
+        return
+    hold("scope", criterion.scope)
+    st.segmented_control(
+        "Ranked within",
+        list(_SCOPES),
+        format_func=_SCOPES.__getitem__,
         key="scope",
         required=True,
         help=described["scope"].help,
-        on_change=_switch_scope,
+        on_change=lambda: _switch(axis_of(criterion), st.session_state.scope),
     )
 
 
 def _choose_place(network: Network, criterion: Criterion) -> None:
     axis = axis_of(criterion)
+    described = parameters(type(criterion))[axis]
+    if axis == "pattern":
+        assert isinstance(described.range, Choice)
+        _parameter("pruner", criterion, "pattern", described, network)
+        return
     values = place_stops(network, criterion)
     hold("place", getattr(criterion, axis))
-    unit = " × rms of the layer" if criterion.scope == "layer" else ""
-    labels = {
-        "threshold": lambda v: f"|w| < {v:.3g}{unit}",
-        "sparsity": lambda v: f"{words.percent(v, 0)} zeros",
-    }
-    st.sidebar.select_slider(
-        parameters(type(criterion))[axis].label,
+    st.select_slider(
+        described.label,
         values,
-        format_func=labels[axis],
+        format_func=_place_label(criterion),
         key="place",
-        help=parameters(type(criterion))[axis].help,
+        help=described.help,
+        disabled=len(values) < 2,
         on_change=_move_place,
     )
+    st.caption(_both_ways(network, criterion))
+
+
+def _place_label(criterion: Criterion) -> Callable[[float], str]:
+    if axis_of(criterion) == "sparsity":
+        return lambda value: f"{words.percent(value, 0)} zeros"
+    score = "|w|" if isinstance(criterion, Magnitude) else "score"
+    unit = "" if criterion.scope == "global" else f" × rms of the {criterion.scope}"
+    return lambda value: f"{score} < {value:.3g}{unit}"
+
+
+def _both_ways(network: Network, criterion: Criterion) -> str:
+    """What a threshold amounts to in sparsity, or the other way round."""
+    if criterion.needs_rows:
+        return "= by scores on training rows"
     scores = criterion.scores(network, None)
     cut = criterion.selection(scores)
-    st.sidebar.caption(_both_ways(network, criterion, cut.sparsity(network.weights)))
-
-
-def _both_ways(network: Network, criterion: Criterion, sparsity: float) -> str:
-    """What a threshold amounts to in sparsity, or the other way round."""
     if criterion.threshold is not None:
-        return f"= {words.percent(sparsity)} of {_n_weights(network):,} weights cut"
-    from paretoscope.pruning import smallest_kept
-
-    scores = criterion.scores(network, None)
-    limit = smallest_kept(scores, criterion.selection(scores))
+        n_weights = sum(w.size for w in network.weights.values())
+        return f"= {words.percent(cut.sparsity(network.weights))} of {n_weights:,} weights cut"
+    limit = smallest_kept(scores, cut)
     if limit is None:
         return "= every weight cut"
-    ranking = "in the layer cut least, " if criterion.scope == "layer" else ""
-    return f"= {ranking}weights below {limit:.3g} cut"
+    ranking = "" if criterion.scope == "global" else f"in the {criterion.scope} cut least, "
+    what = "weights" if isinstance(criterion, Magnitude) else "scores"
+    return f"= {ranking}{what} below {limit:.3g} cut"
 
 
-def _choose_q(network: Network, recipe: Recipe) -> None:
-    values: list[Any] = [*q_stops(network, recipe), _FLOAT]
-    quantizer = recipe.quantizer
-    hold("q", quantizer.q if isinstance(quantizer, FixedPoint) else _FLOAT)
-    st.sidebar.select_slider(
-        "Q",
-        values,
-        format_func=lambda q: "off (float32)" if q == _FLOAT else f"{q:g}",
-        key="q",
-        help=parameters(FixedPoint)["q"].help,
-        on_change=_move_q,
-    )
-    st.sidebar.caption(_bits(network, recipe))
-
-
-def _bits(network: Network, recipe: Recipe) -> str:
-    if not isinstance(recipe.quantizer, FixedPoint):
+def _bits(network: Network, quantizer: Quantizer) -> str:
+    """What a quantizer's codes take, for those that can be told without making the file."""
+    if quantizer.text_name == "float32":
         return "32-bit floats"
-    q = recipe.quantizer.q
-    bits = [code_bits(round(float(abs(w).max()) * q)) for w in network.weights.values()]
+    if quantizer.text_name == "float16":
+        return "16-bit floats"
+    everything = np.ones(1, np.bool_)
+    bits = [
+        quantizer.grid(weight, everything).project(weight).bits
+        for weight in network.weights.values()
+    ]
     span = f"{min(bits)}" if min(bits) == max(bits) else f"{min(bits)} to {max(bits)}"
-    error = f"error at most {1 / (2 * q):.3g}"
-    return f"= codes of {span} bits, {error} a weight"
+    codes = f"= codes of {span} bits"
+    if isinstance(quantizer, (FixedPoint, Shift)):
+        q = quantizer.q if isinstance(quantizer, FixedPoint) else 2.0**quantizer.k
+        return f"{codes}, error at most {1 / (2 * q):.3g} a weight"
+    return codes
 
 
-# --- what moving a control does ---------------------------------------------------------------
+# --- what moving a control does -----------------------------------------------------------------
 
 
 def _move_place() -> None:
-    recipe: Recipe = st.session_state.view.recipe
-    criterion = pruner_of(recipe)
-    moved = at(criterion, axis_of(criterion), float(st.session_state.place))
-    view.change(recipe=replace(recipe, pruner=moved))
-
-
-def _move_q() -> None:
-    q = st.session_state.q
-    quantizer = Float32() if q == _FLOAT else FixedPoint(float(q))
-    view.change(recipe=replace(st.session_state.view.recipe, quantizer=quantizer))
-
-
-def _switch_axis() -> None:
-    """Same place on the other scale: the stops of both stand at the same shares of weights."""
-    _switch(st.session_state.axis, pruner_of(st.session_state.view.recipe).scope)
-
-
-def _switch_scope() -> None:
-    _switch(axis_of(pruner_of(st.session_state.view.recipe)), st.session_state.scope)
+    criterion = pruner_of(st.session_state.view.recipe)
+    _set("pruner", at(criterion, axis_of(criterion), float(st.session_state.place)))
 
 
 def _switch(axis: str, scope: str) -> None:
+    """Remember a change of axis or scope: finding the same place takes the network."""
     st.session_state.switch = (axis, scope)
 
 
 def apply_switch(network: Network) -> None:
-    """Carry out a change of axis or scope, which needs the network to find the same place."""
+    """Carry out a change of axis or scope: about the same share of weights, cut the other way."""
+    st.session_state.network = network
     switch = st.session_state.pop("switch", None)
     if switch is None:
         return
     axis, scope = switch
-    recipe: Recipe = st.session_state.view.recipe
-    criterion = pruner_of(recipe)
-    scores = criterion.scores(network, None)
-    share = criterion.selection(scores).sparsity(network.weights)
+    criterion = pruner_of(st.session_state.view.recipe)
+    if axis == "pattern":
+        place: dict[str, Any] = {"threshold": None, "sparsity": None, "pattern": "2:4"}
+        _set("pruner", replace(criterion, **place, scope="global"))
+        return
+    if criterion.needs_rows or criterion.pattern is not None:
+        share = criterion.sparsity if criterion.sparsity is not None else _DEFAULT_SHARE
+        if axis == "sparsity":
+            _set("pruner", replace(at(criterion, "sparsity", share), scope=scope))
+            return
+    else:
+        scores = criterion.scores(network, None)
+        share = criterion.selection(scores).sparsity(network.weights)
     rescoped = replace(at(criterion, axis, 0.0), scope=scope)
+    scores = rescoped.scores(network, None)
     candidates = [at(rescoped, axis, value) for value in place_stops(network, rescoped)]
     moved = min(
         candidates, key=lambda c: abs(c.selection(scores).sparsity(network.weights) - share)
     )
-    view.change(recipe=replace(recipe, pruner=moved))
+    _set("pruner", moved)
 
 
-# --- small things -----------------------------------------------------------------------------
+# --- small things -------------------------------------------------------------------------------
 
 
 def _with_linked(values: list[float], *others: float | None) -> list[float]:
-    return sorted({*values, *(other for other in others if other is not None)})
+    return sorted({*values, *(float(other) for other in others if other is not None)})
 
 
-def _linked() -> Recipe | None:
-    linked: Recipe | None = st.session_state.get("linked")
-    return linked
-
-
-def _linked_place(criterion: Criterion) -> float | None:
-    linked = _linked()
-    if linked is None or not isinstance(linked.pruner, Criterion):
+def _linked_value(kind: str, member: Member, name: str) -> float | None:
+    """The value that a link asked for, which the slider keeps as one more stop."""
+    linked = st.session_state.get("linked")
+    other = None if linked is None else getattr(linked, kind)
+    if type(other) is not type(member):
         return None
-    if linked.pruner.scope != criterion.scope:
+    if isinstance(member, Criterion) and getattr(other, "scope", None) != member.scope:
         return None
-    value: float | None = getattr(linked.pruner, axis_of(criterion))
+    value: float | None = getattr(other, name)
     return value
 
 
-def _n_weights(network: Network) -> int:
-    return sum(w.size for w in network.weights.values())
+def _first_sentence(member: type[Member]) -> str:
+    text = (member.__doc__ or "").split("\n\n")[0].replace("``", "`")
+    return " ".join(text.split())

@@ -11,7 +11,8 @@ from paretoscope.measurement import Measurement
 from paretoscope.network import Network
 from paretoscope.quantization import FixedPoint, Float32
 from paretoscope.recipe import Recipe
-from paretoscope.sweeps import at
+from paretoscope.store import default_store
+from paretoscope.sweeps import trained_key
 
 from ui import charts, controls, server, words
 from ui.bench import Bench, Subject, Wish
@@ -27,13 +28,17 @@ _BACKDROP_Q = (2.0, 4.0, 8.0, 16.0, None)
 def show(view: View, network: Network, title: str) -> None:
     """Draw what is known of the visitor's recipe and its curve, and let the rest fill in."""
     subject = server.subject(view.dataset, view.model, network)
-    curve = curve_of(network, view.recipe)
-    backdrop = [curve_of(network, replace(view.recipe, quantizer=q)) for q in _other_q(view.recipe)]
+    curve = controls.curve_of(network, view.recipe)
+    backdrop = [
+        controls.curve_of(network, replace(view.recipe, quantizer=q)) for q in _other_q(view.recipe)
+    ]
     ordered = sorted(curve, key=lambda recipe: recipe != view.recipe)
+    if view.recipe.trains:  # a curve of trainings would take hours: only what was asked for
+        ordered = [recipe for recipe in ordered if str(recipe) in _asked()]
     wish = Wish(
         subject,
         [Recipe(), *ordered],
-        backdrop=[recipe for line in backdrop for recipe in line],
+        backdrop=[] if view.recipe.trains else [recipe for line in backdrop for recipe in line],
         zipped=view.size == "gzip",
     )
     bench, visitor = server.bench(), _visitor()
@@ -52,7 +57,7 @@ def _show(
     bench, visitor = server.bench(), _visitor()
     for recipe in (Recipe(), view.recipe):
         bench.compute(subject, recipe)
-        bench.wait(subject, recipe, _WAIT_S)
+        bench.wait(subject, recipe, 0 if recipe.trains else _WAIT_S)
     _figures(bench, subject, view.recipe)
     for recipe in curve:
         bench.compute(subject, recipe)
@@ -65,14 +70,6 @@ def _show(
     if bench.finished(visitor) and st.session_state.get("finished") != str(view):
         st.session_state.finished = str(view)
         st.rerun()
-
-
-def curve_of(network: Network, recipe: Recipe) -> list[Recipe]:
-    """The recipes along the slider at hand, the rest of the recipe as it is."""
-    criterion = controls.pruner_of(recipe)
-    axis = controls.axis_of(criterion)
-    values = controls.place_stops(network, criterion)
-    return [replace(recipe, pruner=at(criterion, axis, value)) for value in values]
 
 
 def _other_q(recipe: Recipe) -> list[FixedPoint | Float32]:
@@ -90,6 +87,9 @@ def _figures(bench: Bench, subject: Subject, recipe: Recipe) -> None:
         return
     now, before = bench.known(subject, recipe), bench.known(subject, Recipe())
     accuracy, size, time = st.columns(3)
+    if now is None and recipe.trains:
+        _training(bench, subject, recipe)
+        return
     if now is None or before is None:
         for column, label in ((accuracy, "Accuracy"), (size, "Size"), (time, "Inference time")):
             column.metric(label, "…")
@@ -106,6 +106,25 @@ def _figures(bench: Bench, subject: Subject, recipe: Recipe) -> None:
         st.caption(f"{words.smaller(now.size_bytes, before.size_bytes)}  \n{_zipped(now, before)}")
     with time:
         _time_figure(now)
+
+
+def _training(bench: Bench, subject: Subject, recipe: Recipe) -> None:
+    """A recipe that trains starts when asked, shows how far it is, and can be ended early."""
+    if str(recipe) not in _asked():
+        st.info("This recipe trains the compressed model, which takes seconds to minutes.")
+        if st.button("Train it", type="primary"):
+            _asked().add(str(recipe))
+            st.rerun()
+        return
+    fraction, text = bench.running(subject, recipe) or (0.0, "waiting for its turn")
+    st.progress(fraction or 0.0, text=text)
+    st.button("Keep the best so far", on_click=bench.interrupt, args=(subject, recipe))
+
+
+def _asked() -> set[str]:
+    """The trainings that this visitor started."""
+    asked: set[str] = st.session_state.setdefault("asked", set())
+    return asked
 
 
 def _zipped(now: Measurement, before: Measurement) -> str:
@@ -205,7 +224,8 @@ def _below(bench: Bench, subject: Subject, view: View, visitor: str) -> None:
             required=True,
             on_change=lambda: change(size=st.session_state.size),
         )
-        if bench.failure(subject, view.recipe) is None:
+        known = bench.known(subject, view.recipe)
+        if known is not None or not (view.recipe.trains or bench.failure(subject, view.recipe)):
             st.download_button(
                 "Download this model",
                 data=lambda: artifact_bytes(subject, view.recipe),
@@ -217,7 +237,12 @@ def _below(bench: Bench, subject: Subject, view: View, visitor: str) -> None:
 
 def artifact_bytes(subject: Subject, recipe: Recipe) -> bytes:
     """The file whose figures are shown: the same bytes, for compressing is deterministic."""
-    return compress(subject.network, recipe, subject.dataset.train).onnx_bytes
+    if recipe.trains:
+        kept = default_store().find(trained_key(subject.network, recipe))
+        if kept is not None:
+            return kept
+    data = subject.dataset
+    return compress(subject.network, recipe, data.train, data.validation).onnx_bytes
 
 
 def _visitor() -> str:

@@ -64,7 +64,12 @@ def _change_network(**parts: str) -> None:
     now = view.current()
     old, criterion = server.network(now.dataset, now.model), now.recipe.pruner
     recipe = now.recipe
-    if old is not None and isinstance(criterion, Criterion) and criterion.threshold is not None:
+    if (
+        old is not None
+        and isinstance(criterion, Criterion)
+        and criterion.threshold is not None
+        and not criterion.needs_rows
+    ):
         share = criterion.selection(criterion.scores(old, None)).sparsity(old.weights)
         recipe = replace(recipe, pruner=at(criterion, "sparsity", round(share, 3)))
         st.session_state.switch = ("threshold", criterion.scope)

@@ -19,13 +19,29 @@ if TYPE_CHECKING:
     from paretoscope.measurement import measure as measure
     from paretoscope.network import Network as Network
     from paretoscope.pruning import KeepAll as KeepAll
+    from paretoscope.pruning import L1Fit as L1Fit
     from paretoscope.pruning import Magnitude as Magnitude
+    from paretoscope.pruning import OptimalBrainSurgeon as OptimalBrainSurgeon
+    from paretoscope.pruning import RandomScore as RandomScore
+    from paretoscope.pruning import TargetedDropout as TargetedDropout
+    from paretoscope.pruning import Taylor as Taylor
+    from paretoscope.pruning import Wanda as Wanda
     from paretoscope.quantization import FixedPoint as FixedPoint
+    from paretoscope.quantization import Float16 as Float16
     from paretoscope.quantization import Float32 as Float32
+    from paretoscope.quantization import KMeans as KMeans
+    from paretoscope.quantization import Shift as Shift
+    from paretoscope.quantization import Symmetric as Symmetric
     from paretoscope.recipe import Recipe as Recipe
     from paretoscope.recipe import Treatment as Treatment
+    from paretoscope.recovery import BiasCorrection as BiasCorrection
+    from paretoscope.recovery import Compensation as Compensation
+    from paretoscope.recovery import FineTuning as FineTuning
+    from paretoscope.recovery import LeastSquares as LeastSquares
     from paretoscope.recovery import Project as Project
     from paretoscope.runtimes import OnnxRuntime as OnnxRuntime
+    from paretoscope.storage import Bytes as Bytes
+    from paretoscope.storage import Packed as Packed
     from paretoscope.sweeps import curve as curve
     from paretoscope.sweeps import grid as grid
     from paretoscope.sweeps import sweep as sweep
@@ -36,19 +52,35 @@ if TYPE_CHECKING:
 # not wait for what trains new ones.
 _PUBLIC = {
     "Artifact": "artifact",
+    "BiasCorrection": "recovery",
+    "Bytes": "storage",
+    "Compensation": "recovery",
     "Dataset": "dataset",
+    "FineTuning": "recovery",
     "FixedPoint": "quantization",
+    "Float16": "quantization",
     "Float32": "quantization",
+    "KMeans": "quantization",
     "KeepAll": "pruning",
+    "L1Fit": "pruning",
+    "LeastSquares": "recovery",
     "Magnitude": "pruning",
     "Measurement": "measurement",
     "Network": "network",
     "OnnxRuntime": "runtimes",
+    "OptimalBrainSurgeon": "pruning",
+    "Packed": "storage",
     "ParetoscopeError": "errors",
     "Project": "recovery",
+    "RandomScore": "pruning",
     "Recipe": "recipe",
     "Rows": "dataset",
+    "Shift": "quantization",
+    "Symmetric": "quantization",
+    "TargetedDropout": "pruning",
+    "Taylor": "pruning",
     "Treatment": "recipe",
+    "Wanda": "pruning",
     "compress": "artifact",
     "curve": "sweeps",
     "datasets": "dataset",

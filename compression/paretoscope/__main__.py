@@ -6,6 +6,7 @@ import argparse
 import io
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,14 +14,16 @@ import paretoscope as ps
 from paretoscope.dataset import SOURCES, SPLITS, Dataset, find_source, is_present
 from paretoscope.errors import ParetoscopeError, one_of
 from paretoscope.network import Network
-from paretoscope.parameters import Choice, Member, format_value, parameters
-from paretoscope.pruning import CRITERIA
+from paretoscope.parameters import Choice, Member, format_value, parameters, parse_member
+from paretoscope.pruning import CRITERIA, Criterion
 from paretoscope.quantization import QUANTIZERS
+from paretoscope.recovery import RECOVERIES
 from paretoscope.store import write_atomically
 from paretoscope.sweeps import CURVE_POINTS, stops
 from paretoscope.training import MODELS, models
 
 TABLES = (".csv", ".parquet")
+_PLACES = {"threshold", "sparsity", "pattern"}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -72,6 +75,7 @@ def _parser() -> _Parser:
     _add_network(sweep)
     _add_family(sweep, "criterion", CRITERIA)
     _add_family(sweep, "quantizer", QUANTIZERS, default="q")
+    sweep.add_argument("--recovery", default="project", help="like 'gptq' or 'finetune(epochs=5)'")
     sweep.add_argument("--split", default="validation", help="validation (default), test or train")
     tables = "a .csv or .parquet file (default: CSV on standard output)"
     sweep.add_argument("-o", "--output", metavar="FILE", help=tables)
@@ -145,10 +149,12 @@ def _sweep(arguments: argparse.Namespace) -> None:
     criterion: Any = _member("criterion", arguments.criterion, CRITERIA)
     quantizer: Any = _member("quantizer", arguments.quantizer, QUANTIZERS)
     axes = _axes(arguments, criterion) | _axes(arguments, quantizer)
-    given = {} if "sparsity" in axes else {"threshold": [0.0]}
-    ps.grid(criterion, quantizer, **(given | axes))  # refuses bad values before any work
+    recovery: Any = parse_member(arguments.recovery, RECOVERIES)
+    place = {} if _PLACES & set(axes) else {_default_place(criterion): [0.0]}
+    ps.grid(criterion, quantizer, **(place | axes))  # refuses bad values before any work
     data, network = _network(arguments)
-    recipes = ps.grid(criterion, quantizer, **_with_stops(network, criterion, quantizer, axes))
+    axes = _with_stops(network, criterion, quantizer, axes)
+    recipes = [replace(r, recovery=recovery) for r in ps.grid(criterion, quantizer, **axes)]
     from tqdm import tqdm
 
     measurements = ps.sweep(network, data, recipes, arguments.split)
@@ -166,13 +172,19 @@ def _with_stops(
 ) -> dict[str, list[Any]]:
     """The axes, with the slider's stops for what was not given."""
     whole: dict[str, list[Any]] = {}
-    if not {"threshold", "sparsity"} & set(axes):
+    if not _PLACES & set(axes):
+        place = _default_place(criterion)
         for scope in axes.get("scope", ["global"]):
-            whole["threshold"] = stops(network, criterion, "threshold", CURVE_POINTS, scope=scope)
-    for name in parameters(quantizer):
-        if name not in axes:
+            whole[place] = stops(network, criterion, place, CURVE_POINTS, scope=scope)
+    for name, described in parameters(quantizer).items():
+        if name not in axes and described.stops is not None:
             whole[name] = stops(network, quantizer, name, CURVE_POINTS)
     return whole | axes
+
+
+def _default_place(criterion: type[Criterion]) -> str:
+    """Thresholds where a criterion's scores are the weights' own, else shares of the weights."""
+    return "sparsity" if criterion.needs_rows else "threshold"
 
 
 def _axes(arguments: argparse.Namespace, member: type[Member]) -> dict[str, list[Any]]:

@@ -8,13 +8,13 @@ from functools import cached_property
 
 import numpy as np
 
-from paretoscope.dataset import Rows
+from paretoscope.dataset import Report, Rows
 from paretoscope.errors import ParetoscopeError
 from paretoscope.network import Network
 from paretoscope.parameters import FloatArray
 from paretoscope.pruning import Cut, cut
 from paretoscope.recipe import Recipe
-from paretoscope.recovery import Stored
+from paretoscope.recovery import Stored, Task
 from paretoscope.runtimes import OnnxRuntime
 from paretoscope.spelling import Spelling, can_fuse, write
 from paretoscope.store import sha256
@@ -74,8 +74,8 @@ class Artifact:
     @cached_property
     def sparsity(self) -> float:
         """The share of the stored weights that is zero, by cutting or by rounding."""
-        arrays = [codes.values for codes in self.stored.codes.values()]
-        return 1 - sum(map(np.count_nonzero, arrays)) / sum(a.size for a in arrays)
+        codes = self.stored.codes.values()
+        return sum(c.n_zeros for c in codes) / sum(c.values.size for c in codes)
 
 
 def compress(
@@ -83,6 +83,7 @@ def compress(
     recipe: Recipe,
     train_rows: Rows | None,
     validation_rows: Rows | None = None,
+    report: Report | None = None,
 ) -> Artifact:
     """Compress a network by a recipe. The file is checked before it is returned.
 
@@ -95,6 +96,8 @@ def compress(
         is possible for recipes that need no rows; the check then uses made-up features.
     validation_rows : Rows, optional
         For recoveries that fine-tune and choose when to stop.
+    report : callable, optional
+        ``report(fraction, text)`` is told how far long recoveries are.
 
     Returns
     -------
@@ -106,7 +109,7 @@ def compress(
         The recipe does not fit the network, a weight is not finite, or the runtime's scores differ
         from float arithmetic on the stored values in both spellings.
     """
-    draft = draft_artifact(network, recipe, train_rows, validation_rows)
+    draft = draft_artifact(network, recipe, train_rows, validation_rows, report)
     features = _check_features(network, train_rows)
     expected = network.scores(features, draft.stored.decoded(), draft.stored.biases)
     if _fuses(draft.stored) and _agrees(draft.onnx_bytes, features, expected, fused=True):
@@ -125,6 +128,7 @@ def draft_artifact(
     recipe: Recipe,
     train_rows: Rows | None,
     validation_rows: Rows | None = None,
+    report: Report | None = None,
 ) -> Artifact:
     """The artifact in its first spelling, not yet checked: for what is only computed, never shown
     as measured."""
@@ -133,16 +137,25 @@ def draft_artifact(
             n_bad = int(np.size(weight) - np.isfinite(weight).sum())
             raise ParetoscopeError(f"{name} has {n_bad} weights that are NaN or infinite")
     treatments = recipe.treatments(network)
-    features = None if train_rows is None else train_rows.X
-    chosen = cut(network, {name: t.pruner for name, t in treatments.items()}, features)
-    if recipe.recovery.needs_rows and train_rows is None:
-        raise ParetoscopeError(f"{recipe.recovery.text_name} needs training rows; got none")
-    grids = {
-        name: t.quantizer.grid(network.weights[name], chosen.kept[name])
-        for name, t in treatments.items()
-    }
-    stored = recipe.recovery.recover(network, chosen, grids, train_rows, validation_rows)
-    return Artifact(_write(network, recipe, stored, "fused"), network, recipe, chosen, stored)
+    recovery = recipe.recovery
+    for needed, rows, what in (
+        (recovery.needs_rows, train_rows, "training"),
+        (recovery.needs_validation_rows, validation_rows, "validation"),
+    ):
+        if needed and rows is None:
+            raise ParetoscopeError(f"{recovery.text_name} needs {what} rows; got none")
+    task = Task(
+        network,
+        cut(network, {name: t.pruner for name, t in treatments.items()}, train_rows),
+        {name: t.quantizer for name, t in treatments.items()},
+        train_rows,
+        validation_rows,
+        report or (lambda fraction, text: None),
+    )
+    found = recovery.recover(task)
+    codes = {name: recipe.storage.store(codes) for name, codes in found.codes.items()}
+    stored = Stored(codes, found.biases)
+    return Artifact(_write(network, recipe, stored, "fused"), network, recipe, task.cut, stored)
 
 
 def _write(network: Network, recipe: Recipe, stored: Stored, spelling: Spelling) -> bytes:

@@ -41,7 +41,7 @@ _DEBIAN = Path("/usr/share/datasets")
 _VALIDATION_SHARE = _TEST_SHARE = 0.2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rows:
     """Features `X`, float32 of shape (n, d), and labels `y`, int64 of shape (n,)."""
 

@@ -19,6 +19,7 @@ import contextlib
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -75,6 +76,11 @@ class Worker:
             if "result" in message:
                 return
         raise self._ended(task)
+
+    def interrupt(self) -> None:
+        """Ask the task at hand to come to an end: it may return what it has so far."""
+        if self.alive:
+            self._process.send_signal(signal.SIGINT)
 
     def close(self) -> None:
         """End the process at once, also in the middle of a task. Closing twice does no harm."""
@@ -210,6 +216,8 @@ def _perform(line: str, emit: Emit) -> dict[str, Any]:
         return {"result": task(request["arguments"], emit)}
     except ParetoscopeError as error:
         return {"error": str(error)}
+    except KeyboardInterrupt:
+        return {"error": f"{request['task']} was interrupted before it had a result"}
     except MemoryError:
         return {"error": f"{request['task']} ran out of memory"}
     except Exception as error:  # the worker's own boundary: the cause goes to the server's log
@@ -223,6 +231,8 @@ def _work() -> None:
     # Answers leave by a private copy of standard output; what libraries print goes to the log.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    # A server that was started in the background has it ignored, and so would its workers.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     tasks: list[str] = []
     arrived = threading.Condition()
 
@@ -239,9 +249,11 @@ def _work() -> None:
 
     threading.Thread(target=read, daemon=True).start()
     while True:
-        with arrived:
+        with contextlib.suppress(KeyboardInterrupt), arrived:  # it came after the task's end
             arrived.wait_for(lambda: tasks)
-            line = tasks.pop(0)
+        if not tasks:
+            continue
+        line = tasks.pop(0)
         say(_perform(line, lambda message: say({"emit": message})))
 
 

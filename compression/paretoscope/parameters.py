@@ -26,14 +26,17 @@ Weights = Mapping[str, FloatArray]
 
 @dataclass(frozen=True)
 class Number:
-    """A real number from `low` to `high`, both included."""
+    """A number from `low` to `high`, both included."""
 
     low: float
     high: float = math.inf
+    whole: bool = False
 
     def check(self, name: str, value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
-            raise ParetoscopeError(f"{name} must be a number {self}; got {value!r}")
+            raise ParetoscopeError(f"{name} must be {self}; got {value!r}")
+        if self.whole and not float(value).is_integer():
+            raise ParetoscopeError(f"{name} must be {self}; got {value!r}")
         if value < self.low:
             low, given = format_value(self.low), format_value(value)
             raise ParetoscopeError(f"{name} must be at least {low}; got {given}")
@@ -45,12 +48,13 @@ class Number:
         try:
             return float(text)
         except ValueError:
-            raise ParetoscopeError(f"{name} must be a number {self}; got {text!r}") from None
+            raise ParetoscopeError(f"{name} must be {self}; got {text!r}") from None
 
     def __str__(self) -> str:
+        kind = "a whole number" if self.whole else "a number"
         if math.isinf(self.high):
-            return f"from {format_value(self.low)} on"
-        return f"from {format_value(self.low)} to {format_value(self.high)}"
+            return f"{kind} from {format_value(self.low)} on"
+        return f"{kind} from {format_value(self.low)} to {format_value(self.high)}"
 
 
 @dataclass(frozen=True)

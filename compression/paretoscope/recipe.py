@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 from urllib.parse import quote, unquote
 
 from paretoscope.errors import ParetoscopeError
@@ -22,6 +23,7 @@ from paretoscope.parameters import Member, parse_member
 from paretoscope.pruning import PRUNERS, Criterion, KeepAll, Pruner
 from paretoscope.quantization import QUANTIZERS, Float32, Quantizer
 from paretoscope.recovery import RECOVERIES, Project, Recovery
+from paretoscope.storage import STORAGES, Packed, Storage
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Treatment:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One treatment for all layers, others by layer, and a recovery.
+    """One treatment for all layers, others by layer, a recovery and a storage.
 
     Parameters
     ----------
@@ -52,6 +54,7 @@ class Recipe:
     quantizer : Quantizer, default Float32()
     overrides : mapping from a layer's weight name to Treatment, optional
     recovery : Recovery, default Project()
+    storage : Storage, default Packed()
 
     Examples
     --------
@@ -68,10 +71,12 @@ class Recipe:
     quantizer: Quantizer = field(default_factory=Float32)
     overrides: Mapping[str, Treatment] = field(default_factory=dict)
     recovery: Recovery = field(default_factory=Project)
+    storage: Storage = field(default_factory=Packed)
 
     def __post_init__(self) -> None:
         Treatment(self.pruner, self.quantizer)  # checks both
         _check(self.recovery, (Recovery,), "Recipe.recovery", "Project()")
+        _check(self.storage, (Storage,), "Recipe.storage", "Packed()")
         for layer, treatment in self.overrides.items():
             _check(treatment, (Treatment,), f"the override of {layer}", "Treatment(q)")
         ordered = dict(sorted(self.overrides.items()))
@@ -79,6 +84,18 @@ class Recipe:
 
     def __hash__(self) -> int:
         return hash(str(self))
+
+    @property
+    def trains(self) -> bool:
+        """Whether compressing trains for seconds or minutes."""
+        return self.recovery.needs_validation_rows
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether compressing takes neither rows nor training: a millisecond for small networks."""
+        pruners = [self.pruner, *(t.pruner for t in self.overrides.values())]
+        needing = [p for p in pruners if isinstance(p, Criterion) and p.needs_rows]
+        return not needing and not self.recovery.needs_rows
 
     def treatments(self, network: Network) -> dict[str, Treatment]:
         """The treatment of each layer of a network.
@@ -99,8 +116,9 @@ class Recipe:
 
     def __str__(self) -> str:
         first = str(Treatment(self.pruner, self.quantizer))
-        if self.recovery != Project():
-            first = f"{first}+{self.recovery}"
+        for part in (self.recovery, self.storage):
+            if part not in _DEFAULTS:
+                first = f"{first}+{part}"
         layers = [f"{quote(name, safe='')}={t}" for name, t in self.overrides.items()]
         return ";".join([first, *layers])
 
@@ -114,40 +132,44 @@ class Recipe:
             An unknown part, a part given twice, or a value outside its range.
         """
         first, *layers = text.split(";")
-        pruner, quantizer, recovery = _parse_parts(first)
+        parts = _parse_parts(first)
         overrides: dict[str, Treatment] = {}
         for layer in layers:
-            name, equals, parts = layer.partition("=")
+            name, equals, own = layer.partition("=")
             name = unquote(name.strip())
             if not equals or not name or name in overrides:
                 raise ParetoscopeError(f"after ';' a recipe has 'layer=parts' once; got {layer!r}")
-            own_pruner, own_quantizer, other = _parse_parts(parts)
-            if other is not None:
-                raise ParetoscopeError(f"a recovery is for all layers; got {other} for {name}")
-            overrides[name] = Treatment(own_pruner or KeepAll(), own_quantizer or Float32())
-        return cls(pruner or KeepAll(), quantizer or Float32(), overrides, recovery or Project())
+            treatment = _parse_parts(own)
+            for kind in set(treatment) - {"pruner", "quantizer"}:
+                raise ParetoscopeError(
+                    f"a {kind} is for all layers; got {treatment[kind]} for {name}"
+                )
+            overrides[name] = Treatment(**treatment)
+        return cls(**parts, overrides=overrides)
 
 
 _NOTHING: tuple[Member, ...] = (KeepAll(), Float32())
+_DEFAULTS: tuple[Member, ...] = (Project(), Packed())
+_KINDS: dict[str, tuple[type[Member], ...]] = {
+    "pruner": PRUNERS,
+    "quantizer": QUANTIZERS,
+    "recovery": RECOVERIES,
+    "storage": STORAGES,
+}
 
 
-def _parse_parts(text: str) -> tuple[Pruner | None, Quantizer | None, Recovery | None]:
-    pruner: Pruner | None = None
-    quantizer: Quantizer | None = None
-    recovery: Recovery | None = None
+def _parse_parts(text: str) -> dict[str, Any]:
+    """The parts of one section by their kind."""
+    found: dict[str, Any] = {}
     for part in text.split("+"):
-        member = parse_member(part, (*PRUNERS, *QUANTIZERS, *RECOVERIES))
-        if isinstance(member, (Criterion, KeepAll)) and pruner is None:
-            pruner = member
-        elif isinstance(member, Quantizer) and quantizer is None:
-            quantizer = member
-        elif isinstance(member, Recovery) and recovery is None:
-            recovery = member
-        else:
+        member = parse_member(part, [m for members in _KINDS.values() for m in members])
+        kind = next(kind for kind, members in _KINDS.items() if type(member) in members)
+        if kind in found:
             raise ParetoscopeError(
                 f"a recipe has one part of each kind; {part.strip()!r} is a second"
             )
-    return pruner, quantizer, recovery
+        found[kind] = member
+    return found
 
 
 def _check(value: object, kinds: tuple[type, ...], what: str, example: str) -> None:

@@ -2,8 +2,9 @@
 
 Two spellings of a layer ``x @ (codes * scale) + bias``:
 
-folded  ``Cast(codes) -> Mul(scale) -> MatMul``. The runtime computes the float weight once, when
-        it loads the file: small on disk, exactly as fast and as exact as float32.
+folded  ``Cast(codes) -> Mul(scale) -> MatMul``, or ``Gather(codebook, Cast(places))``. The runtime
+        computes the float weight once, when it loads the file: small on disk, exactly as fast and
+        as exact as float32.
 fused   ``[Cast to int8 ->] DequantizeLinear(axis=1, one scale per column) -> MatMul``, which the
         runtime replaces by its integer kernel ``MatMulNBits``: faster than float32 for large
         layers, slower for small ones. A ReLU behind it is written ``Max(x, 0)``, because
@@ -33,7 +34,12 @@ Spelling = Literal["fused", "folded"]
 _FUSED_STORAGE = ("int2", "int4", "int8")
 _FUSED_MIN_INPUTS = 512
 _FUSED_MIN_WEIGHTS = 200_000
-_NUMPY_TYPES = {"int2": ml_dtypes.int2, "int4": ml_dtypes.int4}
+_NUMPY_TYPES = {
+    "int2": ml_dtypes.int2,
+    "int4": ml_dtypes.int4,
+    "uint2": ml_dtypes.uint2,
+    "uint4": ml_dtypes.uint4,
+}
 _INT2_OPSET, _INT2_IR_VERSION = 25, 13
 
 
@@ -57,7 +63,7 @@ def write(
     for layer in network.layers:
         codes = stored.codes[layer.weight]
         matmul = graph.initializers[layer.weight].consumers()[0]
-        if codes.scale is None:
+        if codes.storage == "float32":
             graph.initializers[layer.weight].const_value = ir.tensor(
                 codes.decoded(), name=layer.weight
             )
@@ -70,7 +76,7 @@ def write(
         if layer.bias is not None and layer.weight in stored.biases:
             bias = stored.biases[layer.weight]
             graph.initializers[layer.bias].const_value = ir.tensor(bias, name=layer.bias)
-    if any(codes.storage == "int2" for codes in stored.codes.values()):
+    if any(codes.storage in ("int2", "uint2") for codes in stored.codes.values()):
         graph.opset_imports[""] = max(graph.opset_imports[""], _INT2_OPSET)
         model.ir_version = max(model.ir_version, _INT2_IR_VERSION)
     model.metadata_props.update(metadata)
@@ -78,13 +84,16 @@ def write(
 
 
 def _write_folded(graph: ir.Graph, matmul: ir.Node, name: str, codes: Codes) -> None:
-    assert codes.scale is not None
-    floats = ir.node(
-        "Cast", [_replace_initializer(graph, name, codes)], {"to": ir.DataType.FLOAT.value}
-    )
-    scale = _add_constant(graph, f"{name}.scale", codes.scale)
-    weight = ir.node("Mul", [floats.outputs[0], scale])
-    _insert(graph, matmul, name, floats, weight)
+    value = _replace_initializer(graph, name, codes)
+    kind = ir.DataType.FLOAT if codes.codebook is None else ir.DataType.INT32
+    nodes = [ir.node("Cast", [value], {"to": kind.value})]
+    if codes.codebook is not None:
+        codebook = _add_constant(graph, f"{name}.codebook", codes.codebook)
+        nodes.append(ir.node("Gather", [codebook, nodes[0].outputs[0]]))
+    elif codes.scale is not None:
+        scale = _add_constant(graph, f"{name}.scale", codes.scale)
+        nodes.append(ir.node("Mul", [nodes[0].outputs[0], scale]))
+    _insert(graph, matmul, name, *nodes)
 
 
 def _write_fused(graph: ir.Graph, matmul: ir.Node, name: str, codes: Codes) -> None:

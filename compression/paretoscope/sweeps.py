@@ -26,6 +26,7 @@ from paretoscope.parameters import parameters
 from paretoscope.pruning import Criterion, KeepAll, Magnitude
 from paretoscope.quantization import FixedPoint, Float32, Quantizer
 from paretoscope.recipe import Recipe
+from paretoscope.store import default_store
 from paretoscope.training import find_trained
 
 CURVE_POINTS = 21
@@ -89,7 +90,7 @@ def curve(network: Network, recipe: Recipe, axis: str, points: int = CURVE_POINT
 
 def at(criterion: Criterion, axis: str, value: float) -> Criterion:
     """The criterion with its threshold, or its sparsity, at `value`."""
-    place: dict[str, Any] = {"threshold": None, "sparsity": None, axis: value}
+    place: dict[str, Any] = {"threshold": None, "sparsity": None, "pattern": None, axis: value}
     return replace(criterion, **place)
 
 
@@ -104,11 +105,12 @@ def stops(
     described = parameters(family)[name]
     if described.stops is None:
         raise ParetoscopeError(f"{family.__name__}.{name} has no stops")
-    if issubclass(family, Criterion):
-        kind: Any = family
-        scores = kind(threshold=0.0).scores(network, None)
-        return list(described.stops(scores, count, **others))
-    return list(described.stops(network.weights, count, **others))
+    if name != "threshold":
+        return list(described.stops(network.weights, count, **others))
+    kind: Any = family
+    if kind.needs_rows:
+        raise ParetoscopeError(f"the thresholds of {family.text_name} depend on its training rows")
+    return list(described.stops(kind(threshold=0.0).scores(network, None), count, **others))
 
 
 def sweep(
@@ -159,13 +161,27 @@ def measure_task(
         drafted, computed = compute(baseline.network, recipe, baseline)
         return (with_gzip(computed, drafted) if arguments["zipped"] else computed).to_dict()
     data = baseline.dataset
-    artifact = compress(baseline.network, recipe, data.train, data.validation)
+    artifact = compress(
+        baseline.network,
+        recipe,
+        data.train,
+        data.validation,
+        lambda fraction, text: emit({"fraction": fraction, "text": text}),
+    )
+    if recipe.trains:  # what took so long is kept, for the download and for the next server
+        default_store().keep(trained_key(baseline.network, recipe), artifact.onnx_bytes)
+        return measure(artifact, data, baseline=baseline).to_dict()
     if arguments["stage"] == "measure":
         first = with_latency(score(artifact, baseline), artifact, baseline, batch=1)
         return (with_gzip(first, artifact) if arguments["zipped"] else first).to_dict()
     measurement = Measurement.from_dict(arguments["measurement"])
     timed = with_latency(measurement, artifact, baseline, batch=256)
     return with_gzip(timed, artifact).to_dict()
+
+
+def trained_key(network: Network, recipe: Recipe) -> str:
+    """Under which the store keeps the file of a recipe that trains."""
+    return f"artifact {recipe} of {network.sha256}"
 
 
 @lru_cache(maxsize=2)  # of the worker's process, which serves one network for a while

@@ -16,6 +16,10 @@ import paretoscope as ps
 import pytest
 import streamlit as st
 from paretoscope.network import Network
+from paretoscope.pruning import CRITERIA
+from paretoscope.quantization import QUANTIZERS
+from paretoscope.store import default_store
+from paretoscope.sweeps import trained_key
 from streamlit.testing.v1 import AppTest
 
 from tests.conftest import ROOT, load, trained
@@ -112,11 +116,11 @@ def test_every_point_of_the_curve_is_the_librarys(mlp: Network, digits: ps.Datas
 
 def test_moving_the_sliders_moves_recipe_and_address() -> None:
     app = _open(recipe=RECIPE)
-    app.select_slider(key="q").set_value(4.0).run()
+    app.select_slider(key="quantizer-q-q").set_value(4.0).run()
     assert _address(app)["recipe"] == "magnitude(threshold=0.1)+q(4)"
     assert any("4" in c.value and "bits" in c.value for c in app.sidebar.caption)
     options = app.select_slider(key="place").options
-    app.select_slider(key="q").set_value("off").run()
+    app.selectbox(key="quantizer-member").set_value("float32").run()
     assert _address(app)["recipe"] == "magnitude(threshold=0.1)"
     assert any("32-bit floats" in c.value for c in app.sidebar.caption)
     assert len(options) >= 20
@@ -159,7 +163,7 @@ def test_a_link_holds_the_whole_view() -> None:
     assert not app.warning
     assert _address(app)["recipe"] == recipe
     assert app.select_slider(key="place").value == 0.37
-    assert app.select_slider(key="q").value == 11.5
+    assert app.select_slider(key="quantizer-q-q").value == 11.5
     assert app.segmented_control(key="size").value == "file"
     again = _open(**_address(app))
     assert [m.value for m in again.metric[:2]] == [m.value for m in app.metric[:2]]
@@ -195,7 +199,58 @@ def test_a_recipe_that_cannot_be_is_said_and_the_page_stays(mlp: Network) -> Non
     app = _open(recipe="q(8);dense9=q(4)")
     assert not app.exception
     assert any("dense9" in e.value for e in app.error)
-    app.select_slider(key="q").set_value(4.0).run()
+    app.select_slider(key="quantizer-q-q").set_value(4.0).run()
+    assert not app.exception
+
+
+def test_a_recipe_that_trains_starts_when_asked_and_its_file_is_kept(
+    mlp: Network, digits: ps.Dataset
+) -> None:
+    recipe = "magnitude(sparsity=0.6)+q(4)+finetune(epochs=3)"
+    app = _open(recipe=recipe)
+    assert not app.metric
+    (train,) = (b for b in app.button if b.label == "Train it")
+    train.click().run()
+    _until(app, lambda a: len(a.metric) == 3)
+    assert not app.exception
+    kept = default_store().find(trained_key(mlp, ps.Recipe.parse(recipe)))
+    assert kept is not None
+    labels = ps.OnnxRuntime(kept).scores(digits.validation.X).argmax(1)
+    assert app.metric[0].value == words.percent(float(np.mean(labels == digits.validation.y)))
+    assert app.metric[1].value == words.size(len(kept))
+
+
+@pytest.mark.parametrize("name", [c.text_name for c in CRITERIA])
+def test_every_criterion_can_be_chosen(name: str) -> None:
+    app = _open(recipe="magnitude(sparsity=0.5)+q(8)")
+    app.selectbox(key="pruner-member").set_value(name).run()
+    assert not app.exception
+    assert _address(app)["recipe"] == f"{name}(sparsity=0.5)+q(8)"
+    _until(app, _measured)
+    assert len(app.metric) == 3
+    app.segmented_control(key="axis").set_value("pattern").run()
+    assert _address(app)["recipe"] == f"{name}(pattern=2:4)+q(8)"
+    assert not app.exception
+
+
+@pytest.mark.parametrize("name", [q.text_name for q in QUANTIZERS])
+def test_every_quantizer_can_be_chosen(name: str) -> None:
+    app = _open(recipe="magnitude(sparsity=0.5)+q(8)")
+    app.selectbox(key="quantizer-member").set_value(name).run()
+    assert not app.exception
+    recipe = ps.Recipe.parse(_address(app)["recipe"])
+    assert recipe.quantizer.text_name == name
+    _until(app, _measured)
+    assert len(app.metric) == 3
+
+
+@pytest.mark.parametrize("name", ["bias", "ls", "gptq"])
+def test_every_recovery_can_be_chosen(name: str) -> None:
+    app = _open(recipe="magnitude(sparsity=0.5)+q(3)")
+    app.selectbox(key="recovery-member").set_value(name).run()
+    app.selectbox(key="storage-member").set_value("bytes").run()
+    assert _address(app)["recipe"] == f"magnitude(sparsity=0.5)+q(3)+{name}+bytes"
+    _until(app, _measured)
     assert not app.exception
 
 

@@ -137,7 +137,7 @@ def test_sliding_by_keyboard_shows_the_files_figures(
     visit.open(server.url + QUERY)
     _all_measured(visit.page)
     _slider(visit.page, "Threshold").press("ArrowRight")  # type: ignore[attr-defined]
-    visit.page.wait_for_function("!location.search.includes('0.1%29')")
+    visit.page.wait_for_function("!decodeURIComponent(location.search).includes('threshold=0.1)')")
     recipe = ps.Recipe.parse(re.search(r"recipe=([^&]*)", visit.query)[1])  # type: ignore[index]
     assert recipe.pruner.threshold > 0.1  # type: ignore[union-attr, operator]
     network = trained("digits", "mlp-64-32")

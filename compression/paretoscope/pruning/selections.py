@@ -1,0 +1,116 @@
+"""Selections: which weights go, given how much each matters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from paretoscope.errors import ParetoscopeError
+from paretoscope.parameters import BoolArray, FloatArray
+from paretoscope.pruning.cut import Cut, Scores
+
+SCOPES = ("global", "layer", "output")
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Cut what scores below `value`.
+
+    With a scope of "layer" or "output", the value is in units of the root mean square score of
+    that layer or output (Han et al. 2015, arXiv 1506.02626: a quality parameter times the layer's
+    standard deviation).
+    """
+
+    value: float
+    scope: str = "global"
+
+    def __call__(self, scores: Scores) -> Cut:
+        return Cut({name: score >= self._limit(score) for name, score in scores.items()})
+
+    def _limit(self, score: FloatArray) -> float | FloatArray:
+        if self.scope == "global":
+            return self.value
+        return np.asarray(self.value * rms(score, self.scope), np.float32)
+
+
+@dataclass(frozen=True)
+class Sparsity:
+    """Cut the share `fraction` of the scores, the smallest first, rounded down.
+
+    Ranked over all layers, or within each layer or output. Among equal scores those that stand
+    first go first, so that a larger fraction cuts a superset.
+    """
+
+    fraction: float
+    scope: str = "global"
+
+    def __call__(self, scores: Scores) -> Cut:
+        if self.scope == "layer":
+            return Cut({name: self._kept(s.ravel()).reshape(s.shape) for name, s in scores.items()})
+        if self.scope == "output":
+            return Cut({name: _by_rank(s, self._n_cut(len(s))) for name, s in scores.items()})
+        kept = self._kept(np.concatenate([score.ravel() for score in scores.values()]))
+        ends = np.cumsum([score.size for score in scores.values()])[:-1]
+        parts = np.split(kept, ends)
+        return Cut(
+            {n: part.reshape(s.shape) for (n, s), part in zip(scores.items(), parts, strict=True)}
+        )
+
+    def _n_cut(self, n: int) -> int:
+        # 1e-9: a fraction such as 0.29 times 100 is 28.999999999999996 in floats.
+        return int(np.floor(self.fraction * n + 1e-9))
+
+    def _kept(self, flat: FloatArray) -> BoolArray:
+        n_cut = self._n_cut(flat.size)
+        if n_cut == 0:
+            return np.ones(flat.size, np.bool_)
+        limit = np.partition(flat, n_cut - 1)[n_cut - 1]
+        kept: BoolArray = flat > limit
+        ties = np.flatnonzero(flat == limit)
+        kept[ties[n_cut - np.count_nonzero(flat < limit) :]] = True
+        return kept
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Keep the `n` best of every `m` consecutive inputs of an output (N:M sparsity).
+
+    Source: Mishra et al. 2021, arXiv 2104.08378 (2:4).
+    """
+
+    n: int
+    m: int
+
+    def __call__(self, scores: Scores) -> Cut:
+        kept = {}
+        for name, score in scores.items():
+            n_in, n_out = score.shape
+            if n_in % self.m:
+                raise ParetoscopeError(
+                    f"pattern {self.n}:{self.m} needs inputs in groups of {self.m}; {name} has "
+                    f"{n_in}"
+                )
+            groups = score.reshape(n_in // self.m, self.m, n_out)
+            by_group = np.moveaxis(groups, 1, 0)
+            mask = _by_rank(by_group, self.m - self.n)
+            kept[name] = np.moveaxis(mask, 0, 1).reshape(score.shape)
+        return Cut(kept)
+
+
+Selection = Callable[[Scores], Cut]
+
+
+def rms(score: FloatArray, scope: str) -> FloatArray:
+    """Root mean square of a layer, or of each of its outputs, in float64."""
+    square = np.square(score, dtype=np.float64)
+    mean: FloatArray = np.sqrt(square.mean(0) if scope == "output" else square.mean())
+    return mean
+
+
+def _by_rank(score: FloatArray, n_cut: int) -> BoolArray:
+    """Along the first axis, everything but the `n_cut` smallest; of equal ones the first go."""
+    ranks = np.argsort(np.argsort(score, axis=0, kind="stable"), axis=0, kind="stable")
+    kept: BoolArray = ranks >= n_cut
+    return kept
