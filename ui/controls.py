@@ -102,7 +102,9 @@ def _change_member(kind: str, chosen: type[Member]) -> None:
         kept = {name: getattr(now, name) for name in (*_AXES, "scope")}
         if chosen.needs_rows and kept["threshold"] is not None:  # type: ignore[attr-defined]
             kept |= {"threshold": None, "sparsity": _share(now)}
-        _set(kind, chosen(*[_FIRST_VALUES[chosen.text_name] for _ in _required(chosen)]))
+        _set(kind, chosen(**kept))
+        return
+    _set(kind, chosen(*[_FIRST_VALUES[chosen.text_name] for _ in _required(chosen)]))
 
 
 def _share(criterion: Criterion) -> float:
