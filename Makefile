@@ -12,12 +12,12 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 VENV = .venv
 BIN = $(VENV)/bin
 
-.PHONY: run test check format bench screenshots lock chromium
+.PHONY: run test check format bench screenshots lock chromium fashion
 
 run: $(VENV)/run.stamp
 	@$(BIN)/streamlit run app.py
 
-test: check chromium
+test: check chromium fashion
 	$(BIN)/pytest
 
 check: $(VENV)/dev.stamp
@@ -37,6 +37,9 @@ screenshots: $(VENV)/dev.stamp chromium
 
 chromium: $(VENV)/dev.stamp
 	@$(BIN)/python tests/browser/chromium.py
+
+fashion: $(VENV)/dev.stamp
+	@$(BIN)/python tests/fashion.py
 
 lock: $(VENV)/dev.stamp
 	$(BIN)/pip install --quiet uv

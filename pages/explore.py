@@ -9,6 +9,7 @@ frame.require_router()
 frame.choose_network()
 view.show_complaints()
 looking_at = view.current()
+view.publish()
 network = training.network_or_progress(looking_at.dataset, looking_at.model)
 
 controls.apply_switch(network)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
+from paretoscope.store import home as _home
 
+# Fashion-MNIST that `make test` had to fetch lies in the user's own store.
+_FETCHED = _home() / "idx" / "fashion-mnist"
 _HOME = tempfile.TemporaryDirectory(prefix="paretoscope-tests-")
 os.environ["PARETOSCOPE_HOME"] = _HOME.name
 os.environ.pop("PARETOSCOPE_DATA", None)
+
+if _FETCHED.is_dir():
+    shutil.copytree(_FETCHED, Path(_HOME.name) / "idx" / "fashion-mnist")
 
 import paretoscope as ps  # noqa: E402  (after the store's place is set)
 from paretoscope.dataset import Dataset  # noqa: E402

@@ -135,7 +135,7 @@ def _measuring(epochs: int) -> dict[str, object]:
 
 
 def test_an_interrupted_task_gives_what_it_has(mlp: Network) -> None:
-    """Fine-tuning ends early with the best so far; before there is one, with a sentence."""
+    """Fine-tuning ends early with the best so far."""
     worker = Worker()
     told: list[float] = []
     for message in worker.run("sweeps:measure_task", _measuring(60)):
@@ -148,10 +148,9 @@ def test_an_interrupted_task_gives_what_it_has(mlp: Network) -> None:
     measured = Measurement.from_dict(message["result"])
     assert measured.accuracy.value > 0.9
     running = worker.run("sweeps:measure_task", _measuring(61))
-    next(running)
+    next(running)  # after its first epoch there is something to keep
     worker.interrupt()
-    with pytest.raises(ParetoscopeError, match="was interrupted before it had a result"):
-        list(running)
+    assert "result" in list(running)[-1]
     again = list(worker.run("sweeps:measure_task", _measuring(2)))  # and the worker goes on
     assert "result" in again[-1]
     worker.close()

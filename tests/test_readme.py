@@ -92,7 +92,14 @@ def test_make_test_checks_and_tests_everything() -> None:
         ["make", "--dry-run", "--always-make", "test"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    for step in ("ruff format --check", "ruff check", "mypy", "chromium.py", "bin/pytest"):
+    for step in (
+        "ruff format --check",
+        "ruff check",
+        "mypy",
+        "chromium.py",
+        "fashion.py",
+        "bin/pytest",
+    ):
         assert step in done.stdout
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert settings["tool"]["pytest"]["ini_options"]["testpaths"] == ["tests", "compression", "ui"]

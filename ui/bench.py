@@ -6,15 +6,17 @@ also computed at once, within the page, so that figures answer a slider without 
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections import OrderedDict
+import time
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from paretoscope.dataset import Dataset
 from paretoscope.errors import ParetoscopeError
-from paretoscope.jobs import Worker
+from paretoscope.jobs import Worker, WorkerEndedError
 from paretoscope.measurement import Baseline, Measurement, compute
 from paretoscope.network import Network
 from paretoscope.recipe import Recipe
@@ -22,6 +24,8 @@ from paretoscope.recipe import Recipe
 _KEPT = 20_000
 _AT_ONCE_PRODUCTS = 2e7  # multiplications that a page may do itself: about 2 ms
 _TASK = "sweeps:measure_task"
+_AWAY_S = 120.0  # browsers slow the timers of pages in the background, to a minute at most
+_LOG = logging.getLogger(__name__)
 
 Key = tuple[str, str]
 
@@ -78,13 +82,19 @@ class Wish:
 
 
 class Bench:
-    """Measures the wishes of all visitors in turn. One process, so that times are taken alone."""
+    """Measures the wishes of all visitors in turn, one file at a time in one process.
+
+    Trainings and page draws of the same server still share the machine: the figures are quick ones.
+    """
 
     def __init__(self) -> None:
         self._known: OrderedDict[Key, Measurement] = OrderedDict()
-        self._failed: dict[Key, str] = {}
+        self._failed: OrderedDict[Key, str] = OrderedDict()
+        self._died: Counter[Key] = Counter()
+        self._interrupted: Key | None = None
         self._running: tuple[Key, float | None, str] | None = None
         self._wishes: OrderedDict[str, Wish] = OrderedDict()
+        self._seen: dict[str, float] = {}
         self._changed = threading.Condition()
         self._worker = Worker()
         threading.Thread(target=self._serve, daemon=True).start()
@@ -103,15 +113,27 @@ class Bench:
         return now[1:] if now is not None and now[0] == subject.key(recipe) else None
 
     def interrupt(self, subject: Subject, recipe: Recipe) -> None:
-        """Let long work on a recipe come to an end with what it has so far."""
-        if self.running(subject, recipe) is not None:
+        """Let long work on a recipe come to an end with what it has so far; once is enough."""
+        key = subject.key(recipe)
+        if self.running(subject, recipe) is not None and self._interrupted != key:
+            self._interrupted = key
             self._worker.interrupt()
+
+    def try_again(self, subject: Subject, recipe: Recipe) -> None:
+        """Forget that a recipe failed."""
+        with self._changed:
+            self._failed.pop(subject.key(recipe), None)
 
     def wish(self, visitor: str, wish: Wish) -> None:
         """Replace what a visitor wants to see. The first recipe comes first."""
         with self._changed:
             self._wishes[visitor] = wish
+            self._seen[visitor] = time.monotonic()
             self._changed.notify_all()
+
+    def still_here(self, visitor: str) -> None:
+        """A visitor still looks: wishes of those who left are dropped after a while."""
+        self._seen[visitor] = time.monotonic()
 
     def compute(self, subject: Subject, recipe: Recipe) -> None:
         """Compute a point now, within the page, if nothing is known and the network is small."""
@@ -122,7 +144,7 @@ class Bench:
             _, computed = compute(subject.network, recipe, subject.baseline)
             self._learn(key, computed)
         except ParetoscopeError as error:
-            self._failed[key] = str(error)
+            self._fail(key, str(error))
 
     def wait(self, subject: Subject, recipe: Recipe, timeout_s: float) -> None:
         """Wait a moment until something is known of a recipe."""
@@ -139,28 +161,32 @@ class Bench:
 
     def finished(self, visitor: str) -> bool:
         """Whether nothing more will come for a visitor."""
-        wish = self._wishes.get(visitor)
-        return wish is None or self._next_step(wish) is None
+        with self._changed:
+            wish = self._wishes.get(visitor)
+            return wish is None or self._next_step(wish) is None
 
     # --- the thread that measures ---------------------------------------------------------------
 
     def _serve(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._choose() is not None)
-                chosen = self._choose()
-                assert chosen is not None
-            wish, recipe, stage = chosen
+                while (chosen := self._choose()) is None:
+                    self._changed.wait()
+                visitor, recipe, stage = chosen
+                self._wishes.move_to_end(visitor)
+                wish = self._wishes[visitor]
             self._step(wish, recipe, stage)
 
-    def _choose(self) -> tuple[Wish, Recipe, str] | None:
+    def _choose(self) -> tuple[str, Recipe, str] | None:
         """The next step of the visitor whose turn it is; those with nothing to do step aside."""
-        for visitor in list(self._wishes):
-            wish = self._wishes[visitor]
+        now = time.monotonic()
+        for visitor in [v for v, seen in self._seen.items() if now - seen > _AWAY_S]:
+            del self._seen[visitor]
+            self._wishes.pop(visitor, None)
+        for visitor, wish in self._wishes.items():
             step = self._next_step(wish)
             if step is not None:
-                self._wishes.move_to_end(visitor)
-                return wish, *step
+                return visitor, *step
         return None
 
     def _next_step(self, wish: Wish) -> tuple[Recipe, str] | None:
@@ -190,12 +216,12 @@ class Bench:
 
     def _step(self, wish: Wish, recipe: Recipe, stage: str) -> None:
         key = wish.subject.key(recipe)
-        known = self._known.get(key)
-        zipped = wish.zipped and (known is None or known.gzip_bytes is None)
-        arguments = wish.subject.arguments(recipe, stage) | {"zipped": zipped}
-        if stage == "complete":
-            arguments["measurement"] = self._known[key].to_dict()
         try:
+            known = self._known.get(key)
+            zipped = wish.zipped and (known is None or known.gzip_bytes is None)
+            arguments = wish.subject.arguments(recipe, stage) | {"zipped": zipped}
+            if stage == "complete" and known is not None:
+                arguments["measurement"] = known.to_dict()
             if not self._worker.alive:
                 self._worker.close()
                 self._worker = Worker()
@@ -204,12 +230,24 @@ class Bench:
                     self._learn(key, Measurement.from_dict(message["result"]))
                 else:
                     self._running = key, message["emit"]["fraction"], message["emit"]["text"]
+        except WorkerEndedError as error:
+            self._died[key] += 1  # perhaps for want of memory just then: tried once more
+            if self._died[key] > 1:
+                self._fail(key, str(error))
         except ParetoscopeError as error:
-            with self._changed:
-                self._failed[key] = str(error)
-                self._changed.notify_all()
+            self._fail(key, str(error))
+        except Exception as error:  # this thread must go on for all other visitors
+            _LOG.exception("measuring %s failed", recipe)
+            self._fail(key, f"measuring failed: {type(error).__name__}")
         finally:
-            self._running = None
+            self._running = self._interrupted = None
+
+    def _fail(self, key: Key, sentence: str) -> None:
+        with self._changed:
+            self._failed[key] = sentence
+            while len(self._failed) > _KEPT:
+                self._failed.popitem(last=False)
+            self._changed.notify_all()
 
     def _learn(self, key: Key, measurement: Measurement) -> None:
         with self._changed:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
+from paretoscope.errors import ParetoscopeError
 from paretoscope.network import Network
 from paretoscope.parameters import Choice, Member, Parameter, format_value, parameters
 from paretoscope.pruning import CRITERIA, Criterion, Magnitude, smallest_kept
@@ -96,9 +97,8 @@ def _choose_member(kind: str, label: str, member: Member, family: Sequence[type[
 
 
 def _change_member(kind: str, chosen: type[Member]) -> None:
-    recipe: Recipe = st.session_state.view.recipe
     if kind == "pruner":
-        now = pruner_of(recipe)
+        now = pruner_of(st.session_state.view.recipe)
         kept = {name: getattr(now, name) for name in (*_AXES, "scope")}
         if chosen.needs_rows and kept["threshold"] is not None:  # type: ignore[attr-defined]
             kept |= {"threshold": None, "sparsity": _share(now)}
@@ -240,17 +240,24 @@ def _both_ways(network: Network, criterion: Criterion) -> str:
     return f"= {ranking}{what} below {limit:.3g} cut"
 
 
+@st.cache_data(max_entries=500, show_spinner=False)
+def _bits_of_layers(_network: Network, sha256: str, _quantizer: Quantizer, text: str) -> list[int]:
+    """Bits of each layer's codes; `sha256` and `text` stand for network and quantizer."""
+    kept = np.ones(1, np.bool_)
+    weights = _network.weights.values()
+    return [_quantizer.grid(weight, kept).project(weight).bits for weight in weights]
+
+
 def _bits(network: Network, quantizer: Quantizer) -> str:
     """What a quantizer's codes take, for those that can be told without making the file."""
     if quantizer.text_name == "float32":
         return "32-bit floats"
     if quantizer.text_name == "float16":
         return "16-bit floats"
-    everything = np.ones(1, np.bool_)
-    bits = [
-        quantizer.grid(weight, everything).project(weight).bits
-        for weight in network.weights.values()
-    ]
+    try:
+        bits = _bits_of_layers(network, network.sha256, quantizer, str(quantizer))
+    except ParetoscopeError as error:
+        return view.plain(str(error))
     span = f"{min(bits)}" if min(bits) == max(bits) else f"{min(bits)} to {max(bits)}"
     codes = f"= codes of {span} bits"
     if isinstance(quantizer, (FixedPoint, Shift)):
@@ -288,6 +295,9 @@ def apply_switch(network: Network) -> None:
         share = criterion.sparsity if criterion.sparsity is not None else _DEFAULT_SHARE
         if axis == "sparsity":
             _set("pruner", replace(at(criterion, "sparsity", share), scope=scope))
+            return
+        if criterion.threshold is not None:  # of scores that are not known here
+            _set("pruner", replace(criterion, scope=scope))
             return
     else:
         scores = criterion.scores(network, None)

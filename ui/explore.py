@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,7 +13,6 @@ from paretoscope.network import Network
 from paretoscope.quantization import FixedPoint, Float32
 from paretoscope.recipe import Recipe
 from paretoscope.store import default_store
-from paretoscope.sweeps import trained_key
 
 from ui import charts, controls, server, words
 from ui.bench import Bench, Subject, Wish
@@ -29,6 +29,8 @@ def show(view: View, network: Network, title: str) -> None:
     """Draw what is known of the visitor's recipe and its curve, and let the rest fill in."""
     subject = server.subject(view.dataset, view.model, network)
     curve = controls.curve_of(network, view.recipe)
+    if view.recipe not in curve:  # without pruning it stands where the threshold is zero
+        curve.insert(0, view.recipe)
     backdrop = [
         controls.curve_of(network, replace(view.recipe, quantizer=q)) for q in _other_q(view.recipe)
     ]
@@ -44,6 +46,8 @@ def show(view: View, network: Network, title: str) -> None:
     bench, visitor = server.bench(), _visitor()
     bench.wish(visitor, wish)
     every = None if bench.finished(visitor) else _POLL_S
+    if every is not None:
+        st.session_state.pop("finished", None)
     st.fragment(_show, run_every=every)(view, subject, title, curve, backdrop)
 
 
@@ -55,6 +59,7 @@ def _show(
     backdrop: Sequence[Sequence[Recipe]],
 ) -> None:
     bench, visitor = server.bench(), _visitor()
+    bench.still_here(visitor)
     for recipe in (Recipe(), view.recipe):
         bench.compute(subject, recipe)
         bench.wait(subject, recipe, 0 if recipe.trains else _WAIT_S)
@@ -84,6 +89,9 @@ def _figures(bench: Bench, subject: Subject, recipe: Recipe) -> None:
     failure = bench.failure(subject, recipe) or bench.failure(subject, Recipe())
     if failure is not None:
         st.error(plain(failure))
+        if recipe.trains:
+            _asked().discard(str(recipe))
+            _offer_training(bench, subject, recipe)
         return
     now, before = bench.known(subject, recipe), bench.known(subject, Recipe())
     accuracy, size, time = st.columns(3)
@@ -100,6 +108,7 @@ def _figures(bench: Bench, subject: Subject, recipe: Recipe) -> None:
         st.caption(
             f"{words.change_words(now.change)}  \n{words.accuracy_interval(now.accuracy)}"
             + ("  \ncomputed, not yet run" if now.computed else "")
+            + ("  \nthe best epoch was chosen on these rows" if recipe.trains else "")
         )
     with size:
         st.metric("Size", words.size(now.size_bytes), help=f"{now.size_bytes:,} bytes on disk")
@@ -112,13 +121,20 @@ def _training(bench: Bench, subject: Subject, recipe: Recipe) -> None:
     """A recipe that trains starts when asked, shows how far it is, and can be ended early."""
     if str(recipe) not in _asked():
         st.info("This recipe trains the compressed model, which takes seconds to minutes.")
-        if st.button("Train it", type="primary"):
-            _asked().add(str(recipe))
-            st.rerun()
+        _offer_training(bench, subject, recipe)
         return
-    fraction, text = bench.running(subject, recipe) or (0.0, "waiting for its turn")
+    running = bench.running(subject, recipe)
+    fraction, text = running or (0.0, "waiting for its turn, or in its first epoch")
     st.progress(fraction or 0.0, text=text)
-    st.button("Keep the best so far", on_click=bench.interrupt, args=(subject, recipe))
+    if running is not None:
+        st.button("Keep the best so far", on_click=bench.interrupt, args=(subject, recipe))
+
+
+def _offer_training(bench: Bench, subject: Subject, recipe: Recipe) -> None:
+    if st.button("Train it", type="primary"):
+        bench.try_again(subject, recipe)
+        _asked().add(str(recipe))
+        st.rerun()
 
 
 def _asked() -> set[str]:
@@ -228,23 +244,22 @@ def _below(bench: Bench, subject: Subject, view: View, visitor: str) -> None:
         if known is not None or not (view.recipe.trains or bench.failure(subject, view.recipe)):
             st.download_button(
                 "Download this model",
-                data=lambda: artifact_bytes(subject, view.recipe),
+                data=lambda: artifact_bytes(subject, view.recipe, known),
                 file_name=f"{view.dataset}-{view.model}.onnx",
                 mime="application/octet-stream",
                 on_click="ignore",
             )
 
 
-def artifact_bytes(subject: Subject, recipe: Recipe) -> bytes:
-    """The file whose figures are shown: the same bytes, for compressing is deterministic."""
-    if recipe.trains:
-        kept = default_store().find(trained_key(subject.network, recipe))
-        if kept is not None:
-            return kept
+def artifact_bytes(subject: Subject, recipe: Recipe, known: Measurement | None) -> bytes:
+    """The file whose figures are shown: kept where it was trained, else made again, the same."""
+    kept = None if known is None else default_store().read(known.artifact_sha256)
+    if kept is not None:
+        return kept
     data = subject.dataset
     return compress(subject.network, recipe, data.train, data.validation).onnx_bytes
 
 
 def _visitor() -> str:
-    visitor: str = st.session_state.setdefault("visitor", f"visitor-{id(st.session_state)}")
+    visitor: str = st.session_state.setdefault("visitor", uuid.uuid4().hex)
     return visitor

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import streamlit as st
 from paretoscope.dataset import SOURCES, find_source
+from paretoscope.errors import ParetoscopeError
 from paretoscope.pruning import Criterion
 from paretoscope.sweeps import at
 from paretoscope.training import MODELS, models
@@ -62,7 +63,11 @@ def choose_network() -> None:
 def _change_network(**parts: str) -> None:
     """Another network, at the same sparsity: thresholds mean something else there."""
     now = view.current()
-    old, criterion = server.network(now.dataset, now.model), now.recipe.pruner
+    criterion = now.recipe.pruner
+    try:
+        old = server.network(now.dataset, now.model)
+    except ParetoscopeError:  # the page says so; leaving it must be possible
+        old = None
     recipe = now.recipe
     if (
         old is not None

@@ -74,9 +74,15 @@ def run_textbook_again() -> None:
     jobs().start(_TEXTBOOK, {})
 
 
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _subject(dataset_name: str, model: str, sha256: str, _trained: Network) -> Subject:
+    return Subject(dataset_name, SPLIT_SEED, model, SEED, _trained, dataset(dataset_name))
+
+
 def subject(dataset_name: str, model: str, trained: Network) -> Subject:
     """What the bench needs to know to measure recipes of a network."""
-    return Subject(dataset_name, SPLIT_SEED, model, SEED, trained, dataset(dataset_name))
+    found: Subject = _subject(dataset_name, model, trained.sha256, trained)
+    return found
 
 
 def _arguments(dataset_name: str, model: str) -> dict[str, object]:

@@ -65,6 +65,8 @@ def _show_training(dataset: str, model: str) -> None:
         st.error(view.plain(str(job.error)))
     elif job.state == "stopped":
         st.info("The training was stopped. Nothing of it was kept.")
+    elif server.network(dataset, model) is not None:  # it ended between two looks
+        st.rerun()
     else:
         st.warning("The trained network is no longer on disk, or was damaged there.")
     st.button("Train", type="primary", on_click=server.start_training, args=(dataset, model))

@@ -8,13 +8,14 @@ later does not change old links.
 
 from __future__ import annotations
 
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
-from paretoscope.dataset import datasets, find_source, is_present
+from paretoscope.dataset import datasets, find_source
 from paretoscope.errors import ParetoscopeError, one_of
 from paretoscope.recipe import Recipe
 from paretoscope.training import models
@@ -100,7 +101,10 @@ def current() -> View:
     A page change drops the address's parts; `publish` puts them back.
     """
     query = st.query_params.to_dict()
-    if query and query != st.session_state.get("published"):
+    known = st.session_state.get("published"), st.session_state.get("read")
+    if query and query not in known:
+        st.session_state.read = query
+        st.session_state.pop("switch", None)
         st.session_state.view, complaints = parse_query(query)
         st.session_state.complaints = complaints
         st.session_state.linked = st.session_state.view.recipe
@@ -124,6 +128,7 @@ def publish() -> None:
     """Write the visitor's view into the address."""
     query = st.session_state.view.query()
     st.session_state.published = query
+    st.session_state.pop("read", None)
     if st.query_params.to_dict() != query:
         st.query_params.from_dict(query)
 
@@ -140,12 +145,7 @@ def plain(text: str) -> str:
     >>> plain("a*b_[c]")
     'a\\\\*b\\\\_\\\\[c\\\\]'
     """
-    return "".join(f"\\{c}" if c in "\\`*_{}[]()<>#+!|$~:" else c for c in text)
-
-
-def present(dataset: str) -> bool:
-    """Whether the dataset is on this machine."""
-    return is_present(dataset)
+    return "".join(f"\\{c}" if c in string.punctuation else c for c in " ".join(text.split()))
 
 
 def show_link() -> None:

@@ -153,8 +153,11 @@ def _sweep(arguments: argparse.Namespace) -> None:
     place = {} if _PLACES & set(axes) else {_default_place(criterion): [0.0]}
     ps.grid(criterion, quantizer, **(place | axes))  # refuses bad values before any work
     data, network = _network(arguments)
-    axes = _with_stops(network, criterion, quantizer, axes)
-    recipes = [replace(r, recovery=recovery) for r in ps.grid(criterion, quantizer, **axes)]
+    recipes = []
+    for scope in axes.pop("scope", ["global"]):  # each has thresholds of its own
+        whole = _with_stops(network, criterion, quantizer, axes, scope)
+        recipes += ps.grid(criterion, quantizer, **whole, scope=scope)
+    recipes = [replace(recipe, recovery=recovery) for recipe in recipes]
     from tqdm import tqdm
 
     measurements = ps.sweep(network, data, recipes, arguments.split)
@@ -168,14 +171,13 @@ def _sweep(arguments: argparse.Namespace) -> None:
 
 
 def _with_stops(
-    network: Network, criterion: Any, quantizer: Any, axes: dict[str, list[Any]]
+    network: Network, criterion: Any, quantizer: Any, axes: dict[str, list[Any]], scope: str
 ) -> dict[str, list[Any]]:
     """The axes, with the slider's stops for what was not given."""
     whole: dict[str, list[Any]] = {}
     if not _PLACES & set(axes):
         place = _default_place(criterion)
-        for scope in axes.get("scope", ["global"]):
-            whole[place] = stops(network, criterion, place, CURVE_POINTS, scope=scope)
+        whole[place] = stops(network, criterion, place, CURVE_POINTS, scope=scope)
     for name, described in parameters(quantizer).items():
         if name not in axes and described.stops is not None:
             whole[name] = stops(network, quantizer, name, CURVE_POINTS)

@@ -199,9 +199,15 @@ def load_dataset(name: str, seed: int = 0) -> Dataset:
     (90, 30, 30)
     """
     source = find_source(name)
+    check_seed("split seed", seed)
     return Dataset(
         source.name, source.title, source.read(), seed, source.image_shape, source.largest
     )
+
+
+def check_seed(what: str, seed: object) -> None:
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise ParetoscopeError(f"{what} must be a whole number from 0 to 4294967295; got {seed!r}")
 
 
 def datasets() -> list[str]:

@@ -21,7 +21,7 @@ from paretoscope.parameters import FloatArray
 Arrays = dict[str, FloatArray]
 # (name, weight, share of the descent done) -> the weight to compute with
 Effective = Callable[[str, FloatArray, float], FloatArray]
-# (weights, biases, share done) after each epoch; an early end is a StopIteration
+# (weights, biases, share done) after each epoch
 AfterEpoch = Callable[[Arrays, Arrays, float], None]
 
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
@@ -92,7 +92,7 @@ def descend(
     after_step : callable, optional
         ``after_step(name, weight, rate)`` changes a weight in place after its step.
     after_epoch : callable, optional
-        ``after_epoch(weights, biases, share done)``; raises StopIteration to end early.
+        ``after_epoch(weights, biases, share done)``.
 
     Returns
     -------
@@ -138,10 +138,7 @@ def _descend(
                 if after_step is not None:
                     after_step(name, weights[name], rate)
         if after_epoch is not None:
-            try:
-                after_epoch(weights, biases, epoch / schedule.epochs)
-            except StopIteration:
-                break
+            after_epoch(weights, biases, epoch / schedule.epochs)
     return weights, biases
 
 

@@ -36,6 +36,10 @@ Emit = Callable[[Mapping[str, Any]], None]
 State = Literal["running", "done", "failed", "stopped"]
 
 
+class WorkerEndedError(ParetoscopeError):
+    """The process ended before its result: killed, or out of memory."""
+
+
 class Worker:
     """A process that does one task after another.
 
@@ -49,6 +53,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=self._folder.name,
+            env=os.environ | _absolute_folders(),
             start_new_session=True,
             text=True,
             encoding="utf-8",
@@ -69,7 +74,10 @@ class Worker:
         except (OSError, ValueError):
             raise self._ended(task) from None
         for answer in self._output:
-            message = json.loads(answer)
+            try:
+                message = json.loads(answer)
+            except ValueError:  # a line cut off by the process's end
+                break
             if "error" in message:
                 raise ParetoscopeError(message["error"])
             yield message
@@ -201,10 +209,11 @@ class Jobs:
         with self._lock:
             return self._jobs.get(json.dumps([task, arguments], sort_keys=True))
 
-    def forget(self, task: str, arguments: Arguments) -> None:
-        """Drop an ended job, so that its failure is shown once and it can be tried again."""
-        with self._lock:
-            self._jobs.pop(json.dumps([task, arguments], sort_keys=True), None)
+
+def _absolute_folders() -> dict[str, str]:
+    """The folders that the environment names, so that they are the same from a worker's folder."""
+    names = ("PARETOSCOPE_HOME", "PARETOSCOPE_DATA")
+    return {n: os.path.abspath(os.path.expanduser(os.environ[n])) for n in names if n in os.environ}
 
 
 def _perform(line: str, emit: Emit) -> dict[str, Any]:

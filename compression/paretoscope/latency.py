@@ -83,7 +83,7 @@ def _sign_test_rank(n: int) -> int:
 
 
 def time_in_turn(
-    artifact: Call, baseline: Call, *, rounds: int = ROUNDS, seed: int = 0
+    artifact: Call, baseline: Call, *, rounds: int = ROUNDS, seed: int | None = None
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Seconds for one call of each, round by round, in random order within a round."""
     arms = (artifact, baseline)
@@ -98,7 +98,7 @@ def time_in_turn(
 
 
 def measure_latency(
-    artifact: Call, baseline: Call, batch: int, *, rounds: int = ROUNDS, seed: int = 0
+    artifact: Call, baseline: Call, batch: int, *, rounds: int = ROUNDS, seed: int | None = None
 ) -> Latency:
     """The latency of a call against the baseline's. Each call predicts `batch` rows."""
     ours, theirs = time_in_turn(artifact, baseline, rounds=rounds, seed=seed)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -33,14 +35,15 @@ class Number:
     whole: bool = False
 
     def check(self, name: str, value: object) -> None:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
+        number = isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
+        if not number or value != value:  # NaN alone differs from itself
             raise ParetoscopeError(f"{name} must be {self}; got {value!r}")
-        if self.whole and not float(value).is_integer():
+        if self.whole and value % 1:  # type: ignore[operator]
             raise ParetoscopeError(f"{name} must be {self}; got {value!r}")
-        if value < self.low:
+        if value < self.low:  # type: ignore[operator]
             low, given = format_value(self.low), format_value(value)
             raise ParetoscopeError(f"{name} must be at least {low}; got {given}")
-        if value > self.high or math.isinf(value):
+        if value > min(self.high, sys.float_info.max):  # type: ignore[operator]
             limit = "finite" if math.isinf(self.high) else f"at most {format_value(self.high)}"
             raise ParetoscopeError(f"{name} must be {limit}; got {format_value(value)}")
 
@@ -125,6 +128,8 @@ class Member:
             value = getattr(self, name)
             if value is not None or _default(type(self), name) is not None:
                 described.range.check(f"{type(self).__name__}.{name}", value)
+                if isinstance(described.range, Number):
+                    object.__setattr__(self, name, float(value))
 
     def __str__(self) -> str:
         parts = []
@@ -196,15 +201,6 @@ def format_value(value: object) -> str:
             return str(int(number))
         return repr(number).replace("e+", "e")
     return str(value)
-
-
-def parse_numbers(name: str, text: str) -> list[float]:
-    """Comma-separated numbers, for command lines.
-
-    >>> parse_numbers("q", "4, 8,16")
-    [4.0, 8.0, 16.0]
-    """
-    return [Number(-math.inf).parse(name, part.strip()) for part in text.split(",")]
 
 
 def _default(member: type[Member], name: str) -> Any:

@@ -9,6 +9,7 @@ or none, never half of one. What is read is checked against its name; what fails
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -23,7 +24,11 @@ from paretoscope.errors import ParetoscopeError
 def home() -> Path:
     """The folder for networks and datasets: ``PARETOSCOPE_HOME``, else the user's cache folder."""
     given = os.environ.get("PARETOSCOPE_HOME")
-    return Path(given) if given else Path(platformdirs.user_cache_dir("paretoscope"))
+    return (
+        Path(given).expanduser().absolute()
+        if given
+        else Path(platformdirs.user_cache_dir("paretoscope"))
+    )
 
 
 def sha256(data: bytes) -> str:
@@ -76,7 +81,8 @@ class Store:
             return None
         data = self.read(name)
         if data is None:
-            self._key(key).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._key(key).unlink(missing_ok=True)
         return data
 
     def read(self, name: str) -> bytes | None:
@@ -89,7 +95,8 @@ class Store:
         except OSError:
             return None
         if sha256(data) != name:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a store that cannot be written to
+                path.unlink(missing_ok=True)
             return None
         return data
 

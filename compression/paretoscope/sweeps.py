@@ -168,8 +168,8 @@ def measure_task(
         data.validation,
         lambda fraction, text: emit({"fraction": fraction, "text": text}),
     )
-    if recipe.trains:  # what took so long is kept, for the download and for the next server
-        default_store().keep(trained_key(baseline.network, recipe), artifact.onnx_bytes)
+    if recipe.trains:  # the download is this very file: training again could give another
+        default_store().keep(f"artifact {artifact.sha256}", artifact.onnx_bytes)
         return measure(artifact, data, baseline=baseline).to_dict()
     if arguments["stage"] == "measure":
         first = with_latency(score(artifact, baseline), artifact, baseline, batch=1)
@@ -177,11 +177,6 @@ def measure_task(
     measurement = Measurement.from_dict(arguments["measurement"])
     timed = with_latency(measurement, artifact, baseline, batch=256)
     return with_gzip(timed, artifact).to_dict()
-
-
-def trained_key(network: Network, recipe: Recipe) -> str:
-    """Under which the store keeps the file of a recipe that trains."""
-    return f"artifact {recipe} of {network.sha256}"
 
 
 @lru_cache(maxsize=2)  # of the worker's process, which serves one network for a while

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from paretoscope.dataset import Dataset, Report, find_source, load_dataset
-from paretoscope.errors import ParetoscopeError, one_of
+from paretoscope.dataset import Dataset, Report, check_seed, find_source, load_dataset
+from paretoscope.errors import one_of
 from paretoscope.network import Dense, Network, build_dense
 from paretoscope.parameters import FloatArray
 from paretoscope.store import Store, default_store
@@ -106,8 +106,7 @@ def find_trained(
 ) -> Network | None:
     """The network that `train` kept, or None. Never imports scikit-learn."""
     find_model(model, data)
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise ParetoscopeError(f"seed must be a whole number from 0 to 4294967295; got {seed!r}")
+    check_seed("seed", seed)
     kept = (store or default_store()).find(_key(model, data, seed))
     return None if kept is None else Network(kept)
 

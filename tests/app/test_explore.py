@@ -19,11 +19,10 @@ from paretoscope.network import Network
 from paretoscope.pruning import CRITERIA
 from paretoscope.quantization import QUANTIZERS
 from paretoscope.store import default_store
-from paretoscope.sweeps import trained_key
 from streamlit.testing.v1 import AppTest
 
 from tests.conftest import ROOT, load, trained
-from ui import words
+from ui import server, words
 
 RECIPE = "magnitude(threshold=0.1)+q(8)"
 
@@ -213,7 +212,11 @@ def test_a_recipe_that_trains_starts_when_asked_and_its_file_is_kept(
     train.click().run()
     _until(app, lambda a: len(a.metric) == 3)
     assert not app.exception
-    kept = default_store().find(trained_key(mlp, ps.Recipe.parse(recipe)))
+    served = server.bench().known(
+        server.subject("digits", "mlp-64-32", mlp), ps.Recipe.parse(recipe)
+    )
+    assert served is not None
+    kept = default_store().read(served.artifact_sha256)
     assert kept is not None
     labels = ps.OnnxRuntime(kept).scores(digits.validation.X).argmax(1)
     assert app.metric[0].value == words.percent(float(np.mean(labels == digits.validation.y)))
@@ -252,6 +255,50 @@ def test_every_recovery_can_be_chosen(name: str) -> None:
     assert _address(app)["recipe"] == f"magnitude(sparsity=0.5)+q(3)+{name}+bytes"
     _until(app, _measured)
     assert not app.exception
+
+
+@pytest.mark.parametrize("recipe", ["q(8)", "float32", "q(4000000)", "shift(21)", "q(3)+gptq"])
+def test_recipes_without_pruning_and_at_the_ends_are_measured(recipe: str) -> None:
+    app = _until(_open(recipe=recipe), _measured)
+    assert not app.exception
+    assert not any("computed, not yet run" in c.value for c in app.caption)
+    assert _trace(_charts(app)[0], "your recipe")["x"]
+
+
+def test_a_q_that_is_too_large_is_one_sentence() -> None:
+    app = _until(_open(recipe="q(16777216)"), lambda a: bool(a.error))
+    assert not app.exception
+    assert "Q must be at most" in app.error[0].value
+
+
+def test_scores_on_rows_keep_a_linked_threshold() -> None:
+    app = _open(recipe="wanda(threshold=0.1)+q(8)")
+    app.segmented_control(key="scope").set_value("layer").run()
+    assert not app.exception
+    assert _address(app)["recipe"] == "wanda(threshold=0.1,scope=layer)+q(8)"
+
+
+def test_two_visitors_are_two() -> None:
+    one, other = _open(recipe=RECIPE), _open(recipe=RECIPE)
+    assert one.session_state["visitor"] != other.session_state["visitor"]
+
+
+def test_from_a_dataset_that_is_not_here_one_can_leave() -> None:
+    app = _open(dataset="mnist", model="mlp-32")
+    app.selectbox(key="dataset").set_value("iris").run()
+    assert not app.exception
+    assert _address(app)["dataset"] == "iris"
+
+
+def test_a_wrong_data_folder_is_said_and_can_be_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARETOSCOPE_DATA", "/no/such/folder")
+    st.cache_resource.clear()
+    app = _open(dataset="fashion-mnist", model="mlp-32")
+    assert not app.exception
+    assert "must name a folder" in app.error[0].value.replace("\\", "")
+    app.selectbox(key="dataset").set_value("digits").run()
+    assert not app.exception
+    assert _address(app)["dataset"] == "digits"
 
 
 def test_a_dataset_that_is_not_here_says_both_ways() -> None:

@@ -23,10 +23,9 @@ class FineTuning(Recovery):
     """Train on with the cut growing and weights rounded in every step, straight through.
 
     In each layer the share of zeros rises to that of the cut along ``s (1 - (1 - t)^3)`` over the
-    first half (Zhu and Gupta 2017, arXiv 1710.01878), by the magnitude of the weights at that
-    moment, and is then held: the layer keeps as many weights as the cut, not the same ones.
-    Rounding is passed straight through (Bengio et al. 2013, arXiv 1308.3432). Kept is what does
-    best on validation rows. Interrupting keeps the best so far.
+    first half (Zhu and Gupta 2017, arXiv 1710.01878), the smallest weights of the cut going first,
+    and is then held. Rounding is passed straight through (Bengio et al. 2013, arXiv 1308.3432).
+    Kept is the epoch that does best on validation rows. Interrupting keeps the best so far.
     """
 
     text_name = "finetune"
@@ -67,8 +66,9 @@ class FineTuning(Recovery):
                 after_epoch=run.after_epoch,
             )
         except KeyboardInterrupt:
-            if run.best is None:
+            if run.last is None:
                 raise
+            run.judge(*run.last)
         else:
             run.judge(weights, biases)
         assert run.best is not None
@@ -89,6 +89,7 @@ class _Run:
     def __init__(self, task: Task, chain: Chain) -> None:
         self.task, self.chain = task, chain
         self.best: tuple[Arrays, Arrays] | None = None
+        self.last: tuple[Arrays, Arrays] | None = None
         self.grids: dict[str, Grid] = {n: task.grid(n, w) for n, w in chain.weights.items()}
         self._best_correct = -1
         self._sparsity = {n: 1 - float(task.kept(n).mean()) for n in chain.names}
@@ -112,10 +113,15 @@ class _Run:
         return np.where(mask, weight, np.float32(0))
 
     def _mask(self, name: str, weight: FloatArray, share: float) -> BoolArray:
-        selection = Sparsity(self._sparsity[name] * share)
-        return selection({name: np.abs(weight)}).kept[name]
+        """The mask when `share` of the cut is carried out."""
+        kept = self.task.kept(name)
+        if share >= 1:
+            return kept
+        scores = np.where(kept, np.float32(np.inf), np.abs(weight))
+        return Sparsity(self._sparsity[name] * share)({name: scores}).kept[name]
 
     def after_epoch(self, weights: Arrays, biases: Arrays, done: float) -> None:
+        self.last = weights, biases
         self.task.report(done, f"fine-tuning, {done:.0%}")
         if done > _MASK_GROWS_UNTIL:
             self.judge(weights, biases)
@@ -124,7 +130,10 @@ class _Run:
         """Keep these weights if none before did better on the validation rows."""
         rows = self.task.validation_rows
         assert rows is not None
-        used = {name: self.effective(name, w, 1.0) for name, w in weights.items()}
+        used = {
+            name: self.grids[name].nearest(np.where(self.task.kept(name), w, np.float32(0)))
+            for name, w in weights.items()
+        }
         *_, (_, _, z) = self.chain.with_layers(used, biases).forward(rows.X)
         correct = int(np.count_nonzero(self.chain.scores(z).argmax(1) == rows.y))
         if correct > self._best_correct:

@@ -1,0 +1,110 @@
+"""The bench: turns, failures, and visitors who leave."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import paretoscope as ps
+import pytest
+from paretoscope.jobs import Worker
+from paretoscope.network import Network
+
+from ui import bench as module
+from ui.bench import Bench, Subject, Wish
+
+
+@pytest.fixture
+def subject(mlp: Network, digits: ps.Dataset) -> Subject:
+    return Subject("digits", 0, "mlp-64-32", 0, mlp, digits)
+
+
+@pytest.fixture
+def order(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The recipes in the order in which the worker is asked for them."""
+    asked: list[str] = []
+    honest = Worker.run
+
+    def run(self: Worker, task: str, arguments: Any) -> Any:
+        asked.append(f"{arguments['recipe']} {arguments['stage']}")
+        return honest(self, task, arguments)
+
+    monkeypatch.setattr(Worker, "run", run)
+    return asked
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.02)
+
+
+def test_two_visitors_take_turns(subject: Subject, order: list[str]) -> None:
+    bench = Bench()
+    for visitor, sparsity in (("a", 0.1), ("b", 0.2)):
+        recipes = ps.grid(sparsity=sparsity, q=[3, 4, 5, 6])
+        bench.wish(visitor, Wish(subject, recipes))
+    _until(lambda: bench.finished("a") and bench.finished("b"))
+    first = [line for line in order if "measure" in line][1:7]  # the first may come before b's wish
+    by_visitor = ["0.1" in line for line in first]
+    assert by_visitor in ([True, False] * 3, [False, True] * 3)
+    assert bench.progress("a") == bench.progress("b") == (4, 0, 4)
+
+
+def test_a_recipe_that_cannot_be_made_does_not_stop_the_others(subject: Subject) -> None:
+    bench = Bench()
+    bad = ps.Recipe.parse("q(8);dense9=q(4)")
+    good = ps.Recipe.parse("q(8)")
+    bench.wish("a", Wish(subject, [bad, good]))
+    _until(lambda: bench.finished("a"))
+    assert bench.progress("a") == (1, 1, 2)
+    failure = bench.failure(subject, bad)
+    assert failure is not None
+    assert "dense9" in failure
+    bench.try_again(subject, bad)
+    assert bench.failure(subject, bad) is None
+
+
+def test_a_killed_worker_is_replaced_and_the_recipe_tried_again(subject: Subject) -> None:
+    bench = Bench()
+    bench._worker._process.kill()
+    recipe = ps.Recipe.parse("q(8)")
+    bench.wish("a", Wish(subject, [recipe]))
+    _until(lambda: bench.finished("a"))
+    known = bench.known(subject, recipe)
+    assert known is not None
+    assert not known.computed
+
+
+def test_what_nobody_foresaw_does_not_end_the_bench(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench()
+    honest = Worker.run
+
+    def run(self: Worker, task: str, arguments: Any) -> Any:
+        if arguments["recipe"] == "q(7)":
+            raise OSError("no more processes")
+        return honest(self, task, arguments)
+
+    monkeypatch.setattr(Worker, "run", run)
+    bad, good = ps.grid(q=[7, 8])
+    bench.wish("a", Wish(subject, [bad, good]))
+    _until(lambda: bench.finished("a"))
+    assert bench.failure(subject, bad) == "measuring failed: OSError"
+    assert bench.known(subject, good) is not None
+
+
+def test_wishes_of_visitors_who_left_are_dropped(
+    subject: Subject, order: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench()
+    bench.wish("gone", Wish(subject, ps.grid(sparsity=0.3, q=[9])))
+    _until(lambda: bench.finished("gone"))
+    monkeypatch.setattr(module, "_AWAY_S", -1.0)
+    bench.wish("late", Wish(subject, ps.grid(sparsity=0.3, q=[10])))
+    _until(lambda: "gone" not in bench._wishes)
+    assert "q(10)" not in " ".join(order)
