@@ -113,9 +113,9 @@ class Worker:
         assert self._process.stdout is not None
         return self._process.stdout
 
-    def _ended(self, task: str) -> ParetoscopeError:
+    def _ended(self, task: str) -> WorkerEndedError:
         code = self._process.wait()
-        return ParetoscopeError(
+        return WorkerEndedError(
             f"the process for {task} ended before its result (exit code {code})"
         )
 
