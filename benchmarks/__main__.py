@@ -6,9 +6,9 @@ import sys
 
 from paretoscope.measurement import environment
 
-from benchmarks import app, curve, spelling
+from benchmarks import app, curve, quality, spelling
 
-ALL = {"spelling": spelling.run, "curve": curve.run, "app": app.run}
+ALL = {"spelling": spelling.run, "curve": curve.run, "app": app.run, "quality": quality.run}
 
 
 def main(names: list[str]) -> int:

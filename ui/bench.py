@@ -24,7 +24,7 @@ from paretoscope.recipe import Recipe
 _KEPT = 20_000
 _AT_ONCE_PRODUCTS = 2e7  # multiplications that a page may do itself: about 2 ms
 _TASK = "sweeps:measure_task"
-_AWAY_S = 120.0  # browsers slow the timers of pages in the background, to a minute at most
+_AWAY_S = 10.0  # a page says its wish again at every poll, so a dropped one comes back
 _LOG = logging.getLogger(__name__)
 
 Key = tuple[str, str]
@@ -125,15 +125,14 @@ class Bench:
             self._failed.pop(subject.key(recipe), None)
 
     def wish(self, visitor: str, wish: Wish) -> None:
-        """Replace what a visitor wants to see. The first recipe comes first."""
+        """Say, and say again while looking, what a visitor wants to see. The first comes first.
+
+        The wishes of those who no longer say so are dropped.
+        """
         with self._changed:
             self._wishes[visitor] = wish
             self._seen[visitor] = time.monotonic()
             self._changed.notify_all()
-
-    def still_here(self, visitor: str) -> None:
-        """A visitor still looks: wishes of those who left are dropped after a while."""
-        self._seen[visitor] = time.monotonic()
 
     def compute(self, subject: Subject, recipe: Recipe) -> None:
         """Compute a point now, within the page, if nothing is known and the network is small."""

@@ -48,18 +48,19 @@ def show(view: View, network: Network, title: str) -> None:
     every = None if bench.finished(visitor) else _POLL_S
     if every is not None:
         st.session_state.pop("finished", None)
-    st.fragment(_show, run_every=every)(view, subject, title, curve, backdrop)
+    st.fragment(_show, run_every=every)(view, subject, title, wish, curve, backdrop)
 
 
 def _show(
     view: View,
     subject: Subject,
     title: str,
+    wish: Wish,
     curve: Sequence[Recipe],
     backdrop: Sequence[Sequence[Recipe]],
 ) -> None:
     bench, visitor = server.bench(), _visitor()
-    bench.still_here(visitor)
+    bench.wish(visitor, wish)
     for recipe in (Recipe(), view.recipe):
         bench.compute(subject, recipe)
         bench.wait(subject, recipe, 0 if recipe.trains else _WAIT_S)
