@@ -56,7 +56,7 @@ def _until(app: AppTest, condition: Callable[[AppTest], bool]) -> AppTest:
         assert time.monotonic() < deadline, "the page did not get there within 60 s"
         threading.Event().wait(0.2)
         app.run()
-    return app
+    return app.run()  # the last of it may have come while the page was being drawn
 
 
 def _measured(app: AppTest) -> bool:
