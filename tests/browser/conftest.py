@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser import chromium
 from tests.conftest import ROOT
 
 ANSWERS_S = 60
+expect.set_options(timeout=ANSWERS_S * 1000)  # a busy machine is slow, not wrong
 
 
 @dataclass(frozen=True)
