@@ -43,6 +43,7 @@ def show(view: View, network: Network, title: str) -> None:
         backdrop=[] if view.recipe.trains else [recipe for line in backdrop for recipe in line],
         zipped=view.size == "gzip",
     )
+    hold("size", view.size)
     bench, visitor = server.bench(), _visitor()
     bench.wish(visitor, wish)
     every = None if bench.finished(visitor) else _POLL_S
@@ -232,15 +233,12 @@ def _below(bench: Bench, subject: Subject, view: View, visitor: str) -> None:
             f"`{view.recipe}`"
         )
     with right.container(horizontal=True, vertical_alignment="bottom"):
-        hold("size", view.size)
-        st.segmented_control(
-            "Size shown",
-            list(SIZES),
-            format_func=SIZES.__getitem__,
-            key="size",
-            required=True,
-            on_change=lambda: change(size=st.session_state.size),
+        chosen = st.segmented_control(
+            "Size shown", list(SIZES), format_func=SIZES.__getitem__, key="size", required=True
         )
+        if chosen != view.size:  # of a fragment's own control only the fragment would run
+            change(size=chosen)
+            st.rerun()
         known = bench.known(subject, view.recipe)
         if known is not None or not (view.recipe.trains or bench.failure(subject, view.recipe)):
             st.download_button(

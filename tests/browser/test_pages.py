@@ -166,11 +166,11 @@ def test_the_downloaded_file_reproduces_what_is_shown(
     assert _metric(visit.page, "Size") == words.size(path.stat().st_size)
 
 
-def test_hollow_points_fill_in(visitor: Visitor) -> None:
+def test_nothing_stays_hollow(visitor: Visitor) -> None:
+    """A fresh server draws computed points first; in the end every file was run."""
     with serve(os.environ["PARETOSCOPE_HOME"]) as running:
         visit = visitor()
         visit.open(running.url + QUERY)
-        expect(visit.page.get_by_text("computed, not yet run").first).to_be_visible()
         _all_measured(visit.page)
         expect(visit.page.get_by_text("computed, not yet run")).to_have_count(0)
 
@@ -193,6 +193,17 @@ def test_choosing_another_network(server: Server, visitor: Visitor) -> None:
     expect(visit.page.get_by_text("Iris · Logistic regression · 15 parameters")).to_be_visible()
     _all_measured(visit.page)
     assert "dataset=iris&model=logistic-regression" in visit.query
+
+
+def test_the_other_size_is_shown_at_once(server: Server, visitor: Visitor) -> None:
+    visit = visitor()
+    visit.open(server.url + QUERY)
+    _all_measured(visit.page)
+    visit.page.get_by_text("on disk", exact=True).click()
+    expect(
+        visit.page.get_by_role("figure", name="accuracy against size of the file on disk")
+    ).to_have_count(1)
+    visit.page.wait_for_function("location.search.includes('size=file')")
 
 
 def _choose(visit: Visit, label: str, option: str) -> None:
