@@ -31,9 +31,7 @@ def show(view: View, network: Network, title: str) -> None:
     curve = controls.curve_of(network, view.recipe)
     if view.recipe not in curve:  # without pruning it stands where the threshold is zero
         curve.insert(0, view.recipe)
-    backdrop = [
-        controls.curve_of(network, replace(view.recipe, quantizer=q)) for q in _other_q(view.recipe)
-    ]
+    backdrop = [[replace(r, quantizer=q) for r in curve] for q in _other_q(view.recipe)]
     ordered = sorted(curve, key=lambda recipe: recipe != view.recipe)
     if view.recipe.trains:  # a curve of trainings would take hours: only what was asked for
         ordered = [recipe for recipe in ordered if str(recipe) in _asked()]
