@@ -24,6 +24,7 @@ from paretoscope.recipe import Recipe
 _KEPT = 20_000
 _AT_ONCE_PRODUCTS = 2e7  # multiplications that a page may do itself: about 2 ms
 _TASK = "sweeps:measure_task"
+_SETTLE_S = 0.15  # a slider that is still moving need not be measured, and pages draw undisturbed
 _AWAY_S = 10.0  # a page says its wish again at every poll, so a dropped one comes back
 _LOG = logging.getLogger(__name__)
 
@@ -80,6 +81,15 @@ class Wish:
     backdrop: Sequence[Recipe] = ()
     zipped: bool = False
 
+    @cached_property
+    def keyed(self) -> list[tuple[Recipe, Key]]:
+        """The recipes to measure, with their keys."""
+        return [(recipe, self.subject.key(recipe)) for recipe in self.recipes]
+
+    @cached_property
+    def backdrop_keyed(self) -> list[tuple[Recipe, Key]]:
+        return [(recipe, self.subject.key(recipe)) for recipe in self.backdrop]
+
 
 class Bench:
     """Measures the wishes of all visitors in turn, one file at a time in one process.
@@ -95,6 +105,7 @@ class Bench:
         self._running: tuple[Key, float | None, str] | None = None
         self._wishes: OrderedDict[str, Wish] = OrderedDict()
         self._seen: dict[str, float] = {}
+        self._settles: dict[str, float] = {}
         self._changed = threading.Condition()
         self._worker = Worker()
         threading.Thread(target=self._serve, daemon=True).start()
@@ -130,8 +141,11 @@ class Bench:
         The wishes of those who no longer say so are dropped.
         """
         with self._changed:
+            now = time.monotonic()
+            if self._wishes.get(visitor) != wish:
+                self._settles[visitor] = now + _SETTLE_S
             self._wishes[visitor] = wish
-            self._seen[visitor] = time.monotonic()
+            self._seen[visitor] = now
             self._changed.notify_all()
 
     def compute(self, subject: Subject, recipe: Recipe) -> None:
@@ -154,7 +168,7 @@ class Bench:
     def progress(self, visitor: str) -> tuple[int, int, int]:
         """How many of a visitor's files are measured, how many failed, of how many."""
         wish = self._wishes.get(visitor)
-        keys = [] if wish is None else [wish.subject.key(recipe) for recipe in wish.recipes]
+        keys = [] if wish is None else [key for _, key in wish.keyed]
         failed = sum(key in self._failed for key in keys)
         return sum(self._is_measured(key) for key in keys) - failed, failed, len(keys)
 
@@ -169,28 +183,30 @@ class Bench:
     def _serve(self) -> None:
         while True:
             with self._changed:
-                while (chosen := self._choose()) is None:
-                    self._changed.wait()
+                while (chosen := self._choose(now := time.monotonic())) is None:
+                    self._changed.wait(self._until_settled(now))
                 visitor, recipe, stage = chosen
                 self._wishes.move_to_end(visitor)
                 wish = self._wishes[visitor]
             self._step(wish, recipe, stage)
 
-    def _choose(self) -> tuple[str, Recipe, str] | None:
+    def _choose(self, now: float) -> tuple[str, Recipe, str] | None:
         """The next step of the visitor whose turn it is; those with nothing to do step aside."""
-        now = time.monotonic()
         for visitor in [v for v, seen in self._seen.items() if now - seen > _AWAY_S]:
-            del self._seen[visitor]
+            del self._seen[visitor], self._settles[visitor]
             self._wishes.pop(visitor, None)
         for visitor, wish in self._wishes.items():
-            step = self._next_step(wish)
+            step = self._next_step(wish) if self._settles[visitor] <= now else None
             if step is not None:
                 return visitor, *step
         return None
 
+    def _until_settled(self, now: float) -> float | None:
+        """Seconds until the next wish has stood long enough; None where none is about to."""
+        return min((at - now for at in self._settles.values() if at > now), default=None)
+
     def _next_step(self, wish: Wish) -> tuple[Recipe, str] | None:
-        keyed = [(r, wish.subject.key(r)) for r in wish.recipes]
-        open_ = [(r, k) for r, k in keyed if k not in self._failed]
+        open_ = [(r, k) for r, k in wish.keyed if k not in self._failed]
         for recipe, key in open_[:2]:  # the uncompressed model and what is looked at
             if not self._is_measured(key):
                 return recipe, "measure"
@@ -203,8 +219,7 @@ class Bench:
         for recipe, key in open_:
             if self._known[key].latency(256) is None and not recipe.trains:
                 return recipe, "complete"
-        for recipe in wish.backdrop:
-            key = wish.subject.key(recipe)
+        for recipe, key in wish.backdrop_keyed:
             if key not in self._known and key not in self._failed:
                 return recipe, "compute"
         return None

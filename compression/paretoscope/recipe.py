@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, unquote
@@ -115,6 +116,10 @@ class Recipe:
         return {name: self.overrides.get(name, everywhere) for name in network.weights}
 
     def __str__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         first = str(Treatment(self.pruner, self.quantizer))
         for part in (self.recovery, self.storage):
             if part not in _DEFAULTS:

@@ -108,3 +108,15 @@ def test_wishes_of_visitors_who_left_are_dropped(
     bench.wish("late", Wish(subject, ps.grid(sparsity=0.3, q=[10])))
     _until(lambda: "gone" not in bench._wishes)
     assert "q(10)" not in " ".join(order)
+
+
+def test_what_a_slider_only_passes_is_not_measured(
+    subject: Subject, order: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_SETTLE_S", 0.5)
+    bench = Bench()
+    for q in range(2, 12):
+        bench.wish("a", Wish(subject, ps.grid(q=q)))
+    bench.wish("a", Wish(subject, ps.grid(q=12)))
+    _until(lambda: bench.finished("a"))
+    assert {line.split()[0] for line in order} == {"q(12)"}
