@@ -12,6 +12,7 @@ looking_at = view.current()
 view.publish()
 network = training.network_or_progress(looking_at.dataset, looking_at.model)
 
+controls.drop_unknown_layers(network)
 controls.apply_switch(network)
 controls.recipe_controls(network, view.current().recipe)
 view.publish()

@@ -140,15 +140,18 @@ def test_threshold_and_sparsity_show_each_other(mlp: Network) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "Magnitude takes one of threshold, sparsity and pattern; got none"),
+        ({}, "magnitude takes one of threshold, sparsity and pattern; got none"),
         ({"threshold": 0.1, "sparsity": 0.1}, "got threshold and sparsity"),
-        ({"threshold": -0.1}, "Magnitude.threshold must be at least 0; got -0.1"),
-        ({"threshold": float("nan")}, "Magnitude.threshold must be a number from 0 on; got nan"),
-        ({"threshold": float("inf")}, "Magnitude.threshold must be finite; got inf"),
-        ({"pattern": "3:4"}, "Magnitude.pattern must be one of 1:2, 2:4, 1:4, 4:8; got '3:4'"),
-        ({"pattern": "2:4", "scope": "layer"}, "Magnitude takes no scope with a pattern"),
-        ({"threshold": "0.1"}, "Magnitude.threshold must be a number from 0 on; got '0.1'"),
-        ({"sparsity": 1.1}, "Magnitude.sparsity must be at most 1; got 1.1"),
+        ({"threshold": -0.1}, "magnitude's threshold must be at least 0; got -0.1"),
+        (
+            {"threshold": float("nan")},
+            "magnitude's threshold must be a number from 0 to 1e30; got nan",
+        ),
+        ({"threshold": float("inf")}, "magnitude's threshold must be at most 1e30; got inf"),
+        ({"pattern": "3:4"}, "magnitude's pattern must be one of 1:2, 2:4, 1:4, 4:8; got '3:4'"),
+        ({"pattern": "2:4", "scope": "layer"}, "magnitude takes no scope with a pattern"),
+        ({"threshold": "0.1"}, "magnitude's threshold must be a number from 0 to 1e30; got '0.1'"),
+        ({"sparsity": 1.1}, "magnitude's sparsity must be at most 1; got 1.1"),
         (
             {"sparsity": 0.1, "scope": "all"},
             "scope must be one of global, layer, output; got 'all'",

@@ -133,13 +133,13 @@ def test_codes_beyond_what_float32_holds_are_refused() -> None:
 @pytest.mark.parametrize(
     ("q", "message"),
     [
-        (0, "FixedPoint.q must be at least 1; got 0"),
-        (-3.5, "FixedPoint.q must be at least 1; got -3.5"),
-        (float("nan"), "FixedPoint.q must be a number from 1 to 16777216; got nan"),
-        (float("inf"), "FixedPoint.q must be at most 16777216; got inf"),
-        ("8", "FixedPoint.q must be a number from 1 to 16777216; got '8'"),
-        (True, "FixedPoint.q must be a number from 1 to 16777216; got True"),
-        (None, "FixedPoint.q must be a number from 1 to 16777216; got None"),
+        (0, "q must be at least 1; got 0"),
+        (-3.5, "q must be at least 1; got -3.5"),
+        (float("nan"), "q must be a number from 1 to 16777216; got nan"),
+        (float("inf"), "q must be at most 16777216; got inf"),
+        ("8", "q must be a number from 1 to 16777216; got '8'"),
+        (True, "q must be a number from 1 to 16777216; got True"),
+        (None, "q must be a number from 1 to 16777216; got None"),
     ],
 )
 def test_bad_q(q: Any, message: str) -> None:

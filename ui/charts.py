@@ -111,7 +111,7 @@ def trade_off(
         baseline=start,
         band=band,
         cursor=None if chosen is None else _point(chosen, axis),
-        x_range=_x_range(axis, baseline.size_bytes if start is None else start.x),
+        x_range=_x_range(axis, baseline.size_bytes if start is None else start.x, points),
         y_range=_y_range(baseline.accuracy.value),
     )
 
@@ -168,11 +168,17 @@ def _x(measurement: Measurement, axis: Axis) -> float | None:
     return None if latency is None else latency.median_us
 
 
-def _x_range(axis: Axis, baseline: float) -> tuple[float, float]:
-    """The same for every slider position of a network: nothing jumps."""
+def _x_range(axis: Axis, baseline: float, points: Sequence[Point]) -> tuple[float, float]:
+    """The same for nearly every slider position of a network, so that nothing jumps; a step wider
+    where points would be out of sight."""
+    farthest = [p.x if p.x_high is None else p.x_high for p in points]
     if axis == "time":
-        return 0.0, baseline * 1.6
-    return baseline / 30, baseline * 1.25
+        steps = (baseline * step for step in (1.6, 2.5, 4.0, 6.0))
+        return 0.0, next((s for s in steps if s > max(farthest, default=0.0)), baseline * 10)
+    smallest = min((p.x for p in points), default=baseline)
+    return next(baseline / d for d in (30, 100, 300, 1e9) if baseline / d < smallest), baseline * (
+        1.25 if max(farthest, default=0.0) < 1.25 * baseline else 2.5
+    )
 
 
 def _provenance(baseline: Measurement) -> str:

@@ -279,6 +279,18 @@ def _switch(axis: str, scope: str) -> None:
     st.session_state.switch = (axis, scope)
 
 
+def drop_unknown_layers(network: Network) -> None:
+    """Take out of the recipe what it says of layers that this network does not have."""
+    recipe: Recipe = st.session_state.view.recipe
+    known = {name: t for name, t in recipe.overrides.items() if name in network.weights}
+    if len(known) < len(recipe.overrides):
+        try:
+            recipe.treatments(network)
+        except ParetoscopeError as error:
+            text = f"{error}. What it says of other layers was left out."
+            view.mend(replace(recipe, overrides=known), text)
+
+
 def apply_switch(network: Network) -> None:
     """Carry out a change of axis or scope: about the same share of weights, cut the other way."""
     st.session_state.network = network

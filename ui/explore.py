@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -42,7 +41,7 @@ def show(view: View, network: Network, title: str) -> None:
         zipped=view.size == "gzip",
     )
     hold("size", view.size)
-    bench, visitor = server.bench(), _visitor()
+    bench, visitor = server.bench(), server.visitor()
     bench.wish(visitor, wish)
     every = None if bench.finished(visitor) else _POLL_S
     if every is not None:
@@ -58,7 +57,7 @@ def _show(
     curve: Sequence[Recipe],
     backdrop: Sequence[Sequence[Recipe]],
 ) -> None:
-    bench, visitor = server.bench(), _visitor()
+    bench, visitor = server.bench(), server.visitor()
     bench.wish(visitor, wish)
     for recipe in (Recipe(), view.recipe):
         bench.compute(subject, recipe)
@@ -255,8 +254,3 @@ def artifact_bytes(subject: Subject, recipe: Recipe, known: Measurement | None) 
         return kept
     data = subject.dataset
     return compress(subject.network, recipe, data.train, data.validation).onnx_bytes
-
-
-def _visitor() -> str:
-    visitor: str = st.session_state.setdefault("visitor", uuid.uuid4().hex)
-    return visitor

@@ -62,7 +62,7 @@ def choose_network() -> None:
 
 def _change_network(**parts: str) -> None:
     """Another network, at the same sparsity: thresholds mean something else there."""
-    now = view.current()
+    now: view.View = st.session_state.view
     criterion = now.recipe.pruner
     try:
         old = server.network(now.dataset, now.model)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+import uuid
+
 import streamlit as st
 from paretoscope.dataset import Dataset, load_dataset, loads_at_once
 from paretoscope.jobs import Job, Jobs
@@ -11,6 +14,7 @@ from paretoscope.training import find_trained
 from ui.bench import Bench, Subject
 
 SEED = SPLIT_SEED = 0
+_LOOKING_S = 3.0  # pages that show a job look several times a second
 _TRAIN = "training:train_task"
 _FETCH = "dataset:fetch_task"
 _TEXTBOOK = "textbook:run_task"
@@ -24,6 +28,27 @@ def jobs() -> Jobs:
 @st.cache_resource(show_spinner=False)
 def bench() -> Bench:
     return Bench()
+
+
+def visitor() -> str:
+    """A name for the visitor whose page runs."""
+    name: str = st.session_state.setdefault("visitor", uuid.uuid4().hex)
+    return name
+
+
+@st.cache_resource(show_spinner=False)
+def _looks() -> dict[Job, dict[str, float]]:
+    return {}
+
+
+def others_waiting(job: Job) -> int:
+    """How many other visitors look at a job too. Being asked is this visitor's own look."""
+    now = time.monotonic()
+    looks = _looks().setdefault(job, {})
+    looks[visitor()] = now
+    for ended in [j for j in list(_looks()) if j.state != "running"]:
+        _looks().pop(ended, None)
+    return sum(now - seen < _LOOKING_S for seen in list(looks.values())) - 1
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)

@@ -55,7 +55,7 @@ def _show_training(dataset: str, model: str) -> None:
     title = frame.network_title(dataset, model)
     st.markdown(f"#### {title}")
     job = server.training(dataset, model)
-    if job is None:
+    if job is None or (job.state == "stopped" and st.session_state.get("stopped") is not job):
         server.start_training(dataset, model)
         st.rerun()
     if job.state == "running":
@@ -98,4 +98,12 @@ def _follow(job: Job, what: str) -> None:
     still = f", about {words.seconds(remaining)} to go" if remaining is not None else ""
     text = f"{what}: {progress.text}, {words.seconds(progress.elapsed_s)} so far{still}"
     st.progress(progress.fraction or 0.0, text=text)
-    st.button("Stop", on_click=job.stop)
+    others = server.others_waiting(job)
+    st.button("Stop", on_click=_stop, args=(job,), disabled=others > 0)
+    if others:
+        st.caption("Another visitor waits for this too, so it goes on.")
+
+
+def _stop(job: Job) -> None:
+    st.session_state.stopped = job
+    job.stop()

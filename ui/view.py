@@ -50,19 +50,26 @@ def parse_query(query: Mapping[str, str]) -> tuple[View, list[str]]:
     view, complaints = View(), []
     unknown = [name for name in query if name not in view.query()]
     if unknown:
-        complaints.append(f"this page does not know {', '.join(unknown)}")
+        names = ", ".join(_short(name) for name in unknown)
+        complaints.append(f"this page does not know {names}, so it was left out.")
     if query.get("v", VERSION) != VERSION:
-        complaints.append(f"v must be {VERSION}; got {query['v']!r}")
+        complaints.append(
+            f"v must be {VERSION}; got {_short(repr(query['v']))}. It was read as if it were."
+        )
     for name, check in _CHECKS.items():
         if name not in query:
             continue
         try:
             view = replace(view, **{name: check(view, query[name])})
         except ParetoscopeError as error:
-            complaints.append(str(error))
+            complaints.append(f"{_short(str(error), 300)}. The default is shown instead.")
     if view.model not in models(view.dataset):
         view = replace(view, model=models(view.dataset)[-1])
     return view, complaints
+
+
+def _short(text: str, length: int = 60) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}\u2026"
 
 
 def _dataset(_: View, text: str) -> str:
@@ -101,6 +108,8 @@ def current() -> View:
     A page change drops the address's parts; `publish` puts them back.
     """
     query = st.query_params.to_dict()
+    if st.session_state.pop("changed", False):
+        st.session_state.read = query  # the browser's address lags behind the control just moved
     known = st.session_state.get("published"), st.session_state.get("read")
     if query and query not in known:
         st.session_state.read = query
@@ -121,6 +130,7 @@ def change(**parts: Any) -> None:
     if view.model not in models(view.dataset):
         view = replace(view, model=models(view.dataset)[-1])
     st.session_state.view = view
+    st.session_state.changed = True
     st.session_state.complaints = []
 
 
@@ -129,14 +139,27 @@ def publish() -> None:
     query = st.session_state.view.query()
     st.session_state.published = query
     st.session_state.pop("read", None)
+    st.session_state.pop("changed", None)
     if st.query_params.to_dict() != query:
         st.query_params.from_dict(query)
+
+
+def mend(recipe: Recipe, complaint: str) -> None:
+    """Replace a recipe that does not fit the network, and say so."""
+    st.session_state.view = replace(st.session_state.view, recipe=recipe)
+    complaint = _short(complaint, 300)
+    st.session_state.complaints = [*st.session_state.get("complaints", []), complaint]
+    _show_complaint(complaint)
 
 
 def show_complaints() -> None:
     """Say what was wrong with the link."""
     for complaint in st.session_state.get("complaints", []):
-        st.warning(plain(f"The link is partly wrong: {complaint}. The default is shown instead."))
+        _show_complaint(complaint)
+
+
+def _show_complaint(complaint: str) -> None:
+    st.warning(plain(f"The link is partly wrong: {complaint}"))
 
 
 def plain(text: str) -> str:

@@ -127,7 +127,7 @@ class Member:
         for name, described in parameters(type(self)).items():
             value = getattr(self, name)
             if value is not None or _default(type(self), name) is not None:
-                described.range.check(f"{type(self).__name__}.{name}", value)
+                described.range.check(_called(type(self), name), value)
                 if isinstance(described.range, Number):
                     object.__setattr__(self, name, float(value))
 
@@ -182,7 +182,7 @@ def _build(member: type[Member], given: list[str]) -> Member:
         if name not in known or name in values:
             allowed = ", ".join(known) or "no parameters"
             raise ParetoscopeError(f"{member.text_name} takes {allowed}, each once; got {part!r}")
-        values[name] = known[name].range.parse(f"{member.__name__}.{name}", text)
+        values[name] = known[name].range.parse(_called(member, name), text)
     missing = [n for n in by_place if n not in values]
     if missing:
         raise ParetoscopeError(f"{member.text_name} needs {', '.join(missing)}; got nothing")
@@ -201,6 +201,11 @@ def format_value(value: object) -> str:
             return str(int(number))
         return repr(number).replace("e+", "e")
     return str(value)
+
+
+def _called(member: type[Member], name: str) -> str:
+    """A parameter's name in messages, as recipes spell it."""
+    return name if name == member.text_name else f"{member.text_name}'s {name}"
 
 
 def _default(member: type[Member], name: str) -> Any:

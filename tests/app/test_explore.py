@@ -189,15 +189,31 @@ def test_a_bad_part_of_a_link_is_named_and_replaced(
     assert len(app.warning) == 1
     shown = app.warning[0].value.replace("\\", "")
     assert said in shown
-    assert "The default is shown instead" in shown
+    replaced = "v" not in query and "thr" not in query
+    assert ("The default is shown instead" in shown) == replaced
     for name, value in kept.items():
         assert _address(app)[name] == value
 
 
-def test_a_recipe_that_cannot_be_is_said_and_the_page_stays(mlp: Network) -> None:
-    app = _open(recipe="q(8);dense9=q(4)")
+def test_a_long_value_in_a_link_is_not_echoed_whole() -> None:
+    app = _open(v="9" * 3000, recipe="x" * 3000, **{"y" * 3000: "1"})
+    assert len(app.warning) == 3
+    assert all(len(w.value) < 800 for w in app.warning)
+
+
+def test_layers_that_the_network_lacks_are_left_out_of_the_recipe(mlp: Network) -> None:
+    app = _open(recipe="q(8);dense2=q(6);dense9=q(4)")
     assert not app.exception
-    assert any("dense9" in e.value for e in app.error)
+    assert not app.error
+    assert "dense9" in app.warning[0].value
+    assert _address(app)["recipe"] == "q(8);dense2=q(6)"
+
+
+def test_a_recipe_that_cannot_be_is_said_and_the_page_stays() -> None:
+    trained("iris", "logistic-regression")
+    app = _open(dataset="iris", model="logistic-regression", recipe="magnitude(pattern=4:8)+q(8)")
+    assert not app.exception
+    assert any("dense1" in e.value for e in app.error)
     app.select_slider(key="quantizer-q-q").set_value(4.0).run()
     assert not app.exception
 
@@ -322,6 +338,21 @@ def test_training_shows_progress_and_can_be_stopped(fresh: None) -> None:
     train.click().run()
     assert app.get("progress")
     next(b for b in app.button if b.label == "Stop").click().run()
+
+
+def test_a_training_that_two_wait_for_goes_on(fresh: None) -> None:
+    one = _open(dataset="fashion-mnist", model="linear-svm")
+    two = _open(dataset="fashion-mnist", model="linear-svm")
+    stop = next(b for b in two.button if b.label == "Stop")
+    assert stop.disabled
+    threading.Event().wait(server._LOOKING_S)  # the first visitor has gone
+    two.run()
+    next(b for b in two.button if b.label == "Stop").click().run()
+    _until(two, lambda a: bool(a.info))
+    late = _open(dataset="fashion-mnist", model="linear-svm")
+    assert not late.info
+    next(b for b in late.button if b.label == "Stop").click().run()
+    assert not one.exception
 
 
 def test_a_cold_start_trains_and_shows_the_curve(fresh: None) -> None:

@@ -99,8 +99,26 @@ def test_a_bad_link_says_so(server: Server, visitor: Visitor) -> None:
     visit = visitor()
     visit.open(server.url + "?dataset=irs&recipe=q(0)")
     expect(visit.page.get_by_text("dataset must be one of iris")).to_be_visible()
-    expect(visit.page.get_by_text("FixedPoint.q must be at least 1; got 0")).to_be_visible()
+    expect(visit.page.get_by_text("q must be at least 1; got 0")).to_be_visible()
     visit.page.wait_for_selector("[data-testid=stMetric]")
+
+
+def test_no_press_is_lost_however_fast(server: Server, visitor: Visitor) -> None:
+    visit = visitor()
+    visit.open(server.url + QUERY)
+    _all_measured(visit.page)
+    q = _slider(visit.page, "Q")
+    for _ in range(2):
+        for _ in range(12):
+            q.press("ArrowRight")  # type: ignore[attr-defined]
+            visit.page.wait_for_timeout(33)
+        for _ in range(10):
+            q.press("ArrowLeft")  # type: ignore[attr-defined]
+            visit.page.wait_for_timeout(33)
+    visit.page.wait_for_function("decodeURIComponent(location.search).includes('q(20)')")
+    expect(visit.page.get_by_text("error at most 0.025")).to_be_visible()
+    _all_measured(visit.page)
+    assert "q(20)" in visit.query
 
 
 def test_back_and_forward_follow_the_sliders(server: Server, visitor: Visitor) -> None:

@@ -22,6 +22,7 @@ from paretoscope.parameters import BoolArray, Choice, FloatArray, Member, Number
 from paretoscope.pruning.cut import Cut, Scores
 from paretoscope.pruning.selections import SCOPES, Pattern, Selection, Sparsity, Threshold, rms
 
+LARGEST_THRESHOLD = 1e30  # well within float32, in which scores are kept
 _RETRAIN_BATCH = 128
 _RETRAIN_UPDATES = 1_200  # of the fits that L1 and dropout judge by, however many rows there are
 _TAYLOR_ROWS = 5_000
@@ -57,7 +58,7 @@ class Criterion(Member):
     needs_rows: ClassVar[bool] = False
 
     threshold: float | None = parameter(
-        Number(0),
+        Number(0, LARGEST_THRESHOLD),
         default=None,
         label="Threshold",
         help="Weights that score below it are set to zero. A higher threshold cuts more.",
@@ -89,12 +90,12 @@ class Criterion(Member):
         given = [n for n in ("threshold", "sparsity", "pattern") if getattr(self, n) is not None]
         if len(given) != 1:
             raise ParetoscopeError(
-                f"{type(self).__name__} takes one of threshold, sparsity and pattern; "
+                f"{self.text_name} takes one of threshold, sparsity and pattern; "
                 f"got {' and '.join(given) or 'none'}"
             )
         if self.pattern is not None and self.scope != "global":
             raise ParetoscopeError(
-                f"{type(self).__name__} takes no scope with a pattern; got {self.scope!r}"
+                f"{self.text_name} takes no scope with a pattern; got {self.scope!r}"
             )
 
     @property
