@@ -38,6 +38,18 @@ def trained(dataset: str, model: str) -> Network:
     return ps.train(model, load(dataset))
 
 
+@pytest.fixture(params=["mlp-64-32", "cnn"])
+def any_network(request: pytest.FixtureRequest) -> Network:
+    """A dense and a convolutional network on digits: laws hold for both."""
+    return trained("digits", request.param)
+
+
+@pytest.fixture(scope="session")
+def cnn() -> Network:
+    """The convolutional network on digits."""
+    return trained("digits", "cnn")
+
+
 @pytest.fixture(scope="session")
 def digits() -> Dataset:
     return load("digits")

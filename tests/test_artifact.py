@@ -15,8 +15,9 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 from paretoscope import artifact as module
 from paretoscope import spelling
+from paretoscope.building import Dense, build
 from paretoscope.errors import ParetoscopeError
-from paretoscope.network import Dense, Network, build_dense
+from paretoscope.network import Network, as_columns
 from paretoscope.quantization import STORAGE
 
 from tests.conftest import load, trained
@@ -49,9 +50,9 @@ def _default_scores(onnx_bytes: bytes, X: Any) -> Any:
 
 @pytest.mark.parametrize("storage", STORAGE)
 def test_every_storage_type_decodes_to_what_was_stored(
-    storage: str, mlp: Network, digits: ps.Dataset
+    storage: str, any_network: Network, digits: ps.Dataset
 ) -> None:
-    artifact = ps.compress(mlp, _quantized(Q_OF_TYPE[storage]), digits.train)
+    artifact = ps.compress(any_network, _quantized(Q_OF_TYPE[storage]), digits.train)
     model = onnx.load_model_from_string(artifact.onnx_bytes)
     onnx.checker.check_model(model, full_check=True)
     kinds = {"int2": 26, "int4": 22, "int8": 3, "int16": 5, "int32": 6}
@@ -59,16 +60,19 @@ def test_every_storage_type_decodes_to_what_was_stored(
     assert storage in {codes.storage for codes in artifact.stored.codes.values()}
     for name, codes in artifact.stored.codes.items():
         assert stored[name].data_type == kinds[codes.storage]
-        assert np.array_equal(onnx.numpy_helper.to_array(stored[name]).astype(int), codes.values)
+        in_file = onnx.numpy_helper.to_array(stored[name]).astype(int)
+        assert np.array_equal(as_columns(in_file), codes.values)
         q = artifact.recipe.quantizer.q  # type: ignore[attr-defined]
-        expected = np.round(mlp.weights[name].astype(np.float64) * q) / q
+        expected = np.round(any_network.weights[name].astype(np.float64) * q) / q
         assert np.allclose(codes.decoded(), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("q", [4, 8, 100, 5_000])
-def test_the_onnx_reference_evaluator_agrees(q: int, mlp: Network, digits: ps.Dataset) -> None:
+def test_the_onnx_reference_evaluator_agrees(
+    q: int, any_network: Network, digits: ps.Dataset
+) -> None:
     """An independent implementation of the operators, on what is in the file."""
-    artifact = ps.compress(mlp, _quantized(q), digits.train)
+    artifact = ps.compress(any_network, _quantized(q), digits.train)
     X = digits.validation.X[:50]
     (expected,) = ReferenceEvaluator(artifact.onnx_bytes).run(None, {"features": X})
     assert np.allclose(_default_scores(artifact.onnx_bytes, X), expected, **TOLERANCE)
@@ -77,7 +81,11 @@ def test_the_onnx_reference_evaluator_agrees(q: int, mlp: Network, digits: ps.Da
 @pytest.mark.parametrize("q", [1, 2, 3, 8, 100, 5_000, 100_000])
 @pytest.mark.parametrize(
     ("dataset", "model"),
-    [("iris", "logistic-regression"), ("breast-cancer", "mlp-32"), ("digits", "mlp-64-32")],
+    [
+        ("iris", "logistic-regression"),
+        ("breast-cancer", "mlp-32"),
+        ("digits", "mlp-64-32"),
+    ],
 )
 def test_scores_are_float_arithmetic_on_a_by_q(dataset: str, model: str, q: int) -> None:
     """The article's formula in plain numpy, and the bias on the scale of the products."""
@@ -135,9 +143,9 @@ def test_metadata_names_the_recipe(mlp: Network, digits: ps.Dataset) -> None:
     assert metadata["dataset"] == "digits"
 
 
-def test_compressing_twice_gives_the_same_bytes(mlp: Network, digits: ps.Dataset) -> None:
+def test_compressing_twice_gives_the_same_bytes(any_network: Network, digits: ps.Dataset) -> None:
     recipe = ps.Recipe(ps.Magnitude(sparsity=0.3), ps.FixedPoint(8))
-    one, two = (ps.compress(mlp, recipe, digits.train) for _ in range(2))
+    one, two = (ps.compress(any_network, recipe, digits.train) for _ in range(2))
     assert one.onnx_bytes == two.onnx_bytes
     assert one.sha256 == two.sha256
 
@@ -227,7 +235,7 @@ def test_fused_layers_are_right_at_odd_widths(width: int, largest_code: int) -> 
         Dense(weight, rng.normal(size=width).astype(np.float32)),
         Dense(rng.normal(size=(width, 5)).astype(np.float32), np.zeros(5, np.float32)),
     ]
-    network = build_dense(layers, None, np.float32(1), {})
+    network = build(layers, None, np.float32(1), {})
     rows = ps.Rows(rng.normal(size=(300, n_in)).astype(np.float32), np.zeros(300, np.int64))
     artifact = ps.compress(network, _quantized(largest_code), rows)
     expected = network.scores(rows.X, artifact.stored.decoded())
@@ -273,7 +281,7 @@ def test_a_file_that_is_wrong_in_both_spellings_is_refused(
 def test_weights_that_are_no_numbers(value: float) -> None:
     weight = np.ones((4, 3), np.float32)
     weight[1, 2] = value
-    network = build_dense([Dense(weight, np.zeros(3, np.float32))], None, np.float32(1), {})
+    network = build([Dense(weight, np.zeros(3, np.float32))], None, np.float32(1), {})
     with pytest.raises(ParetoscopeError, match="dense1 has 1 weights that are NaN or infinite"):
         ps.compress(network, ps.Recipe(), None)
 

@@ -43,11 +43,11 @@ scopes = st.sampled_from(SCOPES)
 
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_a_criterion_keeps_shapes_leaves_its_input_and_is_finite(
-    criterion: type[Criterion], mlp: Network, digits: Dataset
+    criterion: type[Criterion], any_network: Network, digits: Dataset
 ) -> None:
-    before = {name: weight.copy() for name, weight in mlp.weights.items()}
-    found = criterion(sparsity=0.5).scores(mlp, digits.train)
-    for name, weight in mlp.weights.items():
+    before = {name: weight.copy() for name, weight in any_network.weights.items()}
+    found = criterion(sparsity=0.5).scores(any_network, digits.train)
+    for name, weight in any_network.weights.items():
         assert found[name].shape == weight.shape
         assert np.isfinite(found[name]).all()
         assert np.array_equal(weight, before[name])

@@ -7,11 +7,12 @@ import onnxruntime as ort
 import paretoscope as ps
 import pytest
 from paretoscope.artifact import draft_artifact
+from paretoscope.building import Dense, build
 from paretoscope.chain import as_chain
 from paretoscope.dataset import Rows
 from paretoscope.descent import backward, one_hot
 from paretoscope.errors import ParetoscopeError
-from paretoscope.network import Dense, Network, build_dense
+from paretoscope.network import Network
 from paretoscope.quantization import UniformGrid
 from paretoscope.recovery import RECOVERIES, FineTuning, Recovery
 from paretoscope.recovery.layerwise import compensate
@@ -41,18 +42,18 @@ def _accuracy(artifact: ps.Artifact, rows: Rows) -> float:
 @pytest.mark.parametrize("quantizer", QUANTIZERS, ids=str)
 @pytest.mark.parametrize("recovery", EVERY, ids=str)
 def test_a_recovery_never_leaves_the_grid_or_the_cut(
-    recovery: Recovery, quantizer: Any, mlp: Network, digits: ps.Dataset
+    recovery: Recovery, quantizer: Any, any_network: Network, digits: ps.Dataset
 ) -> None:
     recipe = ps.Recipe(ps.Magnitude(sparsity=0.5), quantizer, recovery=recovery)
-    before = {name: w.copy() for name, w in mlp.weights.items()}
-    artifact = ps.compress(mlp, recipe, digits.train, digits.validation)
+    before = {name: w.copy() for name, w in any_network.weights.items()}
+    artifact = ps.compress(any_network, recipe, digits.train, digits.validation)
     for name, codes in artifact.stored.codes.items():
         decoded = codes.decoded()
         assert np.isfinite(decoded).all()
         kept = artifact.cut.kept[name]
         assert not decoded[~kept].any()
         assert len(np.unique(decoded)) <= _levels(quantizer, decoded)
-        assert np.array_equal(mlp.weights[name], before[name])
+        assert np.array_equal(any_network.weights[name], before[name])
 
 
 def _levels(quantizer: Any, decoded: Any) -> float:
@@ -110,7 +111,7 @@ def single() -> tuple[Network, Rows]:
     mixing = rng.normal(size=(6, 6))
     X = (rng.normal(size=(500, 6)) @ mixing + 1).astype(np.float32)
     weight = rng.normal(size=(6, 3)).astype(np.float32)
-    network = build_dense([Dense(weight, rng.normal(size=3).astype(np.float32))], None,
+    network = build([Dense(weight, rng.normal(size=3).astype(np.float32))], None,
                           np.float32(1), {})  # fmt: skip
     return network, Rows(X, rng.integers(0, 3, 500))
 
@@ -172,28 +173,28 @@ def test_compensation_has_less_error_than_rounding(lenet: Network, fashion: ps.D
     assert errors["gptq"] < 0.2 * errors["project"]
 
 
-def test_gradients_are_numerical_differences(mlp: Network, digits: ps.Dataset) -> None:
-    chain, rows = as_chain(mlp), Rows(digits.train.X[:32], digits.train.y[:32])
+def test_gradients_are_numerical_differences(any_network: Network, digits: ps.Dataset) -> None:
+    chain, rows = as_chain(any_network), Rows(digits.train.X[:32], digits.train.y[:32])
     targets = one_hot(rows.y, 10)
     gradients = backward(chain, chain.features(rows.X), targets)
 
     def loss(weights: Any, biases: Any) -> float:
-        scores = mlp.scores(rows.X, weights, biases).astype(np.float64)
+        scores = any_network.scores(rows.X, weights, biases).astype(np.float64)
         shifted = scores - scores.max(1, keepdims=True)
         log = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
         return float(-(targets * log).sum(1).mean())
 
-    for name in mlp.weights:
+    for name in any_network.weights:
         direction = gradients[name][0] / np.linalg.norm(gradients[name][0])
         values = [
-            loss({name: mlp.weights[name] + sign * np.float32(1e-2) * direction}, {})
+            loss({name: any_network.weights[name] + sign * np.float32(1e-2) * direction}, {})
             for sign in (1, -1)
         ]
         assert (values[0] - values[1]) / 2e-2 == pytest.approx(
             float((gradients[name][0] * direction).sum()), rel=0.05
         )
         place = int(np.abs(gradients[name][1]).argmax())
-        moved = [mlp.biases[name].copy() for _ in range(2)]
+        moved = [any_network.biases[name].copy() for _ in range(2)]
         moved[0][place] += 1e-2
         moved[1][place] -= 1e-2
         values = [loss({}, {name: bias}) for bias in moved]

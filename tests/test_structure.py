@@ -17,8 +17,8 @@ LIBRARY = ROOT / "compression" / "paretoscope"
 # module that is listed before.
 FLOORS = (
     ("errors", "parameters"),
-    ("store", "idx", "jobs", "network", "dataset"),
-    ("chain", "descent", "gram", "training"),
+    ("store", "idx", "jobs", "windows", "network", "building", "shipped", "dataset"),
+    ("chain", "descent", "gram", "training", "train_cnn"),
     ("pruning", "quantization", "storage", "recovery"),
     ("recipe",),
     ("runtimes", "spelling"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,7 +12,7 @@ from paretoscope.dataset import Report, Rows
 from paretoscope.errors import ParetoscopeError
 from paretoscope.network import Network
 from paretoscope.parameters import FloatArray
-from paretoscope.pruning import Cut, cut
+from paretoscope.pruning import Cut, cut, remove_units
 from paretoscope.recipe import Recipe
 from paretoscope.recovery import Stored, Task
 from paretoscope.runtimes import OnnxRuntime
@@ -51,6 +51,8 @@ class Artifact:
         The file.
     network, recipe
         What it was made of, and how.
+    reduced : Network
+        The network without the units that were removed: the codes are of its weights.
     cut : Cut
         What was kept of each weight.
     stored : Stored
@@ -60,6 +62,7 @@ class Artifact:
     onnx_bytes: bytes = field(repr=False)
     network: Network
     recipe: Recipe
+    reduced: Network
     cut: Cut = field(repr=False)
     stored: Stored = field(repr=False)
 
@@ -70,6 +73,10 @@ class Artifact:
     @cached_property
     def sizes(self) -> Sizes:
         return Sizes(self.onnx_bytes)
+
+    def scores(self, X: FloatArray) -> FloatArray:
+        """Scores by float arithmetic on the values in the file, without running it."""
+        return self.reduced.scores(X, self.stored.decoded(), self.stored.biases)
 
     @cached_property
     def sparsity(self) -> float:
@@ -111,16 +118,16 @@ def compress(
     """
     draft = draft_artifact(network, recipe, train_rows, validation_rows, report)
     features = _check_features(network, train_rows)
-    expected = network.scores(features, draft.stored.decoded(), draft.stored.biases)
+    expected = draft.scores(features)
     if _fuses(draft.stored) and _agrees(draft.onnx_bytes, features, expected, fused=True):
         return draft
-    folded = _write(network, recipe, draft.stored, "folded")
+    folded = _write(draft.reduced, recipe, draft.stored, "folded")
     if not _agrees(folded, features, expected, fused=False):
         raise ParetoscopeError(
             f"ONNX Runtime computes other scores for {recipe} than float arithmetic on the stored "
             "values; the file is not used"
         )
-    return Artifact(folded, network, recipe, draft.cut, draft.stored)
+    return replace(draft, onnx_bytes=folded)
 
 
 def draft_artifact(
@@ -144,9 +151,10 @@ def draft_artifact(
     ):
         if needed and rows is None:
             raise ParetoscopeError(f"{recovery.text_name} needs {what} rows; got none")
+    reduced = remove_units(network, {name: t.units for name, t in treatments.items()}, train_rows)
     task = Task(
-        network,
-        cut(network, {name: t.pruner for name, t in treatments.items()}, train_rows),
+        reduced,
+        cut(reduced, {name: t.pruner for name, t in treatments.items()}, train_rows),
         {name: t.quantizer for name, t in treatments.items()},
         train_rows,
         validation_rows,
@@ -155,7 +163,8 @@ def draft_artifact(
     found = recovery.recover(task)
     codes = {name: recipe.storage.store(codes) for name, codes in found.codes.items()}
     stored = Stored(codes, found.biases)
-    return Artifact(_write(network, recipe, stored, "fused"), network, recipe, task.cut, stored)
+    onnx_bytes = _write(reduced, recipe, stored, "fused")
+    return Artifact(onnx_bytes, network, recipe, reduced, task.cut, stored)
 
 
 def _write(network: Network, recipe: Recipe, stored: Stored, spelling: Spelling) -> bytes:

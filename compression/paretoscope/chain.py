@@ -1,6 +1,10 @@
-"""A network as a chain of dense layers in numpy: what criteria and recoveries look into and train.
+"""A network as a chain of layers in numpy: what criteria and recoveries look into and train.
 
-x -> (x - center) * factor -> [dense -> ReLU]* -> dense -> scores
+    features -> [layer -> ReLU, max pooling, flatten]* -> layer -> scores
+
+A layer is ``rows @ W + b``. For a dense layer the rows are its inputs (n, in); for a convolution
+they are the receptive fields of all positions of all images, (n * positions, in), so that all that
+is known of dense layers holds for convolutions too.
 """
 
 from __future__ import annotations
@@ -8,45 +12,144 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any, Protocol
 
 import numpy as np
+import onnx_ir as ir
 
 from paretoscope.errors import ParetoscopeError
-from paretoscope.network import Layer, Network
+from paretoscope.network import Network, window_of
 from paretoscope.parameters import FloatArray
+from paretoscope.windows import Window
 
 _FEATURE_OPS = {"Sub": np.subtract, "Mul": np.multiply}
 
 
+class Step(Protocol):
+    """What happens to the output of a layer before the next one."""
+
+    def forward(self, h: FloatArray) -> FloatArray: ...
+
+    def backward(self, gradient: FloatArray, h: FloatArray, after: FloatArray) -> FloatArray:
+        """The gradient by the step's input `h`, for one by its output `after`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Relu:
+    def forward(self, h: FloatArray) -> FloatArray:
+        return np.maximum(h, 0)
+
+    def backward(self, gradient: FloatArray, h: FloatArray, after: FloatArray) -> FloatArray:
+        passed: FloatArray = gradient * (after > 0)
+        return passed
+
+
+@dataclass(frozen=True)
+class MaxPool:
+    window: Window
+
+    def forward(self, h: FloatArray) -> FloatArray:
+        return self.window.largest(h)
+
+    def backward(self, gradient: FloatArray, h: FloatArray, after: FloatArray) -> FloatArray:
+        return self.window.spread(gradient, h, after)
+
+
+@dataclass(frozen=True)
+class Flatten:
+    def forward(self, h: FloatArray) -> FloatArray:
+        return h.reshape(len(h), -1)
+
+    def backward(self, gradient: FloatArray, h: FloatArray, after: FloatArray) -> FloatArray:
+        return gradient.reshape(h.shape)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A layer's place in the chain: it takes rows of `n_in` columns. `window` is that of a
+    convolution; `after` follows it."""
+
+    name: str
+    n_in: int
+    window: Window | None
+    after: tuple[Step, ...]
+
+    def rows(self, h: FloatArray) -> FloatArray:
+        """The rows that the layer multiplies."""
+        return h if self.window is None else self.window.unfold(h)
+
+    def gradient_of_input(self, of_rows: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+        return of_rows if self.window is None else self.window.fold(of_rows, shape)
+
+    def steps(self, z: FloatArray, shape: tuple[int, ...]) -> list[FloatArray]:
+        """The outputs of the layer and of each step after it, for an input of `shape`."""
+        found = [self._as_images(z, shape)]
+        for step in self.after:
+            found.append(step.forward(found[-1]))
+        return found
+
+    def gradient_of_rows(self, gradient: FloatArray, steps: list[FloatArray]) -> FloatArray:
+        """The gradient by the layer's rows of outputs, for one by the input of the next stage."""
+        for step, before, after in zip(
+            reversed(self.after), reversed(steps[:-1]), reversed(steps[1:]), strict=True
+        ):
+            gradient = step.backward(gradient, before, after)
+        if self.window is None:
+            return gradient
+        return gradient.transpose(0, 2, 3, 1).reshape(-1, gradient.shape[1])
+
+    def _as_images(self, z: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+        if self.window is None:
+            return z
+        positions = self.window.output_shape(shape[2], shape[3])
+        return z.reshape(shape[0], *positions, z.shape[1]).transpose(0, 3, 1, 2)
+
+
 @dataclass(frozen=True, eq=False)
 class Chain:
-    """Weights (in, out) and biases (out,) by layer name, in order; `steps` scale the features.
+    """Weights (in, out) and biases (out,) by layer name, in order.
 
-    `halves` is the row (-0.5, 0.5) that makes two scores of one log-odds, or None.
+    `scaling` prepares the features, `image_shape` (channels, height, width) makes images of them;
+    `halves` is the row (-0.5, 0.5) that makes two scores of one log-odds. Both may be None.
     """
 
     weights: Mapping[str, FloatArray]
     biases: Mapping[str, FloatArray]
-    steps: tuple[tuple[str, FloatArray], ...]
+    stages: tuple[Stage, ...]
+    scaling: tuple[tuple[str, FloatArray], ...]
+    image_shape: tuple[int, ...] | None
     halves: FloatArray | None
 
     @property
     def names(self) -> list[str]:
         return list(self.weights)
 
+    @property
+    def convolves(self) -> bool:
+        return any(stage.window is not None for stage in self.stages)
+
     def features(self, X: FloatArray) -> FloatArray:
         """The input of the first layer, for rows of shape (n, d)."""
-        for op, constant in self.steps:
+        for op, constant in self.scaling:
             X = _FEATURE_OPS[op](X, constant)
-        return X.astype(np.float32, copy=False)
+        X = X.astype(np.float32, copy=False)
+        return X if self.image_shape is None else X.reshape(-1, *self.image_shape)
 
     def forward(self, X: FloatArray) -> Iterator[tuple[str, FloatArray, FloatArray]]:
-        """Layer by layer: name, input of shape (n, in), output before the ReLU of (n, out)."""
+        """Layer by layer: name, rows of shape (m, in), outputs before the ReLU of (m, out)."""
         h = self.features(X)
-        for name in self.names:
-            z = h @ self.weights[name] + self.biases[name]
-            yield name, h, z
-            h = np.maximum(z, 0)
+        for stage in self.stages:
+            rows = stage.rows(h)
+            z = rows @ self.weights[stage.name] + self.biases[stage.name]
+            yield stage.name, rows, z
+            h = stage.steps(z, h.shape)[-1]
+
+    def run(self, X: FloatArray) -> FloatArray:
+        """The scores (n, classes) of rows (n, d)."""
+        for _, _, z in self.forward(X):
+            last = z
+        return self.scores(last)
 
     def scores(self, z: FloatArray) -> FloatArray:
         """The scores (n, classes) for the last layer's output."""
@@ -65,12 +168,6 @@ class Chain:
         return replace(self, weights=weights, biases={**self.biases, **biases})
 
 
-def _belongs(op_type: str, constant: str, layer: Layer) -> bool:
-    """Whether a node is the bias or the ReLU of the layer before it."""
-    is_bias = op_type == "Add" and layer.bias == constant
-    return is_bias or (op_type == "Relu" and layer.followed_by_relu)
-
-
 @lru_cache(maxsize=4)
 def as_chain(network: Network) -> Chain:
     """The network as a chain.
@@ -78,30 +175,83 @@ def as_chain(network: Network) -> Chain:
     Raises
     ------
     ParetoscopeError
-        The graph is not a chain of dense layers with ReLU between them; names the node.
+        The graph is not a chain of dense layers and convolutions with ReLU, max pooling and
+        flatten between them; names the node.
     """
-    steps: list[tuple[str, FloatArray]] = []
-    halves = None
-    model = network.model()
-    layers = {layer.weight: layer for layer in network.layers}
-    seen: list[str] = []
-    for node in model.graph:
-        constants = [v for v in node.inputs if v is not None and v.is_initializer()]
-        known = constants[0].const_value if len(constants) == 1 else None
-        name = "" if not constants else str(constants[0].name)
-        if node.op_type == "MatMul" and name in layers:
-            seen.append(name)
-        elif node.op_type in _FEATURE_OPS and not seen and known is not None:
-            steps.append((node.op_type, known.numpy()))
-        elif node.op_type == "Mul" and known is not None and len(seen) == len(layers):
-            halves = known.numpy()
-        elif not (seen and _belongs(node.op_type, name, layers[seen[-1]])):
-            raise ParetoscopeError(
-                f"this works on chains of dense layers; {node.op_type} ({node.name}) is none"
-            )
-    widths = [int(w.shape[1]) for w in network.weights.values()]
+    reader = _Reader(network)
+    for node in network.model().graph:
+        reader.read(node)
     biases = {
-        name: network.biases.get(name, np.zeros(width, np.float32))
-        for name, width in zip(network.weights, widths, strict=True)
+        name: network.biases.get(name, np.zeros(weight.shape[1], np.float32))
+        for name, weight in network.weights.items()
     }
-    return Chain(network.weights, biases, tuple(steps), halves)
+    return Chain(
+        network.weights,
+        biases,
+        tuple(
+            Stage(name, network.weights[name].shape[0], window, tuple(after))
+            for name, window, after in reader.stages
+        ),
+        tuple(reader.scaling),
+        reader.image_shape,
+        reader.halves,
+    )
+
+
+class _Reader:
+    """Reads the nodes of a graph in order; each must follow the one before."""
+
+    def __init__(self, network: Network) -> None:
+        self.layers = {layer.weight: layer for layer in network.layers}
+        self.stages: list[tuple[str, Window | None, list[Step]]] = []
+        self.scaling: list[tuple[str, FloatArray]] = []
+        self.image_shape: tuple[int, ...] | None = None
+        self.halves: FloatArray | None = None
+        self._last: Any = None
+
+    def read(self, node: ir.Node) -> None:
+        flowing = [v for v in node.inputs if v is not None and not v.is_initializer()]
+        constants = [v for v in node.inputs if v is not None and v.is_initializer()]
+        follows = len(flowing) == 1 and self._last in (None, flowing[0])
+        if not (follows and self._take(node, constants)):
+            raise ParetoscopeError(
+                "this works on chains of dense layers and convolutions; "
+                f"{node.op_type} ({node.name}) is none"
+            )
+        self._last = node.outputs[0]
+
+    def _take(self, node: ir.Node, constants: list[ir.Value]) -> bool:
+        """Put a node in its place; False where it has none."""
+        name = "" if not constants else str(constants[0].name)
+        known = constants[0].const_value if constants else None
+        if name in self.layers and node.op_type in ("MatMul", "Conv"):
+            self.stages.append((name, window_of(node) if node.op_type == "Conv" else None, []))
+            return True
+        if not self.stages:
+            return self._take_feature_step(node, known)
+        layer = self.layers[self.stages[-1][0]]
+        after = self.stages[-1][2]
+        if node.op_type == "Add" and layer.bias == name:
+            return True
+        if node.op_type == "Relu" and not constants:
+            after.append(Relu())
+        elif node.op_type == "MaxPool" and (window := window_of(node)) is not None:
+            after.append(MaxPool(window))
+        elif node.op_type == "Flatten":
+            after.append(Flatten())
+        elif node.op_type == "Mul" and known is not None and len(self.stages) == len(self.layers):
+            self.halves = known.numpy()
+        else:
+            return False
+        return True
+
+    def _take_feature_step(self, node: ir.Node, known: ir.TensorProtocol | None) -> bool:
+        if known is None:
+            return False
+        if node.op_type in _FEATURE_OPS:
+            self.scaling.append((node.op_type, known.numpy()))
+        elif node.op_type == "Reshape":
+            self.image_shape = tuple(int(size) for size in known.numpy()[1:])
+        else:
+            return False
+        return True

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent on a chain of dense layers, in numpy: six matrix products a step.
+"""Stochastic gradient descent on a chain of layers, in numpy.
 
 Adam (Kingma and Ba 2015, arXiv 1412.6980) with cosine decay. What a step computes with and what
 happens after it are given by the caller, which is how pruning masks, straight-through rounding,
@@ -146,19 +146,22 @@ def backward(
     chain: Chain, features: FloatArray, targets: FloatArray
 ) -> dict[str, tuple[FloatArray, FloatArray]]:
     """Gradients of the mean cross entropy by each weight and bias, for scaled features."""
-    inputs: list[FloatArray] = []
+    trail = []
     h = features
-    for name in chain.names:
-        inputs.append(h)
-        z = h @ chain.weights[name] + chain.biases[name]
-        h = np.maximum(z, 0)
-    probabilities = softmax(chain.scores(z))
+    for stage in chain.stages:
+        rows = stage.rows(h)
+        z = rows @ chain.weights[stage.name] + chain.biases[stage.name]
+        steps = stage.steps(z, h.shape)
+        trail.append((stage, rows, h.shape, steps))
+        h = steps[-1]
+    probabilities = softmax(chain.scores(h))
     delta = chain.gradient_of_output((probabilities - targets) / np.float32(len(features)))
     found: dict[str, tuple[FloatArray, FloatArray]] = {}
-    for name, h in zip(reversed(chain.names), reversed(inputs), strict=True):
-        found[name] = h.T @ delta, delta.sum(0)
-        if name != chain.names[0]:
-            delta = (delta @ chain.weights[name].T) * (h > 0)
+    for stage, rows, shape, steps in reversed(trail):
+        delta = stage.gradient_of_rows(delta, steps)
+        found[stage.name] = rows.T @ delta, delta.sum(0)
+        if stage is not chain.stages[0]:
+            delta = stage.gradient_of_input(delta @ chain.weights[stage.name].T, shape)
     return found
 
 

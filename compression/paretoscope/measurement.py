@@ -233,8 +233,8 @@ def compute(network: Network, recipe: Recipe, baseline: Baseline) -> tuple[Artif
     labels.
     """
     draft = draft_artifact(network, recipe, baseline.dataset.train, baseline.dataset.validation)
-    scores = network.scores(baseline.rows.X, draft.stored.decoded(), draft.stored.biases)
-    return draft, _measurement(draft, baseline, scores.argmax(1), computed=True)
+    predictions = draft.scores(baseline.rows.X).argmax(1)
+    return draft, _measurement(draft, baseline, predictions, computed=True)
 
 
 def with_latency(

@@ -1,24 +1,27 @@
 """A trained model as an ONNX graph whose prunable weights are named arrays.
 
-Weights have shape (in, out), so that a layer computes ``x @ w + b``. The output is scores of shape
-(n, classes), also for two classes; softmax of the scores gives probabilities where the model has
-them. Scaling of the features is part of the graph and stays in float.
+Weights have shape (in, out), so that a layer computes ``x @ w + b``; those of a convolution are
+seen so too, one column a filter, its rows ordered by channel, height and width. The output is
+scores of shape (n, classes), also for two classes; softmax of the scores gives probabilities where
+the model has them. Scaling of the features is part of the graph and stays in float.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx_ir as ir
 
 from paretoscope.errors import ParetoscopeError
 from paretoscope.parameters import FloatArray, Weights
 from paretoscope.store import sha256
+from paretoscope.windows import Window
 
 OPSET = 21  # the first with int4; int2 needs 25 and is asked for by the artifacts that use it
 IR_VERSION = 10
@@ -30,6 +33,8 @@ _NUMPY_OPS: Mapping[str, Callable[..., Any]] = {
     "Mul": np.multiply,
     "MatMul": np.matmul,
     "Relu": lambda x: np.maximum(x, 0),
+    "Flatten": lambda x: x.reshape(len(x), -1),
+    "Reshape": lambda x, shape: x.reshape(-1, *shape[1:]),
 }
 
 
@@ -76,16 +81,20 @@ class Network:
         """The prunable layers, from input to output."""
         found = []
         for node in self._model.graph:
-            if node.op_type == "MatMul" and _is_prunable(node.inputs[1]):
-                found.append(_layer(node))
+            if node.op_type == "MatMul" and _is_float(node.inputs[1], 2):
+                found.append(_dense_layer(node))
+            elif node.op_type == "Conv" and _is_float(node.inputs[1], 4) and window_of(node):
+                found.append(_convolution(node))
         if not found:
-            raise ParetoscopeError("this ONNX model has no dense weights that could be pruned")
+            raise ParetoscopeError(
+                "this ONNX model has no dense or convolution weights that could be pruned"
+            )
         return tuple(found)
 
     @cached_property
     def weights(self) -> Weights:
         """The prunable weights by name, each (in, out), read-only."""
-        return {layer.weight: self._array(layer.weight) for layer in self.layers}
+        return {layer.weight: as_columns(self._array(layer.weight)) for layer in self.layers}
 
     @cached_property
     def biases(self) -> Weights:
@@ -123,6 +132,7 @@ class Network:
         float32 array of shape (n, classes)
         """
         values = {str(name): self._array(str(name)) for name in self._model.graph.initializers}
+        values.update(self.weights)
         values.update(weights or {})
         for layer in self.layers:
             if layer.bias is not None and biases and layer.weight in biases:
@@ -134,14 +144,33 @@ class Network:
         graph = self._model.graph
         values[self.input_name] = X
         for node in graph:
-            if node.op_type not in _NUMPY_OPS:
+            inputs = [values[str(value.name)] for value in node.inputs if value is not None]
+            window = window_of(node)
+            if window is not None:
+                found = _windowed(node.op_type, window, *inputs)
+            elif node.op_type in _NUMPY_OPS:
+                found = _NUMPY_OPS[node.op_type](*inputs)
+            else:
                 raise ParetoscopeError(
                     f"float arithmetic does not know {node.op_type} ({node.name})"
                 )
-            inputs = [values[str(value.name)] for value in node.inputs if value is not None]
-            values[str(node.outputs[0].name)] = _NUMPY_OPS[node.op_type](*inputs)
+            values[str(node.outputs[0].name)] = found
         result: FloatArray = values[str(graph.outputs[0].name)]
         return result
+
+    def with_layers(self, weights: Weights, biases: Weights) -> Network:
+        """The same graph with other weights (in, out) and biases (out,), which may be smaller."""
+        model = self.model()
+        initializers = model.graph.initializers
+        for layer in self.layers:
+            kernel = self._array(layer.weight).shape[2:]
+            weight = as_filters(weights[layer.weight], kernel)
+            for name, array in ((layer.weight, weight), (layer.bias, biases.get(layer.weight))):
+                if name is not None and array is not None:
+                    tensor = ir.tensor(np.ascontiguousarray(array, np.float32), name=name)
+                    initializers[name].const_value = tensor
+                    initializers[name].shape = ir.Shape(array.shape)
+        return Network(serialize(model))
 
     def _array(self, name: str) -> FloatArray:
         tensor = self._model.graph.initializers[name].const_value
@@ -151,13 +180,63 @@ class Network:
         return array
 
 
-def _is_prunable(value: ir.Value | None) -> bool:
+def as_columns(weight: FloatArray) -> FloatArray:
+    """A weight as (in, out); the filters (out, channels, height, width) as columns."""
+    return weight if weight.ndim == 2 else weight.reshape(len(weight), -1).T
+
+
+def as_filters(weight: npt.NDArray[Any], kernel: tuple[int, ...]) -> npt.NDArray[Any]:
+    """The inverse of `as_columns`, for a kernel (height, width), or () for a dense layer."""
+    return weight if not kernel else weight.T.reshape(weight.shape[1], -1, *kernel)
+
+
+def window_of(node: ir.Node) -> Window | None:
+    """The window of a convolution or max pooling that this library computes with, else None."""
+    if node.op_type not in ("Conv", "MaxPool"):
+        return None
+    attributes = {name: attribute.value for name, attribute in node.attributes.items()}
+    kernel = attributes.get("kernel_shape")
+    if kernel is None and node.op_type == "Conv" and node.inputs[1] is not None:
+        kernel = node.inputs[1].shape[2:] if node.inputs[1].shape is not None else None
+    plain = (
+        set(attributes.get("dilations", [1])) == {1}
+        and attributes.get("group", 1) == 1
+        and attributes.get("auto_pad", "NOTSET") == "NOTSET"
+        and not attributes.get("ceil_mode", 0)
+    )
+    if not plain or kernel is None or len(kernel) != 2:
+        return None
+    sizes = [tuple(int(s) for s in attributes.get(n, d)) for n, d in _WINDOW_DEFAULTS]
+    return Window((int(kernel[0]), int(kernel[1])), *sizes)  # type: ignore[arg-type]
+
+
+_WINDOW_DEFAULTS = (("strides", (1, 1)), ("pads", (0, 0, 0, 0)))
+
+
+def _windowed(op_type: str, window: Window, x: FloatArray, *weights: FloatArray) -> FloatArray:
+    if op_type == "MaxPool":
+        return window.largest(x)
+    z = window.unfold(x) @ weights[0] + (weights[1] if len(weights) > 1 else np.float32(0))
+    positions = window.output_shape(x.shape[2], x.shape[3])
+    return z.reshape(len(x), *positions, -1).transpose(0, 3, 1, 2)
+
+
+def _is_float(value: ir.Value | None, n_axes: int) -> bool:
     if value is None or not value.is_initializer() or value.const_value is None:
         return False
-    return value.const_value.dtype == ir.DataType.FLOAT and len(value.const_value.shape) == 2
+    tensor = value.const_value
+    return tensor.dtype == ir.DataType.FLOAT and len(tensor.shape) == n_axes
 
 
-def _layer(node: ir.Node) -> Layer:
+def _convolution(node: ir.Node) -> Layer:
+    weight, bias = node.inputs[1], node.inputs[2] if len(node.inputs) > 2 else None
+    assert weight is not None
+    after = node.outputs[0].consumers()
+    relu = len(after) == 1 and after[0].op_type == "Relu"
+    return Layer(str(weight.name), None if bias is None else str(bias.name), relu)
+
+
+def _dense_layer(node: ir.Node) -> Layer:
     weight, bias = node.inputs[1], None
     after = node.outputs[0].consumers()
     assert weight is not None
@@ -167,79 +246,6 @@ def _layer(node: ir.Node) -> Layer:
             bias, after = str(other.name), after[0].outputs[0].consumers()
     relu = len(after) == 1 and after[0].op_type == "Relu"
     return Layer(str(weight.name), bias, relu)
-
-
-@dataclass(frozen=True)
-class Dense:
-    """A layer to build: `weight` (in, out) and `bias` (out,)."""
-
-    weight: FloatArray
-    bias: FloatArray
-
-
-def build_dense(
-    layers: Sequence[Dense],
-    center: FloatArray | None,
-    factor: FloatArray,
-    metadata: Mapping[str, str],
-) -> Network:
-    """A chain of dense layers with ReLU between them, behind ``(x - center) * factor``.
-
-    A last layer of width 1 is the log-odds z of the second of two classes and becomes the two
-    scores (-z/2, z/2), whose softmax is the model's probability.
-    """
-    n_features = layers[0].weight.shape[0]
-    features = ir.Value(
-        name="features", shape=ir.Shape(["n", n_features]), type=ir.TensorType(ir.DataType.FLOAT)
-    )
-    builder = _Builder()
-    value = features
-    if center is not None:
-        value = builder.op("Sub", value, builder.constant("center", center))
-    value = builder.op("Mul", value, builder.constant("factor", factor))
-    for number, layer in enumerate(layers, start=1):
-        name = f"dense{number}"
-        value = builder.op("MatMul", value, builder.constant(name, layer.weight))
-        value = builder.op("Add", value, builder.constant(f"{name}.bias", layer.bias))
-        if number < len(layers):
-            value = builder.op("Relu", value)
-    if layers[-1].weight.shape[1] == 1:
-        halves = np.array([[-0.5, 0.5]], np.float32)
-        value = builder.op("Mul", value, builder.constant("two_classes", halves))
-    n_classes = max(2, layers[-1].weight.shape[1])
-    value.name, value.shape = "scores", ir.Shape(["n", n_classes])
-    value.type = ir.TensorType(ir.DataType.FLOAT)
-    return Network(builder.finish(features, value, metadata))
-
-
-class _Builder:
-    def __init__(self) -> None:
-        self._nodes: list[ir.Node] = []
-        self._constants: list[ir.Value] = []
-
-    def constant(self, name: str, array: FloatArray) -> ir.Value:
-        self._constants.append(constant(name, ir.tensor(array.astype(np.float32), name=name)))
-        return self._constants[-1]
-
-    def op(self, op_type: str, *inputs: ir.Value) -> ir.Value:
-        number = len(self._nodes)
-        node = ir.node(op_type, list(inputs), name=f"n{number}")
-        node.outputs[0].name = f"v{number}"
-        self._nodes.append(node)
-        return node.outputs[0]
-
-    def finish(self, x: ir.Value, scores: ir.Value, metadata: Mapping[str, str]) -> bytes:
-        graph = ir.Graph(
-            [x],
-            [scores],
-            nodes=self._nodes,
-            initializers=self._constants,
-            opset_imports={"": OPSET},
-            name="paretoscope",
-        )
-        model = ir.Model(graph, ir_version=IR_VERSION, producer_name="paretoscope")
-        model.metadata_props.update(metadata)
-        return serialize(model)
 
 
 def constant(name: str, tensor: Any) -> ir.Value:

@@ -21,7 +21,16 @@ from urllib.parse import quote, unquote
 from paretoscope.errors import ParetoscopeError
 from paretoscope.network import Network
 from paretoscope.parameters import Member, parse_member
-from paretoscope.pruning import PRUNERS, Criterion, KeepAll, Pruner
+from paretoscope.pruning import (
+    PRUNERS,
+    UNITS,
+    Criterion,
+    KeepAll,
+    KeepUnits,
+    Pruner,
+    UnitCriterion,
+    Units,
+)
 from paretoscope.quantization import QUANTIZERS, Float32, Quantizer
 from paretoscope.recovery import RECOVERIES, Project, Recovery
 from paretoscope.storage import STORAGES, Packed, Storage
@@ -29,19 +38,22 @@ from paretoscope.storage import STORAGES, Packed, Storage
 
 @dataclass(frozen=True)
 class Treatment:
-    """What is done to one layer: which weights go, and how the rest is stored."""
+    """What is done to one layer: which weights and which units go, and how the rest is stored."""
 
     pruner: Pruner = field(default_factory=KeepAll)
     quantizer: Quantizer = field(default_factory=Float32)
+    units: Units = field(default_factory=KeepUnits)
 
     def __post_init__(self) -> None:
         _check(
             self.pruner, (Criterion, KeepAll), "Recipe's first part", "Magnitude(threshold=0.05)"
         )
         _check(self.quantizer, (Quantizer,), "Recipe's second part", "FixedPoint(q=16)")
+        _check(self.units, (UnitCriterion, KeepUnits), "Recipe.units", "UnitNorm(0.25)")
 
     def __str__(self) -> str:
-        parts = [part for part in (self.pruner, self.quantizer) if part not in _NOTHING]
+        given = (self.units, self.pruner, self.quantizer)
+        parts = [part for part in given if part not in _NOTHING]
         return "+".join(map(str, parts)) or str(Float32())
 
 
@@ -56,6 +68,7 @@ class Recipe:
     overrides : mapping from a layer's weight name to Treatment, optional
     recovery : Recovery, default Project()
     storage : Storage, default Packed()
+    units : UnitCriterion or KeepUnits, default KeepUnits()
 
     Examples
     --------
@@ -73,9 +86,10 @@ class Recipe:
     overrides: Mapping[str, Treatment] = field(default_factory=dict)
     recovery: Recovery = field(default_factory=Project)
     storage: Storage = field(default_factory=Packed)
+    units: Units = field(default_factory=KeepUnits)
 
     def __post_init__(self) -> None:
-        Treatment(self.pruner, self.quantizer)  # checks both
+        Treatment(self.pruner, self.quantizer, self.units)  # checks them
         _check(self.recovery, (Recovery,), "Recipe.recovery", "Project()")
         _check(self.storage, (Storage,), "Recipe.storage", "Packed()")
         for layer, treatment in self.overrides.items():
@@ -94,8 +108,9 @@ class Recipe:
     @property
     def is_quick(self) -> bool:
         """Whether compressing takes neither rows nor training: a millisecond for small networks."""
-        pruners = [self.pruner, *(t.pruner for t in self.overrides.values())]
-        needing = [p for p in pruners if isinstance(p, Criterion) and p.needs_rows]
+        everywhere = Treatment(self.pruner, self.quantizer, self.units)
+        parts = [p for t in (everywhere, *self.overrides.values()) for p in (t.pruner, t.units)]
+        needing = [p for p in parts if isinstance(p, (Criterion, UnitCriterion)) and p.needs_rows]
         return not needing and not self.recovery.needs_rows
 
     def treatments(self, network: Network) -> dict[str, Treatment]:
@@ -112,7 +127,7 @@ class Recipe:
                     f"the recipe names the layer {layer!r}; this network has "
                     f"{', '.join(network.weights)}"
                 )
-        everywhere = Treatment(self.pruner, self.quantizer)
+        everywhere = Treatment(self.pruner, self.quantizer, self.units)
         return {name: self.overrides.get(name, everywhere) for name in network.weights}
 
     def __str__(self) -> str:
@@ -120,7 +135,7 @@ class Recipe:
 
     @cached_property
     def _text(self) -> str:
-        first = str(Treatment(self.pruner, self.quantizer))
+        first = str(Treatment(self.pruner, self.quantizer, self.units))
         for part in (self.recovery, self.storage):
             if part not in _DEFAULTS:
                 first = f"{first}+{part}"
@@ -145,7 +160,7 @@ class Recipe:
             if not equals or not name or name in overrides:
                 raise ParetoscopeError(f"after ';' a recipe has 'layer=parts' once; got {layer!r}")
             treatment = _parse_parts(own)
-            for kind in set(treatment) - {"pruner", "quantizer"}:
+            for kind in set(treatment) - {"pruner", "quantizer", "units"}:
                 raise ParetoscopeError(
                     f"a {kind} is for all layers; got {treatment[kind]} for {name}"
                 )
@@ -153,9 +168,10 @@ class Recipe:
         return cls(**parts, overrides=overrides)
 
 
-_NOTHING: tuple[Member, ...] = (KeepAll(), Float32())
+_NOTHING: tuple[Member, ...] = (KeepAll(), Float32(), KeepUnits())
 _DEFAULTS: tuple[Member, ...] = (Project(), Packed())
 _KINDS: dict[str, tuple[type[Member], ...]] = {
+    "units": UNITS,
     "pruner": PRUNERS,
     "quantizer": QUANTIZERS,
     "recovery": RECOVERIES,

@@ -18,13 +18,14 @@ The figures behind these choices are in docs/decisions.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import ml_dtypes
 import numpy as np
+import numpy.typing as npt
 import onnx_ir as ir
 
-from paretoscope.network import Network, constant, serialize
+from paretoscope.network import Network, as_filters, constant, serialize
 from paretoscope.parameters import FloatArray
 from paretoscope.quantization import Codes
 from paretoscope.recovery import Stored
@@ -62,17 +63,15 @@ def write(
     graph = model.graph
     for layer in network.layers:
         codes = stored.codes[layer.weight]
-        matmul = graph.initializers[layer.weight].consumers()[0]
+        node = graph.initializers[layer.weight].consumers()[0]
         if codes.storage == "float32":
-            graph.initializers[layer.weight].const_value = ir.tensor(
-                codes.decoded(), name=layer.weight
-            )
-        elif spelling == "fused" and can_fuse(codes):
-            _write_fused(graph, matmul, layer.weight, codes)
+            _replace_initializer(graph, layer.weight, codes.decoded())
+        elif spelling == "fused" and node.op_type == "MatMul" and can_fuse(codes):
+            _write_fused(graph, node, layer.weight, codes)
             if layer.followed_by_relu:
-                _relu_as_max(graph, _relu_behind(matmul))
+                _relu_as_max(graph, _relu_behind(node))
         else:
-            _write_folded(graph, matmul, layer.weight, codes)
+            _write_folded(graph, node, layer.weight, codes)
         if layer.bias is not None and layer.weight in stored.biases:
             bias = stored.biases[layer.weight]
             graph.initializers[layer.bias].const_value = ir.tensor(bias, name=layer.bias)
@@ -83,22 +82,23 @@ def write(
     return serialize(model)
 
 
-def _write_folded(graph: ir.Graph, matmul: ir.Node, name: str, codes: Codes) -> None:
-    value = _replace_initializer(graph, name, codes)
+def _write_folded(graph: ir.Graph, node: ir.Node, name: str, codes: Codes) -> None:
+    value = _replace_initializer(graph, name, _stored(codes))
     kind = ir.DataType.FLOAT if codes.codebook is None else ir.DataType.INT32
     nodes = [ir.node("Cast", [value], {"to": kind.value})]
     if codes.codebook is not None:
         codebook = _add_constant(graph, f"{name}.codebook", codes.codebook)
         nodes.append(ir.node("Gather", [codebook, nodes[0].outputs[0]]))
     elif codes.scale is not None:
-        scale = _add_constant(graph, f"{name}.scale", codes.scale)
+        by_filter = codes.scale if node.op_type == "MatMul" else codes.scale.reshape(-1, 1, 1, 1)
+        scale = _add_constant(graph, f"{name}.scale", by_filter)
         nodes.append(ir.node("Mul", [nodes[0].outputs[0], scale]))
-    _insert(graph, matmul, name, *nodes)
+    _insert(graph, node, name, *nodes)
 
 
 def _write_fused(graph: ir.Graph, matmul: ir.Node, name: str, codes: Codes) -> None:
     assert codes.scale is not None
-    value = _replace_initializer(graph, name, codes)
+    value = _replace_initializer(graph, name, _stored(codes))
     nodes = []
     if codes.storage != "int8":
         nodes.append(ir.node("Cast", [value], {"to": ir.DataType.INT8.value}))
@@ -126,11 +126,16 @@ def _relu_as_max(graph: ir.Graph, relu: ir.Node) -> None:
     )
 
 
-def _replace_initializer(graph: ir.Graph, name: str, codes: Codes) -> ir.Value:
-    """Put codes in the place of the float weight, under the same name."""
-    array = codes.values.astype(_NUMPY_TYPES.get(codes.storage, codes.storage))
+def _stored(codes: Codes) -> npt.NDArray[Any]:
+    return codes.values.astype(_NUMPY_TYPES.get(codes.storage, codes.storage))
+
+
+def _replace_initializer(graph: ir.Graph, name: str, columns: npt.NDArray[Any]) -> ir.Value:
+    """Put (in, out) values in the place of the float weight, under the same name."""
     value = graph.initializers[name]
-    tensor = ir.tensor(array, name=name)
+    assert value.const_value is not None
+    kernel = tuple(value.const_value.shape.numpy()[2:])
+    tensor = ir.tensor(np.ascontiguousarray(as_filters(columns, kernel)), name=name)
     value.const_value, value.type = tensor, ir.TensorType(tensor.dtype)
     return value
 
@@ -141,9 +146,9 @@ def _add_constant(graph: ir.Graph, name: str, array: FloatArray) -> ir.Value:
     return value
 
 
-def _insert(graph: ir.Graph, matmul: ir.Node, name: str, *nodes: ir.Node) -> None:
-    """Put `nodes` before `matmul`, whose weight becomes the output of the last of them."""
+def _insert(graph: ir.Graph, layer: ir.Node, name: str, *nodes: ir.Node) -> None:
+    """Put `nodes` before `layer`, whose weight becomes the output of the last of them."""
     for number, node in enumerate(nodes):
         node.name = node.outputs[0].name = f"{name}.{number}"
-    graph.insert_before(matmul, nodes)
-    matmul.replace_input_with(1, nodes[-1].outputs[0])
+    graph.insert_before(layer, nodes)
+    layer.replace_input_with(1, nodes[-1].outputs[0])

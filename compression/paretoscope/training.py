@@ -1,4 +1,4 @@
-"""Training with scikit-learn, and the step from a fitted pipeline to a `Network`.
+"""Training with scikit-learn, and the step from what was fitted to a `Network`.
 
 Training fits the train rows alone: neither validation nor test rows are looked at. To add a model,
 add a `Model` at the foot of this file.
@@ -9,17 +9,19 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from paretoscope.building import Convolution, Dense, build
 from paretoscope.dataset import Dataset, Report, check_seed, find_source, load_dataset
-from paretoscope.errors import one_of
-from paretoscope.network import Dense, Network, build_dense
+from paretoscope.errors import ParetoscopeError, one_of
+from paretoscope.network import Network
 from paretoscope.parameters import FloatArray
+from paretoscope.shipped import find as find_shipped
 from paretoscope.store import Store, default_store
 
 if TYPE_CHECKING:
@@ -30,25 +32,33 @@ _LARGE_ROWS = 5_000
 _LARGE_EPOCHS = 12
 _SMALL_UPDATES = 2_500
 
-Kind = Literal["logistic", "svm", "mlp"]
+Kind = Literal["logistic", "svm", "mlp", "shipped"]
+Layers = Sequence[Dense | Convolution]
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model that can be trained. `hidden` are the widths of an MLP's hidden layers."""
+    """A model. `hidden` are the widths of an MLP's hidden layers; one that is "shipped" comes as a
+    file, for `datasets` alone."""
 
     name: str
     title: str
     kind: Kind
     hidden: tuple[int, ...] = ()
     n_pixels: int | None = None  # for images of this many pixels; None: for any rows
+    datasets: tuple[str, ...] | None = None  # None: for any
 
 
 def models(data: Dataset | str) -> list[str]:
     """The names of the models that fit a dataset, which may be given by its name."""
-    shape = find_source(data).image_shape if isinstance(data, str) else data.image_shape
+    source = find_source(data) if isinstance(data, str) else data
+    shape = source.image_shape
     n_pixels = None if shape is None else math.prod(shape)
-    return [m.name for m in MODELS if m.n_pixels in (None, n_pixels)]
+    return [
+        m.name
+        for m in MODELS
+        if m.n_pixels in (None, n_pixels) and (m.datasets is None or source.name in m.datasets)
+    ]
 
 
 def find_model(name: str, data: Dataset) -> Model:
@@ -84,7 +94,8 @@ def train(
     Raises
     ------
     ParetoscopeError
-        A model that does not fit the dataset, or a seed that is not a whole number from 0 on.
+        A model that does not fit the dataset, a seed that is not a whole number from 0 on, or a
+        convolutional network that neither ships nor was trained here.
 
     Examples
     --------
@@ -95,19 +106,34 @@ def train(
     store = store or default_store()
     network = find_trained(model, data, seed, store=store)
     if network is None:
-        pipeline = fit(find_model(model, data), data, seed, report or (lambda fraction, text: None))
+        found = find_model(model, data)
+        if found.kind == "shipped":
+            raise ParetoscopeError(
+                f"{model} ships with seed 0 for the split with seed 0; got seed {seed}, split seed "
+                f"{data.seed}: train it with python -m paretoscope.train_cnn {data.name}"
+            )
+        pipeline = fit(found, data, seed, report or (lambda fraction, text: None))
         network = to_network(pipeline, data, model, seed)
-        store.keep(_key(model, data, seed), network.onnx_bytes)
+        keep(network, model, data, seed, store=store)
     return network
+
+
+def keep(
+    network: Network, model: str, data: Dataset, seed: int, *, store: Store | None = None
+) -> None:
+    """Keep a network where `train` finds it."""
+    (store or default_store()).keep(_key(model, data, seed), network.onnx_bytes)
 
 
 def find_trained(
     model: str, data: Dataset, seed: int = 0, *, store: Store | None = None
 ) -> Network | None:
-    """The network that `train` kept, or None. Never imports scikit-learn."""
-    find_model(model, data)
+    """The network that `train` kept or that ships, or None. Never imports scikit-learn."""
+    found = find_model(model, data)
     check_seed("seed", seed)
     kept = (store or default_store()).find(_key(model, data, seed))
+    if kept is None and found.kind == "shipped" and seed == data.seed == 0:
+        kept = find_shipped(data.name, model)
     return None if kept is None else Network(kept)
 
 
@@ -183,8 +209,22 @@ def to_network(pipeline: Pipeline, data: Dataset, model: str, seed: int) -> Netw
     layers = [Dense(_float32(w), _float32(b)) for w, b in pairs]
     if data.largest is None:
         center, factor = _float32(pipeline[0].mean_), _float32(1 / pipeline[0].scale_)
-    else:
-        center, factor = None, _float32(1 / data.largest)
+        return network_of(layers, data, model, seed, center, factor)
+    return network_of(layers, data, model, seed)
+
+
+def network_of(
+    layers: Layers,
+    data: Dataset,
+    model: str,
+    seed: int,
+    center: FloatArray | None = None,
+    factor: FloatArray | None = None,
+) -> Network:
+    """The network of fitted layers; images are divided by the value of a full pixel."""
+    if factor is None:
+        factor = _float32(1 / (data.largest or 1))
+    image_shape = data.image_shape if isinstance(layers[0], Convolution) else None
     metadata = {
         "dataset": data.name,
         "model": model,
@@ -192,7 +232,7 @@ def to_network(pipeline: Pipeline, data: Dataset, model: str, seed: int) -> Netw
         "split_seed": str(data.seed),
         "classes": json.dumps(data.class_names, separators=(",", ":")),
     }
-    return build_dense(layers, center, factor, metadata)
+    return build(layers, center, factor, metadata, image_shape)
 
 
 def _float32(values: Any) -> FloatArray:
@@ -208,5 +248,6 @@ MODELS: tuple[Model, ...] = (
     Model("linear-svm", "Linear SVM", "svm"),
     Model("mlp-32", "MLP 32", "mlp", (32,)),
     Model("mlp-64-32", "MLP 64-32", "mlp", (64, 32)),
+    Model("cnn", "CNN", "shipped", datasets=("digits", "fashion-mnist")),
     Model("lenet-300-100", "LeNet-300-100", "mlp", (300, 100), n_pixels=784),
 )

@@ -20,3 +20,13 @@ from paretoscope.pruning.selections import Pattern as Pattern
 from paretoscope.pruning.selections import Selection as Selection
 from paretoscope.pruning.selections import Sparsity as Sparsity
 from paretoscope.pruning.selections import Threshold as Threshold
+from paretoscope.pruning.units import UNIT_CRITERIA as UNIT_CRITERIA
+from paretoscope.pruning.units import UNITS as UNITS
+from paretoscope.pruning.units import KeepUnits as KeepUnits
+from paretoscope.pruning.units import MeanActivation as MeanActivation
+from paretoscope.pruning.units import RandomUnits as RandomUnits
+from paretoscope.pruning.units import UnitCriterion as UnitCriterion
+from paretoscope.pruning.units import UnitNorm as UnitNorm
+from paretoscope.pruning.units import Units as Units
+from paretoscope.pruning.units import ZeroShare as ZeroShare
+from paretoscope.pruning.units import remove_units as remove_units

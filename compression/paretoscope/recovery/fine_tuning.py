@@ -78,8 +78,7 @@ class FineTuning(Recovery):
     def _targets(self, task: Task, chain: Chain) -> FloatArray:
         rows = task.train_rows
         assert rows is not None
-        *_, (_, _, z) = chain.forward(rows.X)
-        scores = chain.scores(z)
+        scores = task.network.scores(rows.X)
         return softmax(scores) if self.targets == "scores" else one_hot(rows.y, scores.shape[1])
 
 
@@ -134,8 +133,8 @@ class _Run:
             name: self.grids[name].nearest(np.where(self.task.kept(name), w, np.float32(0)))
             for name, w in weights.items()
         }
-        *_, (_, _, z) = self.chain.with_layers(used, biases).forward(rows.X)
-        correct = int(np.count_nonzero(self.chain.scores(z).argmax(1) == rows.y))
+        scores = self.task.network.scores(rows.X, used, biases)
+        correct = int(np.count_nonzero(scores.argmax(1) == rows.y))
         if correct > self._best_correct:
             self._best_correct = correct
             self.best = copy_of(used), copy_of(biases)

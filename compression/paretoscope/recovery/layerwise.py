@@ -9,17 +9,23 @@ Notation: X uncompressed inputs (n, in), X' compressed ones, W (in, out), H = X'
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from paretoscope.chain import as_chain
-from paretoscope.dataset import Rows
-from paretoscope.gram import DAMPING, Double, cross_moment, first_gram, gram
-from paretoscope.network import Network
+from paretoscope.chain import Stage, as_chain
+from paretoscope.gram import (
+    DAMPING,
+    Double,
+    advance,
+    calibration_features,
+    cross_moment,
+    first_gram,
+    gram,
+    grams,
+    inputs,
+)
 from paretoscope.parameters import BoolArray, FloatArray
 from paretoscope.quantization import Codes, Grid
 from paretoscope.recovery.base import Recovery, Stored, Task
@@ -52,16 +58,17 @@ class Layerwise(Recovery):
         codes: dict[str, Codes] = {}
         biases: dict[str, FloatArray] = {}
         chain, rows = as_chain(task.network), task.train_rows
-        compressed = chain.features(rows.X)
-        for number, (name, inputs) in enumerate(_inputs(task.network, rows)):
+        compressed = calibration_features(chain, rows)
+        for number, stage in enumerate(chain.stages):
+            name = stage.name
             task.report(number / len(chain.names), f"layer {number + 1} of {len(chain.names)}")
             weight, bias = chain.weights[name], chain.biases[name]
-            layer, mean, mean_before = _layer(task, number, name, inputs, compressed)
+            layer, mean, mean_before = _layer(task, stage, compressed, first=number == 0)
             codes[name] = self.solve(task, layer)
             decoded = codes[name].decoded()
             biases[name] = (bias + mean_before @ weight - mean @ decoded).astype(np.float32)
             if number + 1 < len(chain.names):
-                compressed = np.maximum(compressed @ decoded + biases[name], 0)
+                compressed = advance(stage, compressed, decoded, biases[name])
         return Stored(codes, biases)
 
     def solve(self, task: Task, layer: Layer) -> Codes:
@@ -160,19 +167,20 @@ def compensate(H: Double, weight: Double, kept: BoolArray, grid: Grid) -> FloatA
 
 
 def _layer(
-    task: Task, number: int, name: str, inputs: FloatArray, compressed: FloatArray
+    task: Task, stage: Stage, compressed: FloatArray, *, first: bool
 ) -> tuple[Layer, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """The moments of a layer, and the mean of its compressed and uncompressed inputs."""
-    assert task.train_rows is not None
-    weight = task.network.weights[name].astype(np.float64)
-    if number == 0:  # its inputs are never compressed
-        moments = first_gram(task.network, task.train_rows)
+    """The moments of a layer, and the mean of its compressed and uncompressed rows."""
+    network, rows, name = task.network, task.train_rows, stage.name
+    assert rows is not None
+    weight = network.weights[name].astype(np.float64)
+    if first:  # its inputs are never compressed
+        moments = first_gram(network, rows)
         H = moments.H - np.outer(moments.mean, moments.mean)
         return Layer(name, _damped(H), weight, task.kept(name)), moments.mean, moments.mean
-    moments = gram(compressed)
-    before = inputs.mean(0, dtype=np.float64)
+    moments, before = gram(stage, compressed), grams(network, rows)[name].mean
     H = _damped(moments.H - np.outer(moments.mean, moments.mean))
-    cross = cross_moment(compressed, inputs) - np.outer(moments.mean, before)
+    uncompressed = inputs(network, rows)[name]
+    cross = cross_moment(stage, compressed, uncompressed) - np.outer(moments.mean, before)
     # Damping pulls towards the old weight, not towards zero.
     pull = np.diag(H).mean() * DAMPING
     wanted = cross @ weight + pull * weight
@@ -186,13 +194,3 @@ def _damped(H: Double) -> Double:
     diagonal[dead] = 1.0
     diagonal += DAMPING * diagonal[~dead].mean() if not dead.all() else 0.0
     return damped
-
-
-def _inputs(network: Network, rows: Rows) -> Iterator[tuple[str, FloatArray]]:
-    yield from _all_inputs(network, rows).items()
-
-
-@lru_cache(maxsize=2)
-def _all_inputs(network: Network, rows: Rows) -> Mapping[str, FloatArray]:
-    """The inputs of every layer of the uncompressed network, kept for the next recipe."""
-    return {name: h for name, h, _ in as_chain(network).forward(rows.X)}
