@@ -19,7 +19,7 @@ FLOORS = (
     ("errors", "parameters"),
     ("store", "idx", "jobs", "windows", "network", "building", "shipped", "dataset"),
     ("chain", "descent", "gram", "training", "train_cnn"),
-    ("pruning", "quantization", "storage", "recovery"),
+    ("pruning", "quantization", "storage", "activations", "recovery"),
     ("recipe",),
     ("runtimes", "spelling"),
     ("artifact",),

@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from paretoscope.activations import Int8Activations as Int8Activations
     from paretoscope.artifact import Artifact as Artifact
     from paretoscope.artifact import compress as compress
     from paretoscope.dataset import Dataset as Dataset
@@ -21,11 +22,15 @@ if TYPE_CHECKING:
     from paretoscope.pruning import KeepAll as KeepAll
     from paretoscope.pruning import L1Fit as L1Fit
     from paretoscope.pruning import Magnitude as Magnitude
+    from paretoscope.pruning import MeanActivation as MeanActivation
     from paretoscope.pruning import OptimalBrainSurgeon as OptimalBrainSurgeon
     from paretoscope.pruning import RandomScore as RandomScore
+    from paretoscope.pruning import RandomUnits as RandomUnits
     from paretoscope.pruning import TargetedDropout as TargetedDropout
     from paretoscope.pruning import Taylor as Taylor
+    from paretoscope.pruning import UnitNorm as UnitNorm
     from paretoscope.pruning import Wanda as Wanda
+    from paretoscope.pruning import ZeroShare as ZeroShare
     from paretoscope.quantization import FixedPoint as FixedPoint
     from paretoscope.quantization import Float16 as Float16
     from paretoscope.quantization import Float32 as Float32
@@ -60,11 +65,13 @@ _PUBLIC = {
     "FixedPoint": "quantization",
     "Float16": "quantization",
     "Float32": "quantization",
+    "Int8Activations": "activations",
     "KMeans": "quantization",
     "KeepAll": "pruning",
     "L1Fit": "pruning",
     "LeastSquares": "recovery",
     "Magnitude": "pruning",
+    "MeanActivation": "pruning",
     "Measurement": "measurement",
     "Network": "network",
     "OnnxRuntime": "runtimes",
@@ -73,6 +80,7 @@ _PUBLIC = {
     "ParetoscopeError": "errors",
     "Project": "recovery",
     "RandomScore": "pruning",
+    "RandomUnits": "pruning",
     "Recipe": "recipe",
     "Rows": "dataset",
     "Shift": "quantization",
@@ -80,7 +88,9 @@ _PUBLIC = {
     "TargetedDropout": "pruning",
     "Taylor": "pruning",
     "Treatment": "recipe",
+    "UnitNorm": "pruning",
     "Wanda": "pruning",
+    "ZeroShare": "pruning",
     "compress": "artifact",
     "curve": "sweeps",
     "datasets": "dataset",

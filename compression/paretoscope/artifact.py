@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from paretoscope.activations import Int8Activations, codes_in
 from paretoscope.dataset import Report, Rows
 from paretoscope.errors import ParetoscopeError
 from paretoscope.network import Network
@@ -22,6 +23,7 @@ from paretoscope.store import sha256
 RTOL, ATOL = 1e-5, 1e-4
 FUSED_LABELS_APART = 0.005
 _CHECK_ROWS = 512
+_REFERENCE_ROWS, _REFERENCE_APART = 128, 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +120,9 @@ def compress(
     """
     draft = draft_artifact(network, recipe, train_rows, validation_rows, report)
     features = _check_features(network, train_rows)
+    if isinstance(recipe.activations, Int8Activations):
+        _check_integers(draft, features[:_REFERENCE_ROWS])
+        return draft
     expected = draft.scores(features)
     if _fuses(draft.stored) and _agrees(draft.onnx_bytes, features, expected, fused=True):
         return draft
@@ -145,6 +150,9 @@ def draft_artifact(
             raise ParetoscopeError(f"{name} has {n_bad} weights that are NaN or infinite")
     treatments = recipe.treatments(network)
     recovery = recipe.recovery
+    integers = recipe.activations if isinstance(recipe.activations, Int8Activations) else None
+    if integers is not None and train_rows is None:
+        raise ParetoscopeError("int8 activations need training rows; got none")
     for needed, rows, what in (
         (recovery.needs_rows, train_rows, "training"),
         (recovery.needs_validation_rows, validation_rows, "validation"),
@@ -164,6 +172,9 @@ def draft_artifact(
     codes = {name: recipe.storage.store(codes) for name, codes in found.codes.items()}
     stored = Stored(codes, found.biases)
     onnx_bytes = _write(reduced, recipe, stored, "fused")
+    if integers is not None and train_rows is not None:
+        onnx_bytes = integers.quantize(onnx_bytes, train_rows, reduced)
+        stored = Stored(codes_in(onnx_bytes, reduced), stored.biases)
     return Artifact(onnx_bytes, network, recipe, reduced, task.cut, stored)
 
 
@@ -181,6 +192,22 @@ def _check_features(network: Network, train_rows: Rows | None) -> FloatArray:
     n_features = next(iter(network.weights.values())).shape[0]
     rng = np.random.default_rng(0)
     return rng.standard_normal((_CHECK_ROWS, n_features)).astype(np.float32)
+
+
+def _check_integers(draft: Artifact, X: FloatArray) -> None:
+    """The runtime's integer kernels against ONNX's own reference evaluator, in labels."""
+    import onnx
+    from onnx.reference import ReferenceEvaluator
+
+    model = onnx.load_model_from_string(draft.onnx_bytes)
+    (expected,) = ReferenceEvaluator(model).run(None, {draft.network.input_name: X})
+    labels = np.asarray(expected).argmax(1)
+    apart = OnnxRuntime(draft.onnx_bytes).scores(X).argmax(1) != labels
+    if np.count_nonzero(apart) > _REFERENCE_APART:
+        raise ParetoscopeError(
+            f"ONNX Runtime labels {np.count_nonzero(apart)} of {len(X)} rows otherwise than its "
+            f"operators are defined for {draft.recipe}; the file is not used"
+        )
 
 
 def _agrees(onnx_bytes: bytes, X: FloatArray, expected: FloatArray, *, fused: bool) -> bool:

@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, unquote
 
+from paretoscope.activations import ACTIVATIONS, Activations, FloatActivations, Int8Activations
 from paretoscope.errors import ParetoscopeError
 from paretoscope.network import Network
 from paretoscope.parameters import Member, parse_member
@@ -69,6 +70,7 @@ class Recipe:
     recovery : Recovery, default Project()
     storage : Storage, default Packed()
     units : UnitCriterion or KeepUnits, default KeepUnits()
+    activations : Activations, default FloatActivations()
 
     Examples
     --------
@@ -87,15 +89,23 @@ class Recipe:
     recovery: Recovery = field(default_factory=Project)
     storage: Storage = field(default_factory=Packed)
     units: Units = field(default_factory=KeepUnits)
+    activations: Activations = field(default_factory=FloatActivations)
 
     def __post_init__(self) -> None:
         Treatment(self.pruner, self.quantizer, self.units)  # checks them
+        _check(self.activations, (Activations,), "Recipe.activations", "Int8Activations()")
         _check(self.recovery, (Recovery,), "Recipe.recovery", "Project()")
         _check(self.storage, (Storage,), "Recipe.storage", "Packed()")
         for layer, treatment in self.overrides.items():
             _check(treatment, (Treatment,), f"the override of {layer}", "Treatment(q)")
         ordered = dict(sorted(self.overrides.items()))
         object.__setattr__(self, "overrides", MappingProxyType(ordered))
+        quantizers = [self.quantizer, *(t.quantizer for t in ordered.values())]
+        other = next((q for q in quantizers if not isinstance(q, Float32)), None)
+        if isinstance(self.activations, Int8Activations) and other is not None:
+            raise ParetoscopeError(
+                f"int8 activations bring 8-bit weights of their own; leave {other} out"
+            )
 
     def __hash__(self) -> int:
         return hash(str(self))
@@ -111,7 +121,8 @@ class Recipe:
         everywhere = Treatment(self.pruner, self.quantizer, self.units)
         parts = [p for t in (everywhere, *self.overrides.values()) for p in (t.pruner, t.units)]
         needing = [p for p in parts if isinstance(p, (Criterion, UnitCriterion)) and p.needs_rows]
-        return not needing and not self.recovery.needs_rows
+        floats = isinstance(self.activations, FloatActivations)
+        return floats and not needing and not self.recovery.needs_rows
 
     def treatments(self, network: Network) -> dict[str, Treatment]:
         """The treatment of each layer of a network.
@@ -136,7 +147,7 @@ class Recipe:
     @cached_property
     def _text(self) -> str:
         first = str(Treatment(self.pruner, self.quantizer, self.units))
-        for part in (self.recovery, self.storage):
+        for part in (self.recovery, self.storage, self.activations):
             if part not in _DEFAULTS:
                 first = f"{first}+{part}"
         layers = [f"{quote(name, safe='')}={t}" for name, t in self.overrides.items()]
@@ -169,13 +180,14 @@ class Recipe:
 
 
 _NOTHING: tuple[Member, ...] = (KeepAll(), Float32(), KeepUnits())
-_DEFAULTS: tuple[Member, ...] = (Project(), Packed())
+_DEFAULTS: tuple[Member, ...] = (Project(), Packed(), FloatActivations())
 _KINDS: dict[str, tuple[type[Member], ...]] = {
     "units": UNITS,
     "pruner": PRUNERS,
     "quantizer": QUANTIZERS,
     "recovery": RECOVERIES,
     "storage": STORAGES,
+    "activations": ACTIVATIONS,
 }
 
 
