@@ -14,7 +14,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from paretoscope.pruning import PRUNERS
+from paretoscope.activations import ACTIVATIONS
+from paretoscope.pruning import PRUNERS, UNITS
 from paretoscope.quantization import QUANTIZERS
 from paretoscope.recovery import RECOVERIES
 
@@ -115,7 +116,7 @@ def test_serving_to_colleagues(tmp_path: Path) -> None:
 
 def test_the_docs_name_every_member() -> None:
     methods = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
-    for member in (*PRUNERS, *QUANTIZERS, *RECOVERIES):
+    for member in (*PRUNERS, *UNITS, *QUANTIZERS, *ACTIVATIONS, *RECOVERIES):
         assert f"`{member.text_name}" in methods, member
         assert f"| {member.title} |" in methods, member
 

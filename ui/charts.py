@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import plotly.graph_objects as go
+from paretoscope.activations import FloatActivations
 from paretoscope.front import pareto_front
 from paretoscope.measurement import Measurement
 from paretoscope.quantization import FixedPoint
@@ -19,7 +22,8 @@ from ui.palette import CURSOR, Theme
 Axis = Literal["gzip", "size", "time"]
 
 _FRONT_GREY = "rgba(140,140,140,0.75)"
-_HEIGHT = 470
+_HEIGHT = 486
+_LINE_LETTERS = 70
 _SHOWN_DROP, _SHOWN_GAIN = 0.40, 0.03  # how far below and above the uncompressed model is drawn
 _AXIS_TITLES: dict[Axis, str] = {
     "gzip": "Size of the file under gzip −9 (log scale)",
@@ -192,7 +196,9 @@ def _provenance(baseline: Measurement) -> str:
 
 
 def line_name(recipe: Recipe) -> str:
-    """How a curve is called: by its quantizer."""
+    """How a curve is called: by its quantizer, or its activations where they bring their own."""
+    if not isinstance(recipe.activations, FloatActivations):
+        return str(recipe.activations)
     if isinstance(recipe.quantizer, FixedPoint):
         return f"Q = {recipe.quantizer.q:g}"
     return str(recipe.quantizer)
@@ -340,6 +346,14 @@ def _cursor_trace(cursor: Point, record: TradeOff, theme: Theme) -> go.Scatter:
     )
 
 
+def _wrapped(recipe: str) -> str:
+    """A recipe in at most two lines, broken between its parts, so that none is cut at the edge."""
+    lines = textwrap.wrap(
+        re.sub(r"([+;,])", r"\1 ", recipe), _LINE_LETTERS, max_lines=2, placeholder="\u2026"
+    )
+    return "<br>".join(re.sub(r"([+;,]) ", r"\1", line) for line in lines)
+
+
 def _lay_out(figure: go.Figure, record: TradeOff, theme: Theme) -> None:
     x_title = {"text": _AXIS_TITLES[record.axis], "standoff": 6}
     x_axis: dict[str, Any] = {"title": x_title, "gridcolor": theme.grid}
@@ -359,10 +373,10 @@ def _lay_out(figure: go.Figure, record: TradeOff, theme: Theme) -> None:
         font={"color": theme.ink, "size": 13, "family": "Source Sans, Source Sans Pro, sans-serif"},
         paper_bgcolor=theme.paper,
         plot_bgcolor=theme.paper,
-        margin={"l": 58, "r": 16, "t": 118, "b": 94},
+        margin={"l": 58, "r": 16, "t": 134, "b": 94},
         title={
             "text": f"{record.network}<br><span style='font-size:15px'>{record.finding}</span>"
-            f"<br><span style='font-size:12px'>{record.recipe}</span>",
+            f"<br><span style='font-size:12px'>{_wrapped(record.recipe)}</span>",
             "font": {"size": 15},
             "x": 0.01,
             "xanchor": "left",

@@ -9,12 +9,21 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
+from paretoscope.activations import ACTIVATIONS, FloatActivations, Int8Activations
 from paretoscope.errors import ParetoscopeError
 from paretoscope.network import Network
 from paretoscope.parameters import Choice, Member, Parameter, format_value, parameters
-from paretoscope.pruning import CRITERIA, Criterion, Magnitude, smallest_kept
-from paretoscope.quantization import QUANTIZERS, FixedPoint, Quantizer, Shift
-from paretoscope.recipe import Recipe
+from paretoscope.pruning import (
+    CRITERIA,
+    PRUNERS,
+    UNITS,
+    Criterion,
+    KeepAll,
+    Magnitude,
+    smallest_kept,
+)
+from paretoscope.quantization import QUANTIZERS, FixedPoint, Float32, Quantizer, Shift
+from paretoscope.recipe import Recipe, Treatment
 from paretoscope.recovery import RECOVERIES
 from paretoscope.storage import STORAGES
 from paretoscope.sweeps import CURVE_POINTS, at, stops
@@ -28,6 +37,7 @@ _STOPS = 40
 _DEFAULT_SHARE = 0.5
 # What a member is made with when it is chosen; the rest are its own defaults.
 _FIRST_VALUES: dict[str, float] = {"q": 8.0, "shift": 3.0, "symmetric": 4.0, "kmeans": 8.0}
+_FIRST_SHARE = 0.3
 
 
 def recipe_controls(network: Network, recipe: Recipe) -> None:
@@ -39,14 +49,21 @@ def recipe_controls(network: Network, recipe: Recipe) -> None:
         _choose_axis(criterion)
         _choose_place(network, criterion)
         _own_parameters("pruner", criterion, network, skip={*_AXES, "scope"})
+        _choose_member("units", "Neurons and filters", recipe.units, UNITS)
+        _own_parameters("units", recipe.units, network)
         st.subheader("Quantize", divider="gray")
         _choose_member("quantizer", "Quantizer", recipe.quantizer, QUANTIZERS)
         _own_parameters("quantizer", recipe.quantizer, network)
-        st.caption(_bits(network, recipe.quantizer))
+        st.caption(_bits(network, recipe))
+        _choose_member("activations", "Activations", recipe.activations, ACTIVATIONS)
+        _own_parameters("activations", recipe.activations, network)
         st.subheader("Recover", divider="gray")
         _choose_member("recovery", "Recovery", recipe.recovery, RECOVERIES)
         _own_parameters("recovery", recipe.recovery, network)
         _choose_member("storage", "Storage of codes", recipe.storage, STORAGES)
+        if len(network.layers) > 1:
+            st.subheader("One layer by itself", divider="gray")
+            _one_layer(network, recipe)
 
 
 def pruner_of(recipe: Recipe) -> Criterion:
@@ -78,6 +95,68 @@ def curve_of(network: Network, recipe: Recipe) -> list[Recipe]:
     return [replace(recipe, pruner=at(criterion, axis, value)) for value in values]
 
 
+# --- one layer by itself ------------------------------------------------------------------------
+
+
+def _one_layer(network: Network, recipe: Recipe) -> None:
+    """What is done to one layer in place of what is done to all; the last tolerates least."""
+    names = list(network.weights)
+    hold("layer", st.session_state.get("layer", names[-1]))
+    if st.session_state.layer not in names:
+        st.session_state.layer = names[-1]
+    layer = st.selectbox(
+        "Layer",
+        names,
+        format_func=lambda name: f"{name}, by itself" if name in recipe.overrides else name,
+        key="layer",
+    )
+    if layer not in recipe.overrides:
+        st.button(
+            "Set this layer by itself",
+            on_click=_put,
+            args=(f"quantizer@{layer}", recipe.quantizer),
+            help="The layer starts with what is done to all, and can then be set otherwise.",
+        )
+        return
+    treatment = recipe.overrides[layer]
+    kind = f"pruner@{layer}"
+    _choose_member(kind, "Criterion here", treatment.pruner, PRUNERS)
+    if isinstance(treatment.pruner, Criterion):
+        _layer_sparsity(network, layer, treatment.pruner)
+    if layer != names[-1]:
+        _choose_member(f"units@{layer}", "Units here", treatment.units, UNITS)
+        _own_parameters(f"units@{layer}", treatment.units, network)
+    _choose_member(f"quantizer@{layer}", "Quantizer here", treatment.quantizer, QUANTIZERS)
+    _own_parameters(f"quantizer@{layer}", treatment.quantizer, network)
+    st.button("Treat it like the others", on_click=_forget, args=(layer,))
+
+
+def _layer_sparsity(network: Network, layer: str, criterion: Criterion) -> None:
+    if criterion.sparsity is None:
+        st.caption(view.plain(f"as the link says: {criterion}"))
+        return
+    key = f"sparsity@{layer}"
+    described = parameters(type(criterion))["sparsity"]
+    found = stops(network, type(criterion), "sparsity", CURVE_POINTS, scope=criterion.scope)
+    hold(key, criterion.sparsity)
+    st.select_slider(
+        "Sparsity here",
+        _with_linked(found, criterion.sparsity),
+        format_func=_place_label(criterion),
+        key=key,
+        help=described.help,
+        on_change=lambda: _put(
+            f"pruner@{layer}", at(criterion, "sparsity", float(st.session_state[key]))
+        ),
+    )
+
+
+def _forget(layer: str) -> None:
+    recipe: Recipe = st.session_state.view.recipe
+    others = {name: t for name, t in recipe.overrides.items() if name != layer}
+    view.change(recipe=replace(recipe, overrides=others))
+
+
 # --- a member and its parameters ----------------------------------------------------------------
 
 
@@ -97,14 +176,20 @@ def _choose_member(kind: str, label: str, member: Member, family: Sequence[type[
 
 
 def _change_member(kind: str, chosen: type[Member]) -> None:
+    if kind.startswith("pruner@"):
+        share = getattr(_part(st.session_state.view.recipe, kind), "sparsity", None)
+        place = {"sparsity": _DEFAULT_SHARE if share is None else share, "scope": "layer"}
+        _put(kind, chosen() if chosen is KeepAll else chosen(**place))
+        return
     if kind == "pruner":
         now = pruner_of(st.session_state.view.recipe)
         kept = {name: getattr(now, name) for name in (*_AXES, "scope")}
         if chosen.needs_rows and kept["threshold"] is not None:  # type: ignore[attr-defined]
             kept |= {"threshold": None, "sparsity": _share(now)}
-        _set(kind, chosen(**kept))
+        _put(kind, chosen(**kept))
         return
-    _set(kind, chosen(*[_FIRST_VALUES[chosen.text_name] for _ in _required(chosen)]))
+    first = _FIRST_VALUES.get(chosen.text_name, _FIRST_SHARE)
+    _put(kind, chosen(*[first for _ in _required(chosen)]))
 
 
 def _share(criterion: Criterion) -> float:
@@ -137,7 +222,7 @@ def _parameter(
     common: dict[str, Any] = {
         "key": key,
         "help": described.help,
-        "on_change": lambda: _set(kind, replace(member, **{name: st.session_state[key]})),
+        "on_change": lambda: _put(kind, replace(member, **{name: st.session_state[key]})),
     }
     if isinstance(described.range, Choice):
         hold(key, value)
@@ -158,8 +243,34 @@ def _parameter(
         st.number_input(described.label, low, high, step=step, format="%.4g", **common)
 
 
-def _set(kind: str, member: Member) -> None:
-    view.change(recipe=replace(st.session_state.view.recipe, **{kind: member}))
+def _part(recipe: Recipe, kind: str) -> Member | None:
+    """The recipe's part of a kind: "quantizer", or "quantizer@dense3" for one layer."""
+    part, _, layer = kind.partition("@")
+    found: Member | None = getattr(recipe.overrides.get(layer) if layer else recipe, part, None)
+    return found
+
+
+def _put(kind: str, member: Member) -> None:
+    """Change the recipe's part of a kind. 8-bit activations and a quantizer exclude each other."""
+    recipe: Recipe = st.session_state.view.recipe
+    part, _, layer = kind.partition("@")
+    changed: dict[str, Any] = {part: member}
+    if isinstance(member, Int8Activations):
+        recipe = _without_quantizers(recipe)
+    elif isinstance(member, Quantizer) and not isinstance(member, Float32):
+        recipe = replace(recipe, activations=FloatActivations())
+    if layer:
+        own = recipe.overrides.get(layer)
+        own = own or Treatment(recipe.pruner, recipe.quantizer, recipe.units)
+        overrides = {**recipe.overrides, layer: replace(own, **changed)}
+        view.change(recipe=replace(recipe, overrides=overrides))
+    else:
+        view.change(recipe=replace(recipe, **changed))
+
+
+def _without_quantizers(recipe: Recipe) -> Recipe:
+    bare = {name: replace(t, quantizer=Float32()) for name, t in recipe.overrides.items()}
+    return replace(recipe, quantizer=Float32(), overrides=bare)
 
 
 # --- the criterion's place ----------------------------------------------------------------------
@@ -248,8 +359,11 @@ def _bits_of_layers(_network: Network, sha256: str, _quantizer: Quantizer, text:
     return [_quantizer.grid(weight, kept).project(weight).bits for weight in weights]
 
 
-def _bits(network: Network, quantizer: Quantizer) -> str:
-    """What a quantizer's codes take, for those that can be told without making the file."""
+def _bits(network: Network, recipe: Recipe) -> str:
+    """What the codes take, for quantizers that tell without making the file."""
+    quantizer = recipe.quantizer
+    if isinstance(recipe.activations, Int8Activations):
+        return "= codes of 8 bits, with 8-bit activations"
     if quantizer.text_name == "float32":
         return "32-bit floats"
     if quantizer.text_name == "float16":
@@ -271,7 +385,7 @@ def _bits(network: Network, quantizer: Quantizer) -> str:
 
 def _move_place() -> None:
     criterion = pruner_of(st.session_state.view.recipe)
-    _set("pruner", at(criterion, axis_of(criterion), float(st.session_state.place)))
+    _put("pruner", at(criterion, axis_of(criterion), float(st.session_state.place)))
 
 
 def _switch(axis: str, scope: str) -> None:
@@ -301,15 +415,15 @@ def apply_switch(network: Network) -> None:
     criterion = pruner_of(st.session_state.view.recipe)
     if axis == "pattern":
         place: dict[str, Any] = {"threshold": None, "sparsity": None, "pattern": "2:4"}
-        _set("pruner", replace(criterion, **place, scope="global"))
+        _put("pruner", replace(criterion, **place, scope="global"))
         return
     if criterion.needs_rows or criterion.pattern is not None:
         share = criterion.sparsity if criterion.sparsity is not None else _DEFAULT_SHARE
         if axis == "sparsity":
-            _set("pruner", replace(at(criterion, "sparsity", share), scope=scope))
+            _put("pruner", replace(at(criterion, "sparsity", share), scope=scope))
             return
         if criterion.threshold is not None:  # of scores that are not known here
-            _set("pruner", replace(criterion, scope=scope))
+            _put("pruner", replace(criterion, scope=scope))
             return
     else:
         scores = criterion.scores(network, None)
@@ -320,7 +434,7 @@ def apply_switch(network: Network) -> None:
     moved = min(
         candidates, key=lambda c: abs(c.selection(scores).sparsity(network.weights) - share)
     )
-    _set("pruner", moved)
+    _put("pruner", moved)
 
 
 # --- small things -------------------------------------------------------------------------------
@@ -333,7 +447,7 @@ def _with_linked(values: list[float], *others: float | None) -> list[float]:
 def _linked_value(kind: str, member: Member, name: str) -> float | None:
     """The value that a link asked for, which the slider keeps as one more stop."""
     linked = st.session_state.get("linked")
-    other = None if linked is None else getattr(linked, kind)
+    other = None if linked is None else _part(linked, kind)
     if type(other) is not type(member):
         return None
     if isinstance(member, Criterion) and getattr(other, "scope", None) != member.scope:

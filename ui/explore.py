@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import streamlit as st
+from paretoscope.activations import FloatActivations
 from paretoscope.artifact import compress
 from paretoscope.measurement import Measurement
 from paretoscope.network import Network
@@ -30,7 +31,10 @@ def show(view: View, network: Network, title: str) -> None:
     curve = controls.curve_of(network, view.recipe)
     if view.recipe not in curve:  # without pruning it stands where the threshold is zero
         curve.insert(0, view.recipe)
-    backdrop = [[replace(r, quantizer=q) for r in curve] for q in _other_q(view.recipe)]
+    backdrop = [
+        [replace(r, quantizer=q, activations=FloatActivations()) for r in curve]
+        for q in _other_q(view.recipe)
+    ]
     ordered = sorted(curve, key=lambda recipe: recipe != view.recipe)
     if view.recipe.trains:  # a curve of trainings would take hours: only what was asked for
         ordered = [recipe for recipe in ordered if str(recipe) in _asked()]
@@ -78,6 +82,8 @@ def _show(
 
 def _other_q(recipe: Recipe) -> list[FixedPoint | Float32]:
     others = [Float32() if q is None else FixedPoint(q) for q in _BACKDROP_Q]
+    if not isinstance(recipe.activations, FloatActivations):
+        return others
     return [quantizer for quantizer in others if quantizer != recipe.quantizer]
 
 

@@ -16,7 +16,7 @@ import paretoscope as ps
 import pytest
 import streamlit as st
 from paretoscope.network import Network
-from paretoscope.pruning import CRITERIA
+from paretoscope.pruning import CRITERIA, UNIT_CRITERIA
 from paretoscope.quantization import QUANTIZERS
 from paretoscope.store import default_store
 from streamlit.testing.v1 import AppTest
@@ -261,6 +261,57 @@ def test_every_quantizer_can_be_chosen(name: str) -> None:
     assert recipe.quantizer.text_name == name
     _until(app, _measured)
     assert len(app.metric) == 3
+
+
+@pytest.mark.parametrize("name", [u.text_name for u in UNIT_CRITERIA])
+def test_units_can_be_removed(name: str) -> None:
+    app = _open(recipe="q(8)")
+    app.selectbox(key="units-member").set_value(name).run()
+    assert _address(app)["recipe"] == f"{name}(0.3)+q(8)"
+    app.segmented_control(key=f"units-{name}-repair").set_value("refit").run()
+    assert _address(app)["recipe"] == f"{name}(0.3,repair=refit)+q(8)"
+    _until(app, _measured)
+    assert not app.exception
+    assert len(app.metric) == 3
+
+
+def test_8_bit_activations_and_a_quantizer_exclude_each_other() -> None:
+    app = _open(recipe="q(8);dense3=magnitude(sparsity=0.2,scope=layer)+q(16)")
+    app.selectbox(key="activations-member").set_value("int8").run()
+    assert _address(app)["recipe"] == "float32+int8;dense3=magnitude(sparsity=0.2,scope=layer)"
+    _until(app, _measured)
+    assert not app.exception
+    app.selectbox(key="quantizer-member").set_value("symmetric").run()
+    assert "int8" not in _address(app)["recipe"]
+    assert not app.exception
+
+
+def test_one_layer_can_be_set_by_itself_and_reset() -> None:
+    app = _open(recipe="magnitude(sparsity=0.5)+q(4)")
+    next(b for b in app.button if b.label == "Set this layer by itself").click().run()
+    app.selectbox(key="pruner@dense3-member").set_value("keep").run()
+    app.select_slider(key="quantizer@dense3-q-q").set_value(16.0).run()
+    assert _address(app)["recipe"] == "magnitude(sparsity=0.5)+q(4);dense3=q(16)"
+    app.selectbox(key="layer").set_value("dense1").run()
+    next(b for b in app.button if b.label == "Set this layer by itself").click().run()
+    app.selectbox(key="pruner@dense1-member").set_value("obs").run()
+    app.select_slider(key="sparsity@dense1").set_value(0.9).run()
+    app.selectbox(key="units@dense1-member").set_value("l2").run()
+    first = "dense1=l2(0.3)+obs(sparsity=0.9,scope=layer)+q(4)"
+    assert _address(app)["recipe"] == f"magnitude(sparsity=0.5)+q(4);{first};dense3=q(16)"
+    _until(app, _measured)
+    assert not app.exception
+    next(b for b in app.button if b.label == "Treat it like the others").click().run()
+    assert _address(app)["recipe"] == "magnitude(sparsity=0.5)+q(4);dense3=q(16)"
+    assert not app.exception
+
+
+def test_a_convolutional_network_is_explored_like_any_other() -> None:
+    app = _open(model="cnn", recipe="magnitude(sparsity=0.5)+q(16)")
+    _until(app, _measured)
+    assert not app.exception
+    assert len(_charts(app)) == 2
+    assert [s.value for s in app.selectbox if s.key == "layer"] == ["dense3"]
 
 
 @pytest.mark.parametrize("name", ["bias", "ls", "gptq"])
