@@ -15,7 +15,7 @@ from paretoscope.store import home
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.browser import chromium
-from tests.browser.conftest import serve
+from tests.browser.serving import serve
 
 COLD_RUNS = 3
 PRESSES = 30

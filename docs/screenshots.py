@@ -15,7 +15,7 @@ import paretoscope as ps  # noqa: E402
 from paretoscope.store import home  # noqa: E402
 
 from tests.browser import chromium  # noqa: E402
-from tests.browser.conftest import serve  # noqa: E402
+from tests.browser.serving import serve  # noqa: E402
 
 LENET = "?v=1&dataset=fashion-mnist&model=lenet-300-100&recipe=magnitude(threshold%3D0.0652)%2Bq(8)"
 PAGES = {"explore": f"/{LENET}", "textbook": "/textbook"}

@@ -29,7 +29,7 @@ from paretoscope.storage import STORAGES
 from paretoscope.sweeps import CURVE_POINTS, at, stops
 
 from ui import view, words
-from ui.frame import hold
+from ui.frame import hold, keyed
 
 _AXES = {"threshold": "Threshold", "sparsity": "Sparsity", "pattern": "N:M"}
 _SCOPES = {"global": "Network", "layer": "Layer", "output": "Output"}
@@ -218,6 +218,7 @@ def _parameter(
     kind: str, member: Member, name: str, described: Parameter, network: Network
 ) -> None:
     key = f"{kind}-{member.text_name}-{name}"
+    key = key if described.stops is None else keyed(key)
     value = getattr(member, name)
     common: dict[str, Any] = {
         "key": key,
@@ -313,15 +314,16 @@ def _choose_place(network: Network, criterion: Criterion) -> None:
         _parameter("pruner", criterion, "pattern", described, network)
         return
     values = place_stops(network, criterion)
-    hold("place", getattr(criterion, axis))
+    key = keyed("place")
+    hold(key, getattr(criterion, axis))
     st.select_slider(
         described.label,
         values,
         format_func=_place_label(criterion),
-        key="place",
+        key=key,
         help=described.help,
         disabled=len(values) < 2,
-        on_change=_move_place,
+        on_change=lambda: _move_place(float(st.session_state[key])),
     )
     st.caption(_both_ways(network, criterion))
 
@@ -383,9 +385,9 @@ def _bits(network: Network, recipe: Recipe) -> str:
 # --- what moving a control does -----------------------------------------------------------------
 
 
-def _move_place() -> None:
+def _move_place(value: float) -> None:
     criterion = pruner_of(st.session_state.view.recipe)
-    _put("pruner", at(criterion, axis_of(criterion), float(st.session_state.place)))
+    _put("pruner", at(criterion, axis_of(criterion), value))
 
 
 def _switch(axis: str, scope: str) -> None:

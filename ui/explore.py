@@ -18,7 +18,7 @@ from ui import charts, controls, server, words
 from ui.bench import Bench, Subject, Wish
 from ui.frame import hold
 from ui.palette import here
-from ui.view import SIZES, View, change, plain
+from ui.view import SIZES, View, change, plain, rerun
 
 _POLL_S = 0.4
 _WAIT_S = 0.3  # for the first figure of a network too large to compute within the page
@@ -77,7 +77,7 @@ def _show(
     _below(bench, subject, view, visitor)
     if bench.finished(visitor) and st.session_state.get("finished") != str(view):
         st.session_state.finished = str(view)
-        st.rerun()
+        rerun()
 
 
 def _other_q(recipe: Recipe) -> list[FixedPoint | Float32]:
@@ -139,7 +139,7 @@ def _offer_training(bench: Bench, subject: Subject, recipe: Recipe) -> None:
     if st.button("Train it", type="primary"):
         bench.try_again(subject, recipe)
         _asked().add(str(recipe))
-        st.rerun()
+        rerun()
 
 
 def _asked() -> set[str]:
@@ -236,12 +236,16 @@ def _below(bench: Bench, subject: Subject, view: View, visitor: str) -> None:
             f"`{view.recipe}`"
         )
     with right.container(horizontal=True, vertical_alignment="bottom"):
+        st.session_state.setdefault("size", view.size)  # gone where another page came between
         chosen = st.segmented_control(
             "Size shown", list(SIZES), format_func=SIZES.__getitem__, key="size", required=True
         )
-        if chosen != view.size:  # of a fragment's own control only the fragment would run
+        if chosen not in (
+            None,
+            view.size,
+        ):  # of a fragment's own control only the fragment would run
             change(size=chosen)
-            st.rerun()
+            rerun()
         known = bench.known(subject, view.recipe)
         if known is not None or not (view.recipe.trains or bench.failure(subject, view.recipe)):
             st.download_button(

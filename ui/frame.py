@@ -62,6 +62,7 @@ def choose_network() -> None:
 
 def _change_network(**parts: str) -> None:
     """Another network, at the same sparsity: thresholds mean something else there."""
+    st.session_state.network_changes = st.session_state.get("network_changes", 0) + 1
     now: view.View = st.session_state.view
     criterion = now.recipe.pruner
     try:
@@ -83,6 +84,16 @@ def _change_network(**parts: str) -> None:
 
 def network_title(dataset: str, model: str) -> str:
     return f"{_TITLES[dataset]} · {_MODEL_TITLES[model]}"
+
+
+def keyed(key: str) -> str:
+    """The key of a control whose stops depend on the network: another one after each change.
+
+    A browser that is one change behind sends values of the old stops, which would be read as places
+    among the new ones.
+    """
+    changes = st.session_state.get("network_changes", 0)
+    return f"{key}~{changes}" if changes else key
 
 
 def hold(key: str, value: object) -> None:

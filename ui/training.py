@@ -57,7 +57,7 @@ def _show_training(dataset: str, model: str) -> None:
     job = server.training(dataset, model)
     if job is None or (job.state == "stopped" and st.session_state.get("stopped") is not job):
         server.start_training(dataset, model)
-        st.rerun()
+        view.rerun()
     if job.state == "running":
         _follow(job, f"Training {title}")
         return
@@ -66,7 +66,7 @@ def _show_training(dataset: str, model: str) -> None:
     elif job.state == "stopped":
         st.info("The training was stopped. Nothing of it was kept.")
     elif server.network(dataset, model) is not None:  # it ended between two looks
-        st.rerun()
+        view.rerun()
     else:
         st.warning("The trained network is no longer on disk, or was damaged there.")
     st.button("Train", type="primary", on_click=server.start_training, args=(dataset, model))
@@ -92,7 +92,7 @@ def _offer_fetch(dataset: str) -> None:
 def _follow(job: Job, what: str) -> None:
     """How far a job is, with a stop. Runs the page anew when the job has ended."""
     if job.state != "running":
-        st.rerun()
+        view.rerun()
     progress = job.progress()
     remaining = progress.remaining_s
     still = f", about {words.seconds(remaining)} to go" if remaining is not None else ""

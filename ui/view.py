@@ -11,7 +11,7 @@ from __future__ import annotations
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -132,6 +132,16 @@ def change(**parts: Any) -> None:
     st.session_state.view = view
     st.session_state.changed = True
     st.session_state.complaints = []
+
+
+def rerun() -> NoReturn:
+    """Run the page anew from within a fragment, with the view as it is.
+
+    The address that comes with a fragment's run can be one change old.
+    """
+    st.session_state.changed = True
+    st.rerun()
+    raise AssertionError  # st.rerun does not return, which its type does not say
 
 
 def publish() -> None:

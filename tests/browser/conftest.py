@@ -3,82 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser import chromium
-from tests.conftest import ROOT
+from tests.browser.serving import ANSWERS_S, Server, serve
 
-ANSWERS_S = 60
 expect.set_options(timeout=ANSWERS_S * 1000)  # a busy machine is slow, not wrong
-
-
-@dataclass(frozen=True)
-class Server:
-    """An app server of its own, on a free port of this machine."""
-
-    url: str
-    process: subprocess.Popen[str]
-
-
-@contextmanager
-def serve(home: str, port: int = 0) -> Iterator[Server]:
-    """Start the app as `make run` does; it is ended at the end."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port or _free())],
-        cwd=ROOT,
-        env=os.environ | {"PARETOSCOPE_HOME": home},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        yield Server(_address(process), process)
-    finally:
-        process.terminate()
-        process.wait(20)
-        assert process.stdout is not None
-        process.stdout.close()
-
-
-def _free() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _address(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    for line in process.stdout:
-        found = re.search(r"http://127\.0\.0\.1:\d+", line)
-        if found:
-            _await_health(found[0])
-            return found[0]
-    raise AssertionError("the server ended without an address")
-
-
-def _await_health(url: str) -> None:
-    deadline = time.monotonic() + ANSWERS_S
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=5) as answer:
-                if answer.status == 200:
-                    return
-        except OSError:
-            continue
-    raise AssertionError("the server does not answer")
 
 
 @pytest.fixture(scope="session")
