@@ -173,7 +173,8 @@ def _time_figure(now: Measurement) -> None:
         many = f"{words.duration(batch.median_us)}, {words.faster(batch)}"
     st.caption(
         f"{words.faster(latency)}, {words.duration(latency.baseline_median_us)} before  \n"
-        f"quartiles {low:.3g} to {high:.3g} µs, quick  \n256 rows: {many}"
+        f"quartiles {words.three_digits(low)} to {words.three_digits(high)} µs; "
+        f"{words.ratio(latency)} of its time (quick)  \n256 rows: {many}"
     )
 
 

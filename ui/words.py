@@ -98,13 +98,31 @@ def smaller(now: float, before: float) -> str:
 
 
 def faster(latency: Latency) -> str:
-    """What the ratio's interval lets us say, within a margin of 5 %."""
+    """What the ratio's interval lets us say, within a margin of 5 %.
+
+    >>> faster(Latency(1, (1.0,) * 15, (2.0,) * 15)), faster(Latency(1, (2.0,) * 15, (2.0,) * 15))
+    ('2.00\u00d7 faster', 'no measurable difference')
+    >>> faster(Latency(1, (1.0, 3.0) * 8, (2.0,) * 16))
+    'inconclusive: 0.5 to 1.5 of its time'
+    """
     low, high = latency.ratio_interval
     if high < 1 / NO_DIFFERENCE_MARGIN:
         return f"{three_digits(1 / latency.ratio)}{TIMES} faster"
     if low > NO_DIFFERENCE_MARGIN:
         return f"{three_digits(latency.ratio)}{TIMES} slower"
-    return "no measurable difference"
+    if high <= NO_DIFFERENCE_MARGIN and low >= 1 / NO_DIFFERENCE_MARGIN:
+        return "no measurable difference"
+    return f"inconclusive: {low:.2g} to {high:.2g} of its time"
+
+
+def ratio(latency: Latency) -> str:
+    """The share of the uncompressed model's time, with its 95 % interval.
+
+    >>> ratio(Latency(1, (1.0,) * 15, (2.0,) * 15))
+    '0.50 (0.50 to 0.50)'
+    """
+    low, high = latency.ratio_interval
+    return f"{latency.ratio:.2f} ({low:.2f} to {high:.2f})"
 
 
 def seconds(value: float) -> str:

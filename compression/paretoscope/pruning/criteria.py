@@ -297,12 +297,19 @@ def cut(network: Network, by_layer: Mapping[str, Pruner], rows: Rows | None = No
     ParetoscopeError
         A criterion needs rows and there are none, or a pattern does not divide a layer.
     """
-    kept: dict[str, BoolArray] = {}
-    for pruner in dict.fromkeys(by_layer.values()):
-        members = [name for name, other in by_layer.items() if other == pruner]
+    groups = {
+        pruner: [name for name, other in by_layer.items() if other == pruner]
+        for pruner in dict.fromkeys(by_layer.values())
+    }
+    for pruner, members in groups.items():  # what cannot be is said before any work
         if isinstance(pruner, Criterion):
             if pruner.needs_rows and rows is None:
                 raise ParetoscopeError(f"{pruner.text_name} needs training rows; got none")
+            if isinstance(pruner.selection, Pattern):
+                pruner.selection.check({name: network.weights[name] for name in members})
+    kept: dict[str, BoolArray] = {}
+    for pruner, members in groups.items():
+        if isinstance(pruner, Criterion):
             scores = pruner.scores(network, rows)
             kept.update(pruner.selection({name: scores[name] for name in members}).kept)
         else:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from paretoscope.errors import ParetoscopeError
-from paretoscope.parameters import BoolArray, FloatArray
+from paretoscope.parameters import BoolArray, FloatArray, Weights
 from paretoscope.pruning.cut import Cut, Scores
 
 SCOPES = ("global", "layer", "output")
@@ -83,15 +83,20 @@ class Pattern:
     n: int
     m: int
 
+    def check(self, weights: Weights) -> None:
+        """Raise a `ParetoscopeError` where the groups do not divide a layer's inputs."""
+        for name, weight in weights.items():
+            if len(weight) % self.m:
+                raise ParetoscopeError(
+                    f"pattern {self.n}:{self.m} needs inputs in groups of {self.m}; {name} has "
+                    f"{len(weight)}"
+                )
+
     def __call__(self, scores: Scores) -> Cut:
+        self.check(scores)
         kept = {}
         for name, score in scores.items():
             n_in, n_out = score.shape
-            if n_in % self.m:
-                raise ParetoscopeError(
-                    f"pattern {self.n}:{self.m} needs inputs in groups of {self.m}; {name} has "
-                    f"{n_in}"
-                )
             groups = score.reshape(n_in // self.m, self.m, n_out)
             by_group = np.moveaxis(groups, 1, 0)
             mask = _by_rank(by_group, self.m - self.n)
