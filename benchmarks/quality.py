@@ -57,8 +57,8 @@ _QUANTIZERS = (
     "symmetric(3,per=output,clip=mse)",
 )
 _HEAD = """\
-| model | target | reached (seeds) | test drop, points | on disk | times faster | others, recorded |
-|---|---|---|---|---|---|---|"""
+| model | target | reached (seeds) | test drop, pt | on disk | times faster | s | others, recorded |
+|---|---|---|---|---|---|---|---|"""
 _CRITERIA = ("magnitude", "obs")
 _STORAGES = ("packed", "bytes")
 
@@ -338,12 +338,15 @@ class Judged:
     on_disk: float
     drop: float
     times_faster: float
+    seconds: float
 
 
 def _judge(line: Line, seed: int, recipe: str) -> Judged:
     data, network = _network(line, seed)
     baseline = Baseline(network, data, "test")
+    start = time.perf_counter()
     artifact = ps.compress(network, ps.Recipe.parse(recipe), data.train, data.validation)
+    seconds = time.perf_counter() - start
     measured = score(artifact, baseline)
     X = baseline.batch(1)
     ours = ps.OnnxRuntime(artifact.onnx_bytes, threads=1).caller(X)
@@ -353,6 +356,7 @@ def _judge(line: Line, seed: int, recipe: str) -> Judged:
         baseline.artifact.sizes.file / artifact.sizes.file,
         -100 * measured.change.value,
         1 / latency.ratio,
+        seconds,
     )
 
 
@@ -367,5 +371,6 @@ def _row(line: Line, judged: Sequence[Judged]) -> str:
     return (
         f"| {line.title} | {line.target} | {spread((j.ratio for j in judged), 1)}x | "
         f"{drop}{' OVER 0.5' if over else ''} | {spread((j.on_disk for j in judged), 1)}x | "
-        f"{spread((j.times_faster for j in judged), 2)} | {line.recorded} |"
+        f"{spread((j.times_faster for j in judged), 2)} | "
+        f"{np.mean([j.seconds for j in judged]):.1f} | {line.recorded} |"
     )

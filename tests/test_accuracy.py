@@ -61,3 +61,30 @@ def test_counts_from_predictions() -> None:
     before, now = np.array([0, 1, 2, 0, 0]), np.array([0, 2, 2, 2, 0])
     assert accuracy(now, y) == Accuracy(3, 5)
     assert change(now, before, y) == Change(broken=1, mended=1, n=5)
+
+
+@given(st.integers(0, 2_000), st.integers(0, 2_000))
+def test_mcnemar_is_scipys_exact_binomial(broken: int, mended: int) -> None:
+    change = Change(broken, mended, 10_000)
+    expected = stats.binomtest(broken, broken + mended).pvalue if broken + mended else 1.0
+    assert change.p_value == pytest.approx(expected, rel=1e-6, abs=1e-12)
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.sampled_from([0.002, 0.005, 0.02]))
+def test_the_rows_needed_tell_and_fewer_do_not(broken: int, mended: int, margin: float) -> None:
+    change = Change(broken, mended, 1_000)
+    needed = change.rows_needed(margin)
+    low, high = change.interval
+    assert (change.verdict(margin) == "cannot tell") == (low <= -margin and high >= 0)
+    if needed is not None:
+        assert change.verdict(margin) == "cannot tell"
+        assert needed >= change.n
+        assert change._times(1.01 * needed / change.n).verdict(margin) != "cannot tell"
+        fewer = change._times(max(1.0, 0.98 * needed / change.n))
+        assert fewer.verdict(margin) == "cannot tell"
+
+
+def test_no_changed_rows_need_tangos_z_squared_rows() -> None:
+    """With none changed the bound is z^2 / (n + z^2): 0.5 points take z^2 * 199 rows."""
+    needed = Change(0, 0, 100).rows_needed(0.005)
+    assert needed == pytest.approx(stats.norm.ppf(0.975) ** 2 * 199, abs=2)

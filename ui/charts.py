@@ -175,7 +175,9 @@ def _x(measurement: Measurement, axis: Axis) -> float | None:
 def _x_range(axis: Axis, baseline: float, points: Sequence[Point]) -> tuple[float, float]:
     """The same for nearly every slider position of a network, so that nothing jumps; a step wider
     where points would be out of sight."""
-    farthest = [p.x if p.x_high is None else p.x_high for p in points]
+    farthest = [
+        p.x for p in points
+    ]  # whiskers may end out of sight: on a busy machine they are long
     if axis == "time":
         steps = (baseline * step for step in (1.6, 2.5, 4.0, 6.0))
         return 0.0, next((s for s in steps if s > max(farthest, default=0.0)), baseline * 10)

@@ -7,6 +7,7 @@ from paretoscope.latency import Latency
 
 MINUS = "\u2212"
 TIMES = "\u00d7"
+MARGIN = 0.005  # the drop in accuracy, as a share, that is asked about
 NO_DIFFERENCE_MARGIN = 1.05  # the margin of a time ratio within which nothing is claimed
 
 
@@ -79,10 +80,28 @@ def change_interval(change: Change) -> str:
 
 
 def change_words(change: Change) -> str:
-    """The change against the uncompressed model, or that the rows cannot tell."""
-    low, high = change.interval
-    told = "" if high < 0 or low > 0 else f": {change.n:,} rows cannot tell"
-    return change_interval(change) + told
+    """The change against the uncompressed model, and what that lets one say.
+
+    >>> change_words(Change(broken=6, mended=2, n=360))
+    '−1.1 pt (−3.1 to +0.5): 360 rows cannot tell; about 690 would'
+    >>> change_words(Change(broken=0, mended=0, n=10_000)).partition(": ")[2]
+    'not worse by more than 0.5 pt'
+    """
+    return f"{change_interval(change)}: {verdict(change)}"
+
+
+def verdict(change: Change, margin: float = MARGIN) -> str:
+    """In words, against a drop of `margin`."""
+    limit = points(margin).removeprefix("+")
+    found = change.verdict(margin)
+    if found == "not worse":
+        return f"not worse by more than {limit}"
+    if found == "worse":
+        return "worse"
+    needed = change.rows_needed(margin)
+    if needed is None:
+        return f"{change.n:,} rows cannot tell"
+    return f"{change.n:,} rows cannot tell; about {float(f'{needed:.2g}'):,.0f} would"
 
 
 def smaller(now: float, before: float) -> str:
@@ -103,7 +122,7 @@ def faster(latency: Latency) -> str:
     >>> faster(Latency(1, (1.0,) * 15, (2.0,) * 15)), faster(Latency(1, (2.0,) * 15, (2.0,) * 15))
     ('2.00\u00d7 faster', 'no measurable difference')
     >>> faster(Latency(1, (1.0, 3.0) * 8, (2.0,) * 16))
-    'inconclusive: 0.5 to 1.5 of its time'
+    'time inconclusive'
     """
     low, high = latency.ratio_interval
     if high < 1 / NO_DIFFERENCE_MARGIN:
@@ -112,7 +131,7 @@ def faster(latency: Latency) -> str:
         return f"{three_digits(latency.ratio)}{TIMES} slower"
     if high <= NO_DIFFERENCE_MARGIN and low >= 1 / NO_DIFFERENCE_MARGIN:
         return "no measurable difference"
-    return f"inconclusive: {low:.2g} to {high:.2g} of its time"
+    return "time inconclusive"
 
 
 def ratio(latency: Latency) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 Z95 = 1.959963984540054  # the 97.5 % point of the normal distribution
 _HALVINGS = 60
+
+Verdict = Literal["not worse", "worse", "cannot tell"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,57 @@ class Change:
         low = _crossing(lambda d: self._score(d) - Z95, -1.0, value)
         high = _crossing(lambda d: self._score(d) + Z95, value, 1.0)
         return low, high
+
+    @property
+    def p_value(self) -> float:
+        """Exact two-sided p of McNemar (1947, Psychometrika 12:153): broken rows as tosses of a
+        fair coin among all that changed.
+
+        >>> round(Change(broken=8, mended=2, n=360).p_value, 4)
+        0.1094
+        """
+        changed = self.broken + self.mended
+        if changed == 0:
+            return 1.0
+        # Log factorials: 0.5^changed alone is below the smallest float from 1,075 rows on.
+        fewer = min(self.broken, self.mended)
+        logs = [
+            math.lgamma(changed + 1) - math.lgamma(k + 1) - math.lgamma(changed - k + 1)
+            for k in range(fewer + 1)
+        ]
+        tail = math.fsum(math.exp(log - changed * math.log(2)) for log in logs)
+        return min(1.0, 2 * tail)
+
+    def verdict(self, margin: float) -> Verdict:
+        """What the interval lets one say against a drop of `margin` (0.005 is half a point).
+
+        "not worse": the drop is smaller than the margin. "worse": there is a drop, and it may be
+        as large as the margin. "cannot tell": neither.
+        """
+        low, high = self.interval
+        if low > -margin:
+            return "not worse"
+        return "worse" if high < 0 else "cannot tell"
+
+    def rows_needed(self, margin: float) -> int | None:
+        """About how many rows would tell, if rows go on to break and mend as often as so far.
+
+        None where this many already tell, or 1,000 times as many would not.
+        """
+        if self.verdict(margin) != "cannot tell":
+            return None
+        low, high = 1.0, 1000.0
+        if self._times(high).verdict(margin) == "cannot tell":
+            return None
+        for _ in range(_HALVINGS):
+            middle = math.sqrt(low * high)
+            undecided = self._times(middle).verdict(margin) == "cannot tell"
+            low, high = (middle, high) if undecided else (low, middle)
+        return math.ceil(self.n * high)
+
+    def _times(self, factor: float) -> Change:
+        """As if `factor` times as many rows had been seen."""
+        return Change(*(count * factor for count in (self.broken, self.mended, self.n)))  # type: ignore[arg-type]
 
     def _score(self, delta: float) -> float:
         """Tango's statistic: the difference from `delta` in standard errors under `delta`."""
