@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -50,6 +51,7 @@ def run(dataset: str, model: str, seed: int = 0) -> None:
 def _dynamic(network: Network) -> bytes:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    logging.getLogger().setLevel(logging.ERROR)  # the quantizer gives advice there
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         model = onnx.load_model_from_string(network.onnx_bytes)

@@ -18,7 +18,7 @@ from ui import charts, controls, server, words
 from ui.bench import Bench, Subject, Wish
 from ui.frame import hold
 from ui.palette import here
-from ui.view import SIZES, View, change, plain, rerun
+from ui.view import MARGINS, SIZES, View, change, plain, rerun
 
 _POLL_S = 0.4
 _WAIT_S = 0.3  # for the first figure of a network too large to compute within the page
@@ -44,7 +44,6 @@ def show(view: View, network: Network, title: str) -> None:
         backdrop=[] if view.recipe.trains else [recipe for line in backdrop for recipe in line],
         zipped=view.size == "gzip",
     )
-    hold("size", view.size)
     bench, visitor = server.bench(), server.visitor()
     bench.wish(visitor, wish)
     every = None if bench.finished(visitor) else _POLL_S
@@ -61,12 +60,14 @@ def _show(
     curve: Sequence[Recipe],
     backdrop: Sequence[Sequence[Recipe]],
 ) -> None:
+    if st.session_state.view != view:  # of a fragment's own control only the fragment would run
+        rerun()
     bench, visitor = server.bench(), server.visitor()
     bench.wish(visitor, wish)
     for recipe in (Recipe(), view.recipe):
         bench.compute(subject, recipe)
         bench.wait(subject, recipe, 0 if recipe.trains else _WAIT_S)
-    _figures(bench, subject, view.recipe)
+    _figures(bench, subject, view)
     for recipe in curve:
         bench.compute(subject, recipe)
     baseline = bench.known(subject, Recipe())
@@ -90,7 +91,8 @@ def _other_q(recipe: Recipe) -> list[FixedPoint | Float32]:
 # --- figures ----------------------------------------------------------------------------------
 
 
-def _figures(bench: Bench, subject: Subject, recipe: Recipe) -> None:
+def _figures(bench: Bench, subject: Subject, view: View) -> None:
+    recipe = view.recipe
     failure = bench.failure(subject, recipe) or bench.failure(subject, Recipe())
     if failure is not None:
         st.error(plain(failure))
@@ -111,7 +113,8 @@ def _figures(bench: Bench, subject: Subject, recipe: Recipe) -> None:
     with accuracy:
         st.metric("Accuracy", words.percent(now.accuracy.value))
         st.caption(
-            f"{words.change_words(now.change)}  \n{words.accuracy_interval(now.accuracy)}"
+            f"{words.change_words(now.change, view.margin / 100)}  \n"
+            f"{words.accuracy_interval(now.accuracy)}"
             + ("  \ncomputed, not yet run" if now.computed else "")
             + ("  \nthe best epoch was chosen on these rows" if recipe.trains else "")
         )
@@ -236,17 +239,29 @@ def _below(bench: Bench, subject: Subject, view: View, visitor: str) -> None:
             "Filled points are files that were run through ONNX Runtime, hollow ones are computed. "
             f"`{view.recipe}`"
         )
+    hold("margin", view.margin)
+    hold("size", view.size)
     with right.container(horizontal=True, vertical_alignment="bottom"):
-        st.session_state.setdefault("size", view.size)  # gone where another page came between
-        chosen = st.segmented_control(
-            "Size shown", list(SIZES), format_func=SIZES.__getitem__, key="size", required=True
+        st.number_input(
+            "Margin, points",
+            MARGINS.low,
+            MARGINS.high,
+            step=0.1,
+            format="%.3g",
+            key="margin",
+            width=140,
+            on_change=lambda: change(margin=float(st.session_state.margin)),
+            help="The figures say whether accuracy dropped by less than this, or how many rows "
+            "it would take to tell.",
         )
-        if chosen not in (
-            None,
-            view.size,
-        ):  # of a fragment's own control only the fragment would run
-            change(size=chosen)
-            rerun()
+        st.segmented_control(
+            "Size shown",
+            list(SIZES),
+            format_func=SIZES.__getitem__,
+            key="size",
+            required=True,
+            on_change=lambda: change(size=st.session_state.size),
+        )
         known = bench.known(subject, view.recipe)
         if known is not None or not (view.recipe.trains or bench.failure(subject, view.recipe)):
             st.download_button(

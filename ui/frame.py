@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import streamlit as st
@@ -14,6 +15,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from ui import server, view
 
+_SET_AGAIN_S = 2.0
 _TITLES = {source.name: source.title for source in SOURCES}
 _MODEL_TITLES = {model.name: model.title for model in MODELS}
 
@@ -97,6 +99,16 @@ def keyed(key: str) -> str:
 
 
 def hold(key: str, value: object) -> None:
-    """Let a control show `value`, touching it only where it does not yet."""
+    """Let a control show `value`, touching it only where it does not yet: a browser whose slider
+    has moved on meanwhile must not be set back.
+
+    What was set is set again in the runs that follow at once, for of two runs close together the
+    browser is sent only what the second says, and would show the control's first stop instead.
+    """
+    held: dict[str, tuple[object, float]] = st.session_state.setdefault("held", {})
+    now = time.monotonic()
     if st.session_state.get(key) != value:
+        held[key] = value, now
+    set_to, since = held.get(key, (None, 0.0))
+    if set_to == value and now - since < _SET_AGAIN_S:
         st.session_state[key] = value

@@ -27,6 +27,7 @@ def layer_controls(network: Network, recipe: Recipe) -> None:
         names,
         format_func=lambda name: f"{name}, by itself" if name in recipe.overrides else name,
         key="layer",
+        help="The last layer tolerates least: it can keep more weights or finer codes.",
     )
     if layer not in recipe.overrides:
         st.button(

@@ -1,6 +1,6 @@
 """What a visitor looks at, as one value: it is in the URL whole, so a link shows the same.
 
-    ?v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold=0.09)%2Bq(8)&size=gzip
+    ?v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold=0.09)%2Bq(8)&size=gzip&margin=0.5
 
 The address holds every part, also those that are at their default now: a default that changes
 later does not change old links.
@@ -17,22 +17,26 @@ from urllib.parse import urlencode
 import streamlit as st
 from paretoscope.dataset import datasets, find_source
 from paretoscope.errors import ParetoscopeError, one_of
+from paretoscope.parameters import Number, format_value
 from paretoscope.recipe import Recipe
 from paretoscope.training import models
 
 VERSION = "1"
+MARGINS = Number(0.1, 20.0)  # points
 SIZES = {"gzip": "zipped", "file": "on disk"}
 _DEFAULT_RECIPE = "magnitude(sparsity=0.4)+q(8)"
 
 
 @dataclass(frozen=True)
 class View:
-    """Dataset, model, recipe, and which size the charts show."""
+    """Dataset, model, recipe, which size the charts show, and the drop that is asked about, in
+    points."""
 
     dataset: str = "digits"
     model: str = "mlp-64-32"
     recipe: Recipe = field(default_factory=lambda: Recipe.parse(_DEFAULT_RECIPE))
     size: str = "gzip"
+    margin: float = 0.5
 
     def query(self) -> dict[str, str]:
         """The parts of the address."""
@@ -42,6 +46,7 @@ class View:
             "model": self.model,
             "recipe": str(self.recipe),
             "size": self.size,
+            "margin": format_value(self.margin),
         }
 
 
@@ -91,11 +96,18 @@ def _size(_: View, text: str) -> str:
     return text
 
 
+def _margin(_: View, text: str) -> float:
+    margin = MARGINS.parse("margin", text)
+    MARGINS.check("margin", margin)
+    return margin
+
+
 _CHECKS: Mapping[str, Any] = {
     "dataset": _dataset,
     "model": _model,
     "recipe": lambda _, text: Recipe.parse(text),
     "size": _size,
+    "margin": _margin,
 }
 
 

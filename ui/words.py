@@ -79,7 +79,7 @@ def change_interval(change: Change) -> str:
     return f"{points(change.value)} ({low} to {high})"
 
 
-def change_words(change: Change) -> str:
+def change_words(change: Change, margin: float = MARGIN) -> str:
     """The change against the uncompressed model, and what that lets one say.
 
     >>> change_words(Change(broken=6, mended=2, n=360))
@@ -87,7 +87,7 @@ def change_words(change: Change) -> str:
     >>> change_words(Change(broken=0, mended=0, n=10_000)).partition(": ")[2]
     'not worse by more than 0.5 pt'
     """
-    return f"{change_interval(change)}: {verdict(change)}"
+    return f"{change_interval(change)}: {verdict(change, margin)}"
 
 
 def verdict(change: Change, margin: float = MARGIN) -> str:

@@ -177,6 +177,8 @@ def test_a_link_holds_the_whole_view() -> None:
         ({"recipe": "magnitude(threshold=nan)"}, "got nan", {"model": "mlp-64-32"}),
         ({"recipe": "<script>alert(1)</script>"}, "script", {"size": "gzip"}),
         ({"size": "zip"}, "size must be one of gzip, file", {"size": "gzip"}),
+        ({"margin": "0"}, "margin must be at least 0.1; got 0", {"margin": "0.5"}),
+        ({"margin": "half"}, "margin must be a number from 0.1 to 20", {"margin": "0.5"}),
         ({"v": "2"}, "v must be 1; got '2'", {"v": "1"}),
         ({"thr": "0.3"}, "does not know thr", {"v": "1"}),
     ],
@@ -273,6 +275,16 @@ def test_units_can_be_removed(name: str) -> None:
     _until(app, _measured)
     assert not app.exception
     assert len(app.metric) == 3
+
+
+def test_the_drop_asked_about_decides_the_verdict() -> None:
+    app = _open(recipe="q(16)", margin="20")
+    _until(app, _measured)
+    assert any("not worse by more than 20.0 pt" in c.value for c in app.caption)
+    app.number_input(key="margin").set_value(0.1).run()
+    assert _address(app)["margin"] == "0.1"
+    assert any("rows cannot tell" in c.value for c in app.caption)
+    assert not app.exception
 
 
 def test_8_bit_activations_and_a_quantizer_exclude_each_other() -> None:

@@ -121,6 +121,19 @@ def test_no_press_is_lost_however_fast(server: Server, visitor: Visitor) -> None
     assert "q(20)" in visit.query
 
 
+def test_controls_keep_what_a_link_says(server: Server, visitor: Visitor) -> None:
+    """Also where the page runs again before the browser was sent the first run."""
+    query = QUERY.replace("size=gzip", "size=file") + "&margin=2"
+    for _ in range(3):
+        visit = visitor()
+        visit.open(server.url + query)
+        _all_measured(visit.page)
+        visit.page.wait_for_timeout(1000)
+        assert "size=file&margin=2" in visit.query
+        margin = visit.page.get_by_role("spinbutton", name="Margin, points")
+        assert float(margin.input_value()) == 2
+
+
 def test_back_and_forward_follow_the_sliders(server: Server, visitor: Visitor) -> None:
     visit = visitor()
     visit.open(server.url + QUERY)
