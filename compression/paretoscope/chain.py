@@ -145,12 +145,6 @@ class Chain:
             yield stage.name, rows, z
             h = stage.steps(z, h.shape)[-1]
 
-    def run(self, X: FloatArray) -> FloatArray:
-        """The scores (n, classes) of rows (n, d)."""
-        for _, _, z in self.forward(X):
-            last = z
-        return self.scores(last)
-
     def scores(self, z: FloatArray) -> FloatArray:
         """The scores (n, classes) for the last layer's output."""
         return z if self.halves is None else z * self.halves
