@@ -28,7 +28,7 @@ def test_a_grid_is_the_product_in_order() -> None:
 def test_a_grid_refuses_what_it_does_not_know() -> None:
     with pytest.raises(ParetoscopeError, match="a grid's parameter must be one of .*got 'thresh'"):
         ps.grid(thresh=[0.1])
-    with pytest.raises(ParetoscopeError, match="FixedPoint.q must be at least 1; got 0"):
+    with pytest.raises(ParetoscopeError, match="q must be at least 1; got 0"):
         ps.grid(threshold=0.1, q=[8, 0])
 
 
