@@ -172,7 +172,7 @@ def _removed(network: Network, given: tuple[tuple[str, UnitCriterion], ...], row
     chain, by_layer = as_chain(network), dict(given)
     weights: dict[str, FloatArray] = {}
     biases: dict[str, FloatArray] = {}
-    h = calibration_features(chain, rows)
+    h = inputs(network, rows)[chain.names[0]]
     kept_inputs: npt.NDArray[np.intp] | None = None
     repair = "mean"
     for number, stage in enumerate(chain.stages):

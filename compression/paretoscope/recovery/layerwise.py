@@ -19,7 +19,6 @@ from paretoscope.gram import (
     DAMPING,
     Double,
     advance,
-    calibration_features,
     cross_moment,
     first_gram,
     gram,
@@ -58,7 +57,7 @@ class Layerwise(Recovery):
         codes: dict[str, Codes] = {}
         biases: dict[str, FloatArray] = {}
         chain, rows = as_chain(task.network), task.train_rows
-        compressed = calibration_features(chain, rows)
+        compressed = inputs(task.network, rows)[chain.names[0]]
         for number, stage in enumerate(chain.stages):
             name = stage.name
             task.report(number / len(chain.names), f"layer {number + 1} of {len(chain.names)}")
