@@ -92,10 +92,10 @@ def _choose_axis(criterion: Criterion) -> None:
     axes = [axis for axis in AXES if axis != "threshold" or not criterion.needs_rows]
     if axis_of(criterion) not in axes:
         axes.insert(0, axis_of(criterion))
-    hold("axis", axis_of(criterion))
     st.segmented_control(
         "Cut by",
         axes,
+        default=hold("axis", axis_of(criterion)),
         format_func=AXES.__getitem__,
         key="axis",
         required=True,
@@ -104,10 +104,10 @@ def _choose_axis(criterion: Criterion) -> None:
     )
     if axis_of(criterion) == "pattern":
         return
-    hold("scope", criterion.scope)
     st.segmented_control(
         "Ranked within",
         list(_SCOPES),
+        default=hold("scope", criterion.scope),
         format_func=_SCOPES.__getitem__,
         key="scope",
         required=True,
@@ -125,10 +125,10 @@ def _choose_place(network: Network, criterion: Criterion) -> None:
         return
     values = place_stops(network, criterion)
     key = keyed("place")
-    hold(key, getattr(criterion, axis))
     st.select_slider(
         described.label,
         values,
+        value=hold(key, getattr(criterion, axis)),
         format_func=place_label(criterion),
         key=key,
         help=described.help,

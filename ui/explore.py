@@ -239,13 +239,12 @@ def _below(bench: Bench, subject: Subject, view: View, visitor: str) -> None:
             "Filled points are files that were run through ONNX Runtime, hollow ones are computed. "
             f"`{view.recipe}`"
         )
-    hold("margin", view.margin)
-    hold("size", view.size)
     with right.container(horizontal=True, vertical_alignment="bottom"):
         st.number_input(
             "Margin, points",
             MARGINS.low,
             MARGINS.high,
+            hold("margin", view.margin),
             step=0.1,
             format="%.3g",
             key="margin",
@@ -257,6 +256,7 @@ def _below(bench: Bench, subject: Subject, view: View, visitor: str) -> None:
         st.segmented_control(
             "Size shown",
             list(SIZES),
+            default=hold("size", view.size),
             format_func=SIZES.__getitem__,
             key="size",
             required=True,

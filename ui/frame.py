@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
+from typing import TypeVar
 
 import streamlit as st
 from paretoscope.dataset import SOURCES, find_source
@@ -15,7 +15,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from ui import server, view
 
-_SET_AGAIN_S = 2.0
+T = TypeVar("T")
 _TITLES = {source.name: source.title for source in SOURCES}
 _MODEL_TITLES = {model.name: model.title for model in MODELS}
 
@@ -43,19 +43,20 @@ def choose_network() -> None:
     """The controls for dataset and model, in the sidebar."""
     now = view.current()
     names = [source.name for source in SOURCES]
-    hold("dataset", now.dataset)
-    hold("model", now.model)
     st.sidebar.selectbox(
         "Dataset",
         names,
+        index=names.index(hold("dataset", now.dataset)),
         format_func=_TITLES.__getitem__,
         key="dataset",
         help=find_source(now.dataset).summary,
         on_change=lambda: _change_network(dataset=st.session_state.dataset),
     )
+    fitting = models(now.dataset)
     st.sidebar.selectbox(
         "Model",
-        models(now.dataset),
+        fitting,
+        index=fitting.index(hold("model", now.model)),
         format_func=_MODEL_TITLES.__getitem__,
         key="model",
         on_change=lambda: _change_network(model=st.session_state.model),
@@ -98,17 +99,13 @@ def keyed(key: str) -> str:
     return f"{key}~{changes}" if changes else key
 
 
-def hold(key: str, value: object) -> None:
+def hold(key: str, value: T) -> T:
     """Let a control show `value`, touching it only where it does not yet: a browser whose slider
     has moved on meanwhile must not be set back.
 
-    What was set is set again in the runs that follow at once, for of two runs close together the
-    browser is sent only what the second says, and would show the control's first stop instead.
+    Returns `value`, for the control's own default: where two runs follow closely, the browser is
+    sent only what the second says, in which nothing was set any more.
     """
-    held: dict[str, tuple[object, float]] = st.session_state.setdefault("held", {})
-    now = time.monotonic()
     if st.session_state.get(key) != value:
-        held[key] = value, now
-    set_to, since = held.get(key, (None, 0.0))
-    if set_to == value and now - since < _SET_AGAIN_S:
         st.session_state[key] = value
+    return value

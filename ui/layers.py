@@ -25,6 +25,7 @@ def layer_controls(network: Network, recipe: Recipe) -> None:
     layer = st.selectbox(
         "Layer",
         names,
+        index=names.index(st.session_state.layer),
         format_func=lambda name: f"{name}, by itself" if name in recipe.overrides else name,
         key="layer",
         help="The last layer tolerates least: it can keep more weights or finer codes.",
@@ -57,10 +58,10 @@ def _layer_sparsity(network: Network, layer: str, criterion: Criterion) -> None:
     key = f"sparsity@{layer}"
     described = parameters(type(criterion))["sparsity"]
     found = stops(network, type(criterion), "sparsity", CURVE_POINTS, scope=criterion.scope)
-    hold(key, criterion.sparsity)
     st.select_slider(
         "Sparsity here",
         with_linked(found, criterion.sparsity),
+        value=hold(key, criterion.sparsity),
         format_func=place_label(criterion),
         key=key,
         help=described.help,

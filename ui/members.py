@@ -39,10 +39,11 @@ def choose_member(kind: str, label: str, member: Member, family: Sequence[type[M
     """Which member of a family; its first sentence is the help."""
     key = f"{kind}-member"
     by_name = {m.text_name: m for m in family}
-    hold(key, member.text_name)
+    names = list(by_name)
     st.selectbox(
         label,
-        list(by_name),
+        names,
+        index=names.index(hold(key, member.text_name)),
         format_func=lambda name: by_name[name].title,
         key=key,
         help=_first_sentence(type(member)),
@@ -99,22 +100,21 @@ def parameter(kind: str, member: Member, name: str, described: Parameter, networ
         "on_change": lambda: put(kind, replace(member, **{name: st.session_state[key]})),
     }
     if isinstance(described.range, Choice):
-        hold(key, value)
-        st.segmented_control(described.label, described.range.options, required=True, **common)
+        options, default = described.range.options, hold(key, value)
+        st.segmented_control(described.label, options, default=default, required=True, **common)
     elif described.stops is not None:
         found = list(described.stops(network.weights, _STOPS))
         values = with_linked(found, value, linked_value(kind, member, name))
-        hold(key, float(value))
-        st.select_slider(described.label, values, format_func=format_value, **common)
+        default = hold(key, float(value))
+        st.select_slider(described.label, values, value=default, format_func=format_value, **common)
     elif described.range.whole:
-        hold(key, int(value))
         ends = int(described.range.low), int(min(described.range.high, 2**31))
-        st.number_input(described.label, *ends, step=1, **common)
+        st.number_input(described.label, *ends, hold(key, int(value)), step=1, **common)
     else:
         low, high = float(described.range.low), float(min(described.range.high, 1e6))
-        hold(key, float(value))
         step = 10.0 ** floor(log10(value or 1))
-        st.number_input(described.label, low, high, step=step, format="%.4g", **common)
+        default = hold(key, float(value))
+        st.number_input(described.label, low, high, default, step=step, format="%.4g", **common)
 
 
 def part_of(recipe: Recipe, kind: str) -> Member | None:
