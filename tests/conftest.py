@@ -45,12 +45,6 @@ def any_network(request: pytest.FixtureRequest) -> Network:
 
 
 @pytest.fixture(scope="session")
-def cnn() -> Network:
-    """The convolutional network on digits."""
-    return trained("digits", "cnn")
-
-
-@pytest.fixture(scope="session")
 def digits() -> Dataset:
     return load("digits")
 

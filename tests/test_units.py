@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import paretoscope as ps
 import pytest
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
+from paretoscope import train_cnn
 from paretoscope.building import Convolution, Dense, build
 from paretoscope.dataset import Dataset, Rows
 from paretoscope.errors import ParetoscopeError
@@ -186,6 +188,17 @@ def test_a_graph_where_it_is_not_safe_is_refused_with_the_nodes_name(
         remove_units(network, _everywhere(network, UnitNorm(0.5)), digits.train)
 
 
+def test_a_layer_without_a_bias_is_refused(mlp: Network, digits: Dataset) -> None:
+    model = onnx.load_model_from_string(mlp.onnx_bytes)
+    add = next(n for n in model.graph.node if "dense2.bias" in n.input)
+    following = next(n for n in model.graph.node if add.output[0] in n.input)
+    following.input[0] = add.input[0]
+    model.graph.node.remove(add)
+    network = Network(model.SerializeToString())
+    with pytest.raises(ParetoscopeError, match="dense2 has no bias"):
+        remove_units(network, _everywhere(network, UnitNorm(0.5)), digits.train)
+
+
 def test_a_second_branch_is_refused(mlp: Network, digits: Dataset) -> None:
     model = onnx.load_model_from_string(mlp.onnx_bytes)
     relu = next(node for node in model.graph.node if node.op_type == "Relu")
@@ -218,3 +231,16 @@ def test_shipped_networks(dataset: str, least: float, n_weights: int) -> None:
 def test_another_seed_of_a_shipped_network_says_how_to_train_it(digits: Dataset) -> None:
     with pytest.raises(ParetoscopeError, match="paretoscope.train_cnn digits"):
         ps.train("cnn", digits, seed=7)
+
+
+def test_training_them_says_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert train_cnn.main(["digits"]) == 2
+    assert capsys.readouterr().err.strip() == (
+        "training the CNNs needs PyTorch: pip install 'paretoscope[torch]'"
+    )
+    with pytest.raises(SystemExit):
+        train_cnn.main(["digits", "--seed", "1", "--ship"])
+    assert "only networks of seed 0 ship; got seed 1" in capsys.readouterr().err

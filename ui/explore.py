@@ -14,7 +14,7 @@ from paretoscope.quantization import FixedPoint, Float32
 from paretoscope.recipe import Recipe
 from paretoscope.store import default_store
 
-from ui import charts, controls, server, words
+from ui import charts, controls, figures, server, words
 from ui.bench import Bench, Subject, Wish
 from ui.frame import hold
 from ui.palette import here
@@ -212,7 +212,7 @@ def _charts(
             charts.line_name(view.recipe),
         )
         column.plotly_chart(
-            charts.trade_off_figure(record, here()),
+            figures.trade_off_figure(record, here()),
             key=f"chart-{axis}",
             theme=None,
             config={"displaylogo": False, "toImageButtonOptions": _camera(view, axis)},

@@ -13,7 +13,7 @@ from paretoscope.network import Network
 from paretoscope.parameters import Choice, Member, Parameter, format_value, parameters
 from paretoscope.pruning import Criterion, KeepAll, Magnitude
 from paretoscope.quantization import Float32, Quantizer
-from paretoscope.recipe import Recipe, Treatment
+from paretoscope.recipe import Recipe
 
 from ui import view, words
 from ui.frame import hold, keyed
@@ -134,8 +134,7 @@ def put(kind: str, member: Member) -> None:
     elif isinstance(member, Quantizer) and not isinstance(member, Float32):
         recipe = replace(recipe, activations=FloatActivations())
     if layer:
-        own = recipe.overrides.get(layer)
-        own = own or Treatment(recipe.pruner, recipe.quantizer, recipe.units)
+        own = recipe.overrides.get(layer, recipe.everywhere)
         overrides = {**recipe.overrides, layer: replace(own, **changed)}
         view.change(recipe=replace(recipe, overrides=overrides))
     else:

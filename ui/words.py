@@ -7,7 +7,6 @@ from paretoscope.latency import Latency
 
 MINUS = "\u2212"
 TIMES = "\u00d7"
-MARGIN = 0.005  # the drop in accuracy, as a share, that is asked about
 NO_DIFFERENCE_MARGIN = 1.05  # the margin of a time ratio within which nothing is claimed
 
 
@@ -79,18 +78,18 @@ def change_interval(change: Change) -> str:
     return f"{points(change.value)} ({low} to {high})"
 
 
-def change_words(change: Change, margin: float = MARGIN) -> str:
+def change_words(change: Change, margin: float) -> str:
     """The change against the uncompressed model, and what that lets one say.
 
-    >>> change_words(Change(broken=6, mended=2, n=360))
+    >>> change_words(Change(broken=6, mended=2, n=360), margin=0.005)
     '−1.1 pt (−3.1 to +0.5): 360 rows cannot tell; about 690 would'
-    >>> change_words(Change(broken=0, mended=0, n=10_000)).partition(": ")[2]
+    >>> change_words(Change(broken=0, mended=0, n=10_000), margin=0.005).partition(": ")[2]
     'not worse by more than 0.5 pt'
     """
     return f"{change_interval(change)}: {verdict(change, margin)}"
 
 
-def verdict(change: Change, margin: float = MARGIN) -> str:
+def verdict(change: Change, margin: float) -> str:
     """In words, against a drop of `margin`."""
     limit = points(margin).removeprefix("+")
     found = change.verdict(margin)

@@ -11,6 +11,7 @@ import dataclasses
 import math
 import numbers
 import sys
+from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -113,7 +114,7 @@ def parameter(
 
 
 @dataclass(frozen=True)
-class Member:
+class Member(ABC):
     """A member of a family: frozen, validated when made, with a text form that `parse` reads back.
 
     Fields without a default are written by place, the others as ``name=value`` when they differ

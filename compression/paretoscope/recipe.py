@@ -92,7 +92,7 @@ class Recipe:
     activations: Activations = field(default_factory=FloatActivations)
 
     def __post_init__(self) -> None:
-        Treatment(self.pruner, self.quantizer, self.units)  # checks them
+        _ = self.everywhere  # checks its parts
         _check(self.activations, (Activations,), "Recipe.activations", "Int8Activations()")
         _check(self.recovery, (Recovery,), "Recipe.recovery", "Project()")
         _check(self.storage, (Storage,), "Recipe.storage", "Packed()")
@@ -111,6 +111,11 @@ class Recipe:
         return hash(str(self))
 
     @property
+    def everywhere(self) -> Treatment:
+        """What is done to layers that have no treatment of their own."""
+        return Treatment(self.pruner, self.quantizer, self.units)
+
+    @property
     def trains(self) -> bool:
         """Whether compressing trains for seconds or minutes."""
         return self.recovery.needs_validation_rows
@@ -118,8 +123,9 @@ class Recipe:
     @property
     def is_quick(self) -> bool:
         """Whether compressing takes neither rows nor training: a millisecond for small networks."""
-        everywhere = Treatment(self.pruner, self.quantizer, self.units)
-        parts = [p for t in (everywhere, *self.overrides.values()) for p in (t.pruner, t.units)]
+        parts = [
+            p for t in (self.everywhere, *self.overrides.values()) for p in (t.pruner, t.units)
+        ]
         needing = [p for p in parts if isinstance(p, (Criterion, UnitCriterion)) and p.needs_rows]
         floats = isinstance(self.activations, FloatActivations)
         return floats and not needing and not self.recovery.needs_rows
@@ -138,15 +144,14 @@ class Recipe:
                     f"the recipe names the layer {layer!r}; this network has "
                     f"{', '.join(network.weights)}"
                 )
-        everywhere = Treatment(self.pruner, self.quantizer, self.units)
-        return {name: self.overrides.get(name, everywhere) for name in network.weights}
+        return {name: self.overrides.get(name, self.everywhere) for name in network.weights}
 
     def __str__(self) -> str:
         return self._text
 
     @cached_property
     def _text(self) -> str:
-        first = str(Treatment(self.pruner, self.quantizer, self.units))
+        first = str(self.everywhere)
         for part in (self.recovery, self.storage, self.activations):
             if part not in _DEFAULTS:
                 first = f"{first}+{part}"

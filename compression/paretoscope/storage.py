@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 
 from paretoscope.parameters import Member
@@ -14,8 +15,9 @@ _NARROW = {"int2": "int8", "int4": "int8", "uint2": "uint8", "uint4": "uint8"}
 class Storage(Member):
     """The type that codes are stored in."""
 
+    @abstractmethod
     def store(self, codes: Codes) -> Codes:
-        raise NotImplementedError
+        """The codes, in the type that they are stored in."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ import numpy as np
 from paretoscope import shipped
 from paretoscope.building import Convolution, Dense
 from paretoscope.dataset import Dataset, load_dataset
+from paretoscope.errors import ParetoscopeError
 from paretoscope.network import Network
 from paretoscope.training import Layers, keep, network_of
 
@@ -33,8 +34,13 @@ _RATE, _DECAY, _DROPOUT = 2e-3, 5e-4, 0.3
 def fit(data: Dataset, seed: int) -> Network:
     """A network of two convolutions (3 by 3, 16 and 32 filters, each with ReLU and max pooling of 2
     by 2) and dense layers, trained on the train rows alone."""
-    import torch
-    from torch import nn
+    try:
+        import torch
+        from torch import nn
+    except ImportError:
+        raise ParetoscopeError(
+            "training the CNNs needs PyTorch: pip install 'paretoscope[torch]'"
+        ) from None
 
     torch.manual_seed(seed)
     torch.set_num_threads(1)
@@ -85,13 +91,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of split, weights and order of rows")
     parser.add_argument("--ship", action="store_true", help="write to the shipped ones (seed 0)")
     given = parser.parse_args(arguments)
+    if given.ship and given.seed != 0:
+        parser.error(f"only networks of seed 0 ship; got seed {given.seed}")
     for name in given.datasets:
         data = load_dataset(name, given.seed)
-        network = fit(data, given.seed)
+        try:
+            network = fit(data, given.seed)
+        except ParetoscopeError as error:
+            print(error, file=sys.stderr)
+            return 2
         keep(network, "cnn", data, given.seed)
         correct = float(np.mean(network.scores(data.test.X).argmax(1) == data.test.y))
         print(f"{name}, seed {given.seed}: test accuracy {correct:.2%}, {network.sha256}")
-        if given.ship and given.seed == 0:
+        if given.ship:
             (Path(shipped.__file__).parent / f"{name}-cnn.onnx").write_bytes(network.onnx_bytes)
     return 0
 

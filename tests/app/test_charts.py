@@ -9,8 +9,8 @@ import pytest
 from paretoscope.accuracy import Accuracy, Change
 from paretoscope.latency import Latency
 
-from ui import charts
-from ui.palette import DARK, LIGHT
+from ui import charts, figures
+from ui.palette import DARK, LIGHT, Theme
 
 RECIPE = ps.Recipe.parse("magnitude(threshold=0.1)+q(8)")
 
@@ -73,9 +73,9 @@ def test_ranges_do_not_depend_on_the_recipe() -> None:
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
 @pytest.mark.parametrize("axis", ["gzip", "size", "time"])
-def test_the_figure_shows_the_record(axis: charts.Axis, theme: charts.Theme) -> None:
+def test_the_figure_shows_the_record(axis: charts.Axis, theme: Theme) -> None:
     record = _record(axis)
-    figure = charts.trade_off_figure(record, theme)
+    figure = figures.trade_off_figure(record, theme)
     traces = {trace.name: trace for trace in figure.data}
     points = record.curve.points
     assert list(traces["Q = 8"].x) == [p.x for p in points]
@@ -91,7 +91,7 @@ def test_the_figure_shows_the_record(axis: charts.Axis, theme: charts.Theme) -> 
 def test_a_cursor_out_of_sight_is_a_triangle_at_the_edge() -> None:
     low = replace(CURVE[1], accuracy=Accuracy(40, 360))
     record = charts.trade_off("gzip", "D", RECIPE, [low], [], BASELINE, "Q = 8")
-    cursor = charts.trade_off_figure(record, LIGHT).data[-1]
+    cursor = figures.trade_off_figure(record, LIGHT).data[-1]
     assert cursor.marker.symbol == "triangle-down-open"
     assert record.y_range[0] < cursor.y[0] < record.y_range[1]
     assert "11.1 %" in cursor.text[0]
@@ -103,4 +103,41 @@ def test_before_anything_is_zipped_the_chart_is_empty_but_there() -> None:
     assert record.baseline is None
     assert record.cursor is None
     assert record.finding == "measuring"
-    assert charts.trade_off_figure(record, LIGHT).layout.xaxis.type == "log"
+    assert figures.trade_off_figure(record, LIGHT).layout.xaxis.type == "log"
+
+
+def test_names_of_faint_lines_stay_clear_of_each_other_and_of_the_curve() -> None:
+    def line(factor: float) -> list[ps.Measurement]:
+        sizes = [(340, 6_000), (320, 4_000), (300, 3_000), (260, 2_500)]
+        return [_measurement(RECIPE, n, round(size * factor), 5.0) for n, size in sizes]
+
+    close = [(f"Q = {n}", line(1 + n / 1000)) for n in range(4)]
+    record = charts.trade_off(
+        "gzip", "D", RECIPE, CURVE, [*close, ("float32", line(3))], BASELINE, ""
+    )
+    places = figures.name_places(record)
+    assert places[-1] is not None
+    named = [
+        figures._position(record, one.points[place])
+        for one, place in zip(record.backdrop, places, strict=True)
+        if place is not None
+    ]
+    curve = [figures._position(record, p) for p in record.curve.points]
+    for i, name in enumerate(named):
+        others = [*named[:i], *curve]
+        assert all(figures._apart(name, other) >= 1 for other in others)
+
+
+def test_a_label_near_the_right_edge_stands_left_of_its_point() -> None:
+    wide = replace(CURVE[1], gzip_bytes=24_000)
+    record = charts.trade_off("gzip", "D", RECIPE, [wide], [], BASELINE, "Q = 8")
+    assert figures.trade_off_figure(record, LIGHT).data[-1].textposition == "bottom left"
+    record = charts.trade_off("gzip", "D", RECIPE, [CURVE[1]], [], BASELINE, "Q = 8")
+    assert figures.trade_off_figure(record, LIGHT).data[-1].textposition == "bottom right"
+
+
+def test_no_point_is_off_the_size_axis() -> None:
+    for gzip in (700, 200, 60, 40_000):
+        far = replace(CURVE[1], gzip_bytes=gzip)
+        low, high = charts.trade_off("gzip", "D", RECIPE, [far], [], BASELINE, "").x_range
+        assert low < gzip < high

@@ -168,6 +168,24 @@ def test_a_link_holds_the_whole_view() -> None:
     assert [m.value for m in again.metric[:2]] == [m.value for m in app.metric[:2]]
 
 
+def test_every_control_carries_what_it_shows_as_its_default() -> None:
+    """In every run: of two that follow closely the browser is sent only the second."""
+    recipe = "l2(0.3,repair=refit)+magnitude(sparsity=0.4,scope=layer)+symmetric(3,clip=mse)+gptq"
+    app = _open(dataset="digits", model="cnn", recipe=recipe, size="file", margin="2")
+    app.run()
+    for number in app.number_input:
+        assert number.proto.default == number.value, number.key
+    for box in app.selectbox:
+        assert box.proto.default == box.index, box.key
+    for slider in app.select_slider:
+        default = slider.proto.default[0]
+        assert slider.options[int(default)] == slider.format_func(slider.value), slider.key
+    for control in app.segmented_control:
+        (default,) = control.proto.default
+        shown = control.proto.options[default].content
+        assert shown == control.format_func(control.value), control.key
+
+
 @pytest.mark.parametrize(
     ("query", "said", "kept"),
     [

@@ -5,6 +5,7 @@ To add one, write a subclass of `Criterion` and add it to `CRITERIA` at this fil
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -108,6 +109,7 @@ class Criterion(Member):
         n, m = self.pattern.split(":")
         return Pattern(int(n), int(m))
 
+    @abstractmethod
     def scores(self, network: Network, rows: Rows | None) -> Scores:
         """How much each weight matters: an array of the weight's shape for each layer.
 
@@ -117,7 +119,6 @@ class Criterion(Member):
         rows : Rows or None
             Training rows, for criteria with `needs_rows`.
         """
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

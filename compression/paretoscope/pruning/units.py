@@ -6,15 +6,16 @@ foot.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from paretoscope.chain import Chain, Relu, Stage, as_chain
+from paretoscope.chain import Relu, Stage, as_chain
 from paretoscope.dataset import Rows
 from paretoscope.errors import ParetoscopeError
 from paretoscope.gram import (
@@ -64,9 +65,9 @@ class UnitCriterion(Member):
         "layer is fitted again by least squares.",
     )
 
+    @abstractmethod
     def scores(self, network: Network, rows: Rows) -> UnitScores:
         """How much each unit matters: an array (out,) for each layer."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def remove_units(network: Network, by_layer: Mapping[str, Units], rows: Rows | N
     Raises
     ------
     ParetoscopeError
-        There are no rows, or the graph is no such chain; names the node.
+        There are no rows, a layer has no bias, or the graph is no such chain; names the node.
     """
     last = list(network.weights)[-1]
     given = {n: u for n, u in by_layer.items() if isinstance(u, UnitCriterion) and n != last}
@@ -164,6 +165,11 @@ def remove_units(network: Network, by_layer: Mapping[str, Units], rows: Rows | N
     if rows is None:
         name = next(iter(given.values())).text_name
         raise ParetoscopeError(f"{name} needs training rows; got none")
+    for name in list(network.weights)[1:]:
+        if name not in network.biases:
+            raise ParetoscopeError(
+                f"{name} has no bias, which would take what removed units gave on average"
+            )
     return _removed(network, tuple(given.items()), rows)
 
 
@@ -178,9 +184,9 @@ def _removed(network: Network, given: tuple[tuple[str, UnitCriterion], ...], row
     for number, stage in enumerate(chain.stages):
         weight, bias = chain.weights[stage.name], chain.biases[stage.name]
         if kept_inputs is not None:
-            place = Stage(stage.name, len(kept_inputs), stage.window, stage.after)
-            weight, bias = _repaired(network, rows, chain, stage, place, h, kept_inputs, repair)
-            stage = place
+            smaller = replace(stage, n_in=len(kept_inputs))
+            weight, bias = _repaired(network, rows, stage, smaller, h, kept_inputs, repair)
+            stage = smaller
         units = by_layer.get(stage.name)
         kept = _kept(units, network, rows, stage.name, weight.shape[1])
         weights[stage.name], biases[stage.name] = weight[:, kept], bias[kept]
@@ -211,7 +217,6 @@ def _kept(
 def _repaired(
     network: Network,
     rows: Rows,
-    chain: Chain,
     stage: Stage,
     smaller: Stage,
     h: FloatArray,
@@ -219,7 +224,7 @@ def _repaired(
     repair: str,
 ) -> tuple[FloatArray, FloatArray]:
     """A layer's weight and bias when only the inputs `kept` are left, as `h` gives them."""
-    weight, bias = chain.weights[stage.name].astype(np.float64), chain.biases[stage.name]
+    weight, bias = network.weights[stage.name].astype(np.float64), network.biases[stage.name]
     mean_before = grams(network, rows)[stage.name].mean
     now = gram(smaller, h)
     left: Double = weight[kept]

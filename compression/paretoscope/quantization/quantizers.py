@@ -5,6 +5,7 @@ To add one, write a subclass of `Quantizer` and add it to `QUANTIZERS` at the fo
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,9 +59,9 @@ def _cluster_stops(weights: Weights, count: int) -> Sequence[float]:
 class Quantizer(Member):
     """Makes the grid for one weight."""
 
+    @abstractmethod
     def grid(self, weight: FloatArray, kept: BoolArray) -> Grid:
         """The grid for a weight of shape (in, out) of which `kept` remains after pruning."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

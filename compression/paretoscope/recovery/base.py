@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -67,9 +68,9 @@ class Recovery(Member):
     needs_rows: ClassVar[bool] = False
     needs_validation_rows: ClassVar[bool] = False
 
+    @abstractmethod
     def recover(self, task: Task) -> Stored:
         """The values to store."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

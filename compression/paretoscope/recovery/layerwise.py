@@ -9,6 +9,7 @@ Notation: X uncompressed inputs (n, in), X' compressed ones, W (in, out), H = X'
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,9 +71,9 @@ class Layerwise(Recovery):
                 compressed = advance(stage, compressed, decoded, biases[name])
         return Stored(codes, biases)
 
+    @abstractmethod
     def solve(self, task: Task, layer: Layer) -> Codes:
         """The codes of one layer."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

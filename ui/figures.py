@@ -1,0 +1,266 @@
+"""The figures of Explore's charts: a record of `ui.charts` -> a plotly figure."""
+
+from __future__ import annotations
+
+import math
+import re
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from ui import words
+from ui.charts import AXIS_TITLES, Line, Point, TradeOff
+from ui.palette import CURSOR, Theme
+
+_FRONT_GREY = "rgba(140,140,140,0.75)"
+_HEIGHT = 486
+_LINE_LETTERS = 70
+_NAME_WIDTH, _NAME_HEIGHT = 0.12, 0.07  # of a faint line's name, as shares of the chart
+_LABEL_FITS_UNTIL = 0.65  # the share of the width from which a label stands left of its point
+_TICKS_BYTES = [m * 10**e for e in range(1, 9) for m in (1, 2, 5)]
+
+
+def trade_off_figure(record: TradeOff, theme: Theme) -> go.Figure:
+    """The figure of a record. It carries title, recipe and provenance, so it can stand alone."""
+    figure = go.Figure()
+    for line, named in zip(record.backdrop, name_places(record), strict=True):
+        figure.add_trace(_backdrop_trace(line, named, theme))
+    if record.band:
+        figure.add_vrect(*record.band, fillcolor=theme.band, line_width=0, layer="below")
+    if record.front:
+        figure.add_trace(_front_trace(record))
+    figure.add_trace(_curve_trace(record.curve, theme))
+    if record.baseline:
+        _add_baseline(figure, record.baseline, theme)
+    if record.cursor:
+        figure.add_trace(_cursor_trace(record.cursor, record, theme))
+    _lay_out(figure, record, theme)
+    return figure
+
+
+def _backdrop_trace(line: Line, named: int | None, theme: Theme) -> go.Scatter:
+    """A faint line with its name beside the point at place `named`."""
+    names = [line.name if place == named else "" for place in range(len(line.points))]
+    return go.Scatter(
+        x=[p.x for p in line.points],
+        y=[p.accuracy for p in line.points],
+        mode="lines+text",
+        line={"color": theme.faint, "width": 1.4},
+        text=names,
+        textposition="middle left",
+        textfont={"size": 11, "color": theme.quiet},
+        name=line.name,
+        customdata=[p.text for p in line.points],
+        hovertemplate=f"{line.name}<br>%{{customdata}}<extra></extra>",
+        showlegend=False,
+    )
+
+
+def name_places(record: TradeOff) -> list[int | None]:
+    """For each faint line the place of the point that bears its name: clear of the curve and of
+    the other names, None where there is no room (its name still stands where it is pointed at)."""
+    if record.axis == "time":
+        return [None] * len(record.backdrop)
+    taken = [_position(record, p) for p in (*record.curve.points, record.baseline) if p]
+    found: list[int | None] = []
+    for line in record.backdrop:
+        room = {
+            place: min((_apart(at, other) for other in taken), default=math.inf)
+            for place, point in enumerate(line.points)
+            if _NAME_WIDTH < (at := _position(record, point))[0] < 1 and 0.04 < at[1] < 0.96
+        }
+        best = max(room, key=room.__getitem__, default=None)
+        best = None if best is None or room[best] < 1 else best
+        found.append(best)
+        if best is not None:
+            taken.append(_position(record, line.points[best]))
+    return found
+
+
+def _position(record: TradeOff, point: Point) -> tuple[float, float]:
+    """Where a point lies, as shares of the chart's width and height."""
+    (left, right), (low, high) = record.x_range, record.y_range
+    y = (point.accuracy - low) / (high - low)
+    if record.axis == "time":
+        return (point.x - left) / (right - left), y
+    return math.log(point.x / left) / math.log(right / left), y
+
+
+def _apart(name: tuple[float, float], other: tuple[float, float]) -> float:
+    """How far another point lies from a name that ends at a point, in sizes of a name."""
+    across = abs(other[0] - (name[0] - _NAME_WIDTH / 2)) / _NAME_WIDTH
+    return max(across, abs(other[1] - name[1]) / _NAME_HEIGHT)
+
+
+def _front_trace(record: TradeOff) -> go.Scatter:
+    x, y = zip(*record.front, strict=True)
+    return go.Scatter(
+        x=x,
+        y=y,
+        mode="lines",
+        line={"color": _FRONT_GREY, "width": 6, "shape": "hv"},
+        name="Pareto front",
+        hoverinfo="skip",
+    )
+
+
+def _curve_trace(line: Line, theme: Theme) -> go.Scatter:
+    """The line with whiskers, its points filled where measured and hollow where computed."""
+    points = line.points
+    return go.Scatter(
+        x=[p.x for p in points],
+        y=[p.accuracy for p in points],
+        mode="lines+markers",
+        name=line.name,
+        line={"color": theme.curve, "width": 2},
+        marker={
+            "size": 8,
+            "color": [theme.paper if p.computed else theme.curve for p in points],
+            "line": {"color": theme.curve, "width": 1.5},
+        },
+        error_y=_whiskers(points, theme.curve),
+        error_x=_time_whiskers(points, theme.curve),
+        text=[p.text for p in points],
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _whiskers(points: Sequence[Point], colour: str) -> dict[str, Any]:
+    return {
+        "type": "data",
+        "array": [p.high - p.accuracy for p in points],
+        "arrayminus": [p.accuracy - p.low for p in points],
+        "thickness": 0.8,
+        "width": 2,
+        "color": colour,
+    }
+
+
+def _time_whiskers(points: Sequence[Point], colour: str) -> dict[str, Any]:
+    known = [(p.x, p.x_low, p.x_high) for p in points]
+    return {
+        "type": "data",
+        "array": [0.0 if high is None else high - x for x, _, high in known],
+        "arrayminus": [0.0 if low is None else x - low for x, low, _ in known],
+        "thickness": 0.8,
+        "width": 2,
+        "color": colour,
+    }
+
+
+def _add_baseline(figure: go.Figure, baseline: Point, theme: Theme) -> None:
+    dashes = {"color": theme.quiet, "width": 1, "dash": "dash"}
+    figure.add_hline(baseline.accuracy, line=dashes, layer="below")
+    figure.add_vline(baseline.x, line=dashes, layer="below")
+    figure.add_trace(
+        go.Scatter(
+            x=[baseline.x],
+            y=[baseline.accuracy],
+            mode="markers",
+            name="uncompressed",
+            marker={"symbol": "star", "size": 14, "color": theme.ink},
+            text=[baseline.text],
+            hovertemplate="uncompressed<br>%{text}<extra></extra>",
+        )
+    )
+
+
+def _cursor_trace(cursor: Point, record: TradeOff, theme: Theme) -> go.Scatter:
+    """A ring where the sliders are; a triangle at the edge where that is out of sight."""
+    low, high = record.y_range
+    hidden = cursor.accuracy < low
+    side = "left" if _position(record, cursor)[0] > _LABEL_FITS_UNTIL else "right"
+    value = words.duration(cursor.x) if record.axis == "time" else words.size(cursor.x)
+    return go.Scatter(
+        x=[cursor.x],
+        y=[low + 0.02 * (high - low) if hidden else cursor.accuracy],
+        mode="markers+text",
+        name="your recipe",
+        marker={
+            "symbol": "triangle-down-open" if hidden else "circle-open",
+            "size": 20,
+            "color": CURSOR,
+            "line": {"width": 3, "color": CURSOR},
+        },
+        text=[f"{words.percent(cursor.accuracy)}, {value}"],
+        textposition=f"{'middle' if hidden else 'bottom'} {side}",
+        textfont={"size": 13, "color": theme.ink},
+        customdata=[cursor.text],
+        hovertemplate="your recipe<br>%{customdata}<extra></extra>",
+        cliponaxis=False,
+    )
+
+
+def _wrapped(recipe: str) -> str:
+    """A recipe in at most two lines, broken between its parts, so that none is cut at the edge."""
+    lines = textwrap.wrap(
+        re.sub(r"([+;,])", r"\1 ", recipe), _LINE_LETTERS, max_lines=2, placeholder="\u2026"
+    )
+    return "<br>".join(re.sub(r"([+;,]) ", r"\1", line) for line in lines)
+
+
+def _lay_out(figure: go.Figure, record: TradeOff, theme: Theme) -> None:
+    x_title = {"text": AXIS_TITLES[record.axis], "standoff": 6}
+    x_axis: dict[str, Any] = {"title": x_title, "gridcolor": theme.grid}
+    if record.axis == "time":
+        x_axis |= {"range": record.x_range, "zeroline": False}
+    else:
+        shown = [t for t in _TICKS_BYTES if record.x_range[0] <= t <= record.x_range[1]]
+        x_axis |= {
+            "type": "log",
+            "range": [math.log10(bound) for bound in record.x_range],
+            "tickvals": shown,
+            "ticktext": [words.size(t).replace(".00", "").replace(".0", "") for t in shown],
+        }
+    figure.update_layout(
+        template="none",
+        height=_HEIGHT,
+        font={"color": theme.ink, "size": 13, "family": "Source Sans, Source Sans Pro, sans-serif"},
+        paper_bgcolor=theme.paper,
+        plot_bgcolor=theme.paper,
+        margin={"l": 58, "r": 16, "t": 134, "b": 94},
+        title={
+            "text": f"{record.network}<br><span style='font-size:15px'>{record.finding}</span>"
+            f"<br><span style='font-size:12px'>{_wrapped(record.recipe)}</span>",
+            "font": {"size": 15},
+            "x": 0.01,
+            "xanchor": "left",
+            "y": 0.97,
+            "yanchor": "top",
+        },
+        legend={
+            "orientation": "h",
+            "x": 0,
+            "y": 1.0,
+            "yanchor": "bottom",
+            "font": {"size": 12},
+            "entrywidth": 0.49,
+            "entrywidthmode": "fraction",
+        },
+        xaxis=x_axis,
+        yaxis={
+            "title": {"text": "Accuracy"},
+            "tickformat": ".0%",
+            "range": record.y_range,
+            "gridcolor": theme.grid,
+            "zeroline": False,
+        },
+        hoverlabel={"font": {"size": 13}},
+        uirevision=record.network,
+    )
+    figure.add_annotation(
+        text=record.provenance,
+        xref="paper",
+        yref="paper",
+        x=0,
+        y=0,
+        xshift=-50,
+        yshift=-92,
+        xanchor="left",
+        yanchor="bottom",
+        align="left",
+        showarrow=False,
+        font={"size": 10, "color": theme.quiet},
+    )
