@@ -176,7 +176,7 @@ def test_compensation_has_less_error_than_rounding(lenet: Network, fashion: ps.D
 def test_gradients_are_numerical_differences(any_network: Network, digits: ps.Dataset) -> None:
     chain, rows = as_chain(any_network), Rows(digits.train.X[:32], digits.train.y[:32])
     targets = one_hot(rows.y, 10)
-    gradients = backward(chain, chain.features(rows.X), targets)
+    gradients = backward(chain, chain.preparation(rows.X), targets)
 
     def loss(weights: Any, biases: Any) -> float:
         scores = any_network.scores(rows.X, weights, biases).astype(np.float64)

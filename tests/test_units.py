@@ -14,6 +14,7 @@ from onnx import helper
 from onnx.reference import ReferenceEvaluator
 from paretoscope import train_cnn
 from paretoscope.building import Convolution, Dense, build
+from paretoscope.chain import as_chain
 from paretoscope.dataset import Dataset, Rows
 from paretoscope.errors import ParetoscopeError
 from paretoscope.network import Network
@@ -134,10 +135,7 @@ def test_the_refit_is_numpys_least_squares(digits: Dataset, mlp: Network) -> Non
     X = digits.train.X
 
     def hidden(network: Network) -> Any:
-        scaled = X
-        for op, constant in _scaling(network):
-            scaled = op(scaled, constant)
-        h = scaled @ network.weights["dense1"] + network.biases["dense1"]
+        h = as_chain(network).preparation(X) @ network.weights["dense1"] + network.biases["dense1"]
         return np.maximum(h, 0).astype(np.float64)
 
     wanted = hidden(mlp) @ mlp.weights["dense2"]
@@ -149,13 +147,6 @@ def test_the_refit_is_numpys_least_squares(digits: Dataset, mlp: Network) -> Non
     old = mlp.weights["dense2"][kept]
     best, *_ = np.linalg.lstsq(np.vstack([now, pull]), np.vstack([wanted, pull @ old]), rcond=None)
     assert np.allclose(smaller.weights["dense2"], best, atol=1e-3)
-
-
-def _scaling(network: Network) -> Any:
-    from paretoscope.chain import as_chain
-
-    ops = {"Sub": np.subtract, "Mul": np.multiply}
-    return [(ops[name], constant) for name, constant in as_chain(network).scaling]
 
 
 def test_refitting_loses_less_than_the_mean(lenet: Network, fashion: Dataset) -> None:

@@ -106,39 +106,46 @@ class Stage:
         return z.reshape(shape[0], *positions, z.shape[1]).transpose(0, 3, 1, 2)
 
 
+@dataclass(frozen=True)
+class Preparation:
+    """What is done to features before the first layer; equal for networks that do the same, such as
+    one and what is left of it when units are removed.
+
+    `scaling` holds an operator with its constant's shape and float32 bytes for each step;
+    `image_shape` is (channels, height, width), or None for rows.
+    """
+
+    scaling: tuple[tuple[str, tuple[int, ...], bytes], ...] = ()
+    image_shape: tuple[int, ...] | None = None
+
+    def __call__(self, X: FloatArray) -> FloatArray:
+        """The input of the first layer, for rows of shape (n, d)."""
+        for op, shape, constant in self.scaling:
+            X = _FEATURE_OPS[op](X, np.frombuffer(constant, np.float32).reshape(shape))
+        X = X.astype(np.float32, copy=False)
+        return X if self.image_shape is None else X.reshape(-1, *self.image_shape)
+
+
 @dataclass(frozen=True, eq=False)
 class Chain:
     """Weights (in, out) and biases (out,) by layer name, in order.
 
-    `scaling` prepares the features, `image_shape` (channels, height, width) makes images of them;
-    `halves` is the row (-0.5, 0.5) that makes two scores of one log-odds. Both may be None.
+    `halves` is the row (-0.5, 0.5) that makes two scores of one log-odds, or None.
     """
 
     weights: Mapping[str, FloatArray]
     biases: Mapping[str, FloatArray]
     stages: tuple[Stage, ...]
-    scaling: tuple[tuple[str, FloatArray], ...]
-    image_shape: tuple[int, ...] | None
+    preparation: Preparation
     halves: FloatArray | None
 
     @property
     def names(self) -> list[str]:
         return list(self.weights)
 
-    @property
-    def convolves(self) -> bool:
-        return any(stage.window is not None for stage in self.stages)
-
-    def features(self, X: FloatArray) -> FloatArray:
-        """The input of the first layer, for rows of shape (n, d)."""
-        for op, constant in self.scaling:
-            X = _FEATURE_OPS[op](X, constant)
-        X = X.astype(np.float32, copy=False)
-        return X if self.image_shape is None else X.reshape(-1, *self.image_shape)
-
     def forward(self, X: FloatArray) -> Iterator[tuple[str, FloatArray, FloatArray]]:
         """Layer by layer: name, rows of shape (m, in), outputs before the ReLU of (m, out)."""
-        h = self.features(X)
+        h = self.preparation(X)
         for stage in self.stages:
             rows = stage.rows(h)
             z = rows @ self.weights[stage.name] + self.biases[stage.name]
@@ -186,8 +193,7 @@ def as_chain(network: Network) -> Chain:
             Stage(name, network.weights[name].shape[0], window, tuple(after))
             for name, window, after in reader.stages
         ),
-        tuple(reader.scaling),
-        reader.image_shape,
+        Preparation(tuple(reader.scaling), reader.image_shape),
         reader.halves,
     )
 
@@ -198,7 +204,7 @@ class _Reader:
     def __init__(self, network: Network) -> None:
         self.layers = {layer.weight: layer for layer in network.layers}
         self.stages: list[tuple[str, Window | None, list[Step]]] = []
-        self.scaling: list[tuple[str, FloatArray]] = []
+        self.scaling: list[tuple[str, tuple[int, ...], bytes]] = []
         self.image_shape: tuple[int, ...] | None = None
         self.halves: FloatArray | None = None
         self._last: Any = None
@@ -243,7 +249,8 @@ class _Reader:
         if known is None:
             return False
         if node.op_type in _FEATURE_OPS:
-            self.scaling.append((node.op_type, known.numpy()))
+            constant = known.numpy().astype(np.float32)
+            self.scaling.append((node.op_type, constant.shape, constant.tobytes()))
         elif node.op_type == "Reshape":
             self.image_shape = tuple(int(size) for size in known.numpy()[1:])
         else:

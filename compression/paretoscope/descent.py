@@ -118,7 +118,7 @@ def _descend(
     biases = {name: np.array(b, np.float32) for name, b in chain.biases.items()}
     moments = {name: (_Adam(weights[name]), _Adam(biases[name])) for name in weights}
     rng = np.random.default_rng(schedule.seed)
-    features = chain.features(X)
+    features = chain.preparation(X)
     n_steps = schedule.epochs * math.ceil(len(X) / schedule.batch)
     number = 0
     for epoch in range(1, schedule.epochs + 1):

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from paretoscope.chain import Chain, Stage, as_chain
+from paretoscope.chain import Preparation, Stage, as_chain
 from paretoscope.dataset import Rows
 from paretoscope.network import Network
 from paretoscope.parameters import FloatArray
@@ -45,11 +45,6 @@ class Gram:
         return H
 
 
-def calibration_features(chain: Chain, rows: Rows) -> FloatArray:
-    """The input of the first layer for the rows that moments are taken of."""
-    return chain.features(rows.X[:_IMAGES] if chain.convolves else rows.X)
-
-
 def advance(stage: Stage, h: FloatArray, weight: FloatArray, bias: FloatArray) -> FloatArray:
     """The input of the next stage."""
     parts = [
@@ -80,18 +75,27 @@ def cross_moment(
     return total / n
 
 
-@lru_cache(maxsize=4)
 def first_gram(network: Network, rows: Rows) -> Gram:
     """Of the first layer's rows, which no compression changes: computed once for all recipes."""
     chain = as_chain(network)
-    return gram(chain.stages[0], calibration_features(chain, rows))
+    return _first_gram(chain.stages[0], chain.preparation, rows)
+
+
+@lru_cache(maxsize=4)
+def _first_gram(stage: Stage, preparation: Preparation, rows: Rows) -> Gram:
+    return gram(stage, _prepared(preparation, rows))
+
+
+@lru_cache(maxsize=2)
+def _prepared(preparation: Preparation, rows: Rows) -> FloatArray:
+    return preparation(rows.X if preparation.image_shape is None else rows.X[:_IMAGES])
 
 
 @lru_cache(maxsize=2)
 def inputs(network: Network, rows: Rows) -> Mapping[str, FloatArray]:
     """The input of every stage of the uncompressed network, kept for the next recipe."""
     chain = as_chain(network)
-    found = {chain.names[0]: calibration_features(chain, rows)}
+    found = {chain.names[0]: _prepared(chain.preparation, rows)}
     for stage, following in zip(chain.stages, chain.names[1:], strict=False):
         weight, bias = chain.weights[stage.name], chain.biases[stage.name]
         found[following] = advance(stage, found[stage.name], weight, bias)

@@ -368,7 +368,7 @@ def _taylor_scores(network: Network, rows: Rows) -> Scores:
     targets = one_hot(rows.y, _n_classes(network))
     for i in range(0, min(len(rows), _TAYLOR_ROWS), _RETRAIN_BATCH):
         batch = slice(i, i + _RETRAIN_BATCH)
-        gradients = backward(chain, chain.features(rows.X[batch]), targets[batch])
+        gradients = backward(chain, chain.preparation(rows.X[batch]), targets[batch])
         for name, (gradient, _) in gradients.items():
             found[name] += np.square(gradient * chain.weights[name])
     return found

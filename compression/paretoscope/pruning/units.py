@@ -22,7 +22,6 @@ from paretoscope.gram import (
     DAMPING,
     Double,
     advance,
-    calibration_features,
     cross_moment,
     gram,
     grams,
@@ -243,7 +242,7 @@ def _repaired(
 def _activations(network: Network, rows: Rows) -> Mapping[str, tuple[FloatArray, FloatArray]]:
     """For each unit the mean absolute output and how often it is not zero."""
     chain = as_chain(network)
-    X = rows.X[: len(calibration_features(chain, rows))]
+    X = rows.X[: len(inputs(network, rows)[chain.names[0]])]
     sums = {n: np.zeros((2, w.shape[1])) for n, w in chain.weights.items()}
     counts = dict.fromkeys(chain.names, 0)
     for i in range(0, len(X), _CHUNK_ROWS):
