@@ -7,7 +7,7 @@ import sys
 
 from paretoscope.measurement import environment
 
-QUICK = ("spelling", "curve", "app")
+QUICK = ("spelling", "curve", "methods", "app")
 ALL = (*QUICK, "quality")
 
 

@@ -6,6 +6,7 @@ import math
 import re
 import textwrap
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import plotly.graph_objects as go
@@ -63,7 +64,7 @@ def name_places(record: TradeOff) -> list[int | None]:
     the other names, None where there is no room (its name still stands where it is pointed at)."""
     if record.axis == "time":
         return [None] * len(record.backdrop)
-    taken = [_position(record, p) for p in (*record.curve.points, record.baseline) if p]
+    taken = _taken(record)
     found: list[int | None] = []
     for line in record.backdrop:
         room = {
@@ -77,6 +78,23 @@ def name_places(record: TradeOff) -> list[int | None]:
         if best is not None:
             taken.append(_position(record, line.points[best]))
     return found
+
+
+def _taken(record: TradeOff) -> list[tuple[float, float]]:
+    """Where names may not stand: on the curve, the baseline's star, and the ring's label."""
+    points = [_position(record, p) for p in record.curve.points]
+    between = [
+        (a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share)
+        for a, b in pairwise(points)
+        for share in (0.2, 0.4, 0.6, 0.8)
+    ]
+    label = []
+    if record.cursor is not None:
+        x, y = _position(record, record.cursor)
+        side = -1 if x > _LABEL_FITS_UNTIL else 1
+        label = [(x + side * along, y - _NAME_HEIGHT) for along in (0.05, 0.15, 0.25)]
+    star = [] if record.baseline is None else [_position(record, record.baseline)]
+    return [*points, *between, *label, *star]
 
 
 def _position(record: TradeOff, point: Point) -> tuple[float, float]:
