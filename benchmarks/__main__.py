@@ -8,7 +8,7 @@ import sys
 from paretoscope.measurement import environment
 
 QUICK = ("spelling", "curve", "methods", "app")
-ALL = (*QUICK, "quality")
+ALL = (*QUICK, "intervals", "noise", "quality")
 
 
 def main(names: list[str]) -> int:

@@ -9,12 +9,46 @@ from scipy import optimize, stats
 
 
 @given(st.integers(1, 20_000), st.floats(0, 1))
-def test_wilson_is_scipys(n: int, share: float) -> None:
+def test_the_interval_of_accuracy_holds_wilsons_around_the_same_middle(
+    n: int, share: float
+) -> None:
     correct = round(n * share)
     low, high = Accuracy(correct, n).interval
-    expected = stats.binomtest(correct, n).proportion_ci(0.95, method="wilson")
-    assert low == pytest.approx(expected.low, abs=1e-9)
-    assert high == pytest.approx(expected.high, abs=1e-9)
+    wilson = stats.binomtest(correct, n).proportion_ci(0.95, method="wilson")
+    assert low <= wilson.low + 1e-12
+    assert high >= wilson.high - 1e-12
+    if low > 0 and high < 1:
+        assert low + high == pytest.approx(wilson.low + wilson.high, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("correct", "n", "expected"),
+    [
+        (349, 360, (0.9454716435, 0.9835044031)),
+        (97, 100, (0.9117481675, 0.9934779442)),
+        (8_875, 10_000, (0.8811557094, 0.8935466918)),
+        (50, 100, (0.4038315304, 0.5961684696)),
+    ],
+)
+def test_the_interval_of_accuracy_is_statsmodels(
+    correct: int, n: int, expected: tuple[float, float]
+) -> None:
+    """Values of statsmodels' proportion_confint(..., method="agresti_coull")."""
+    assert Accuracy(correct, n).interval == pytest.approx(expected, abs=1e-9)
+
+
+def _coverage(n: int, p: float) -> float:
+    """The exact probability that the interval holds `p`."""
+    correct = np.arange(n + 1)
+    intervals = np.array([Accuracy(int(k), n).interval for k in correct])
+    holds = (intervals[:, 0] <= p) & (p <= intervals[:, 1])
+    return float(stats.binom.pmf(correct, n, p)[holds].sum())
+
+
+@pytest.mark.parametrize("n", [100, 360])
+def test_accuracy_is_covered_everywhere(n: int) -> None:
+    shares = [*np.linspace(0.5, 0.99, 50), *(1 - np.geomspace(0.01 / n, 0.01, 30))]
+    assert min(_coverage(n, p) for p in shares) >= 0.93
 
 
 def _tango_by_brute_force(change: Change, delta: float) -> float:
@@ -39,10 +73,37 @@ def _tango_by_brute_force(change: Change, delta: float) -> float:
 )
 def test_tangos_bounds_are_where_the_score_is_1_96(broken: int, mended: int, n: int) -> None:
     found = Change(broken, mended, n)
-    low, high = found.interval
+    low, high = found._interval(0.0)
     assert _tango_by_brute_force(found, low) == pytest.approx(1.96, abs=0.01)
     assert _tango_by_brute_force(found, high) == pytest.approx(-1.96, abs=0.01)
     assert low < found.value < high
+
+
+def test_tangos_interval_is_the_published_one() -> None:
+    """Fagerland et al. 2013 (BMC Medical Research Methodology 13:91): 1 and 7 of 21 pairs."""
+    assert Change(broken=7, mended=1, n=21)._interval(0.0) == pytest.approx(
+        (-0.517, -0.026), abs=5e-4
+    )
+
+
+@pytest.mark.parametrize(("p_mended", "p_broken"), [(0.0016, 0.0148), (0.0, 0.01), (0.02, 0.05)])
+def test_a_change_is_covered_where_tangos_own_interval_is_not(
+    p_mended: float, p_broken: float
+) -> None:
+    n, most = 360, 60
+    covered = seen = 0.0
+    for mended in range(most):
+        for broken in range(most):
+            counts = [mended, broken, n - mended - broken]
+            shares = [p_mended, p_broken, 1 - p_mended - p_broken]
+            weight = float(stats.multinomial.pmf(counts, n, shares))
+            if weight < 1e-9:
+                continue
+            low, high = Change(broken, mended, n).interval
+            seen += weight
+            covered += weight * (low <= p_mended - p_broken <= high)
+    assert seen > 0.999
+    assert covered >= 0.93
 
 
 @given(st.integers(1, 2_000), st.data())
@@ -84,7 +145,25 @@ def test_the_rows_needed_tell_and_fewer_do_not(broken: int, mended: int, margin:
         assert fewer.verdict(margin) == "cannot tell"
 
 
-def test_no_changed_rows_need_tangos_z_squared_rows() -> None:
-    """With none changed the bound is z^2 / (n + z^2): 0.5 points take z^2 * 199 rows."""
-    needed = Change(0, 0, 100).rows_needed(0.005)
-    assert needed == pytest.approx(stats.norm.ppf(0.975) ** 2 * 199, abs=2)
+def test_no_changed_rows_need_as_many_as_the_score_says() -> None:
+    """With none changed the bound d solves n d - 1/8 = z sqrt(n d (1 - d)); at half a point: n."""
+    z, d = stats.norm.ppf(0.975), 0.005
+    expected = optimize.brentq(lambda n: n * d - 0.125 - z * np.sqrt(n * d * (1 - d)), 1, 1e5)
+    assert Change(0, 0, 100).rows_needed(d) == pytest.approx(expected, abs=2)
+
+
+def test_a_point_on_360_rows_is_no_difference_and_eleven_on_10_000_are() -> None:
+    """97 against 96 % on 360 rows, however the rows that differ lie; 88.75 against 77.57 %."""
+    before, after = round(0.97 * 360), round(0.96 * 360)
+    for mended in range(360 - before + 1):
+        change = Change(before - after + mended, mended, 360)
+        low, high = change.interval
+        if mended or before - after > 4:
+            assert low < 0 < high
+            assert change.verdict(0.005) == "cannot tell"
+            assert change.p_value > 0.05
+    for mended in (0, 300, 1_100):
+        change = Change(8_875 - 7_757 + mended, mended, 10_000)
+        assert change.verdict(0.005) == "worse"
+        assert change.interval[1] < -0.09
+        assert change.p_value < 1e-50

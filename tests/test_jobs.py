@@ -138,7 +138,7 @@ def test_an_interrupted_task_gives_what_it_has(mlp: Network) -> None:
     """Fine-tuning ends early with the best so far."""
     worker = Worker()
     told: list[float] = []
-    for message in worker.run("sweeps:measure_task", _measuring(60)):
+    for message in worker.run("tasks:measure_task", _measuring(60)):
         if "result" in message:
             break
         told.append(message["emit"]["fraction"])
@@ -147,10 +147,10 @@ def test_an_interrupted_task_gives_what_it_has(mlp: Network) -> None:
     assert max(told) < 1.0
     measured = Measurement.from_dict(message["result"])
     assert measured.accuracy.value > 0.9
-    running = worker.run("sweeps:measure_task", _measuring(61))
+    running = worker.run("tasks:measure_task", _measuring(61))
     next(running)  # after its first epoch there is something to keep
     worker.interrupt()
     assert "result" in list(running)[-1]
-    again = list(worker.run("sweeps:measure_task", _measuring(2)))  # and the worker goes on
+    again = list(worker.run("tasks:measure_task", _measuring(2)))  # and the worker goes on
     assert "result" in again[-1]
     worker.close()

@@ -17,14 +17,15 @@ LIBRARY = ROOT / "compression" / "paretoscope"
 # module that is listed before.
 FLOORS = (
     ("errors", "parameters"),
-    ("store", "idx", "jobs", "windows", "network", "building", "shipped", "dataset"),
+    ("store", "idx", "jobs", "windows", "network", "folding", "building", "shipped", "dataset"),
     ("chain", "descent", "gram", "training", "train_cnn"),
     ("pruning", "quantization", "storage", "activations", "recovery"),
     ("recipe",),
     ("runtimes", "spelling"),
     ("artifact",),
-    ("accuracy", "latency", "measurement", "textbook"),
-    ("front", "sweeps"),
+    ("accuracy", "classes", "corruptions", "confirming", "sizes", "textbook"),
+    ("latency", "timing", "measurement", "records", "diagnosis"),
+    ("front", "sweeps", "tasks"),
     ("__init__", "__main__"),
 )
 ORDER = [name for floor in FLOORS for name in floor]

@@ -7,7 +7,8 @@ from paretoscope.errors import ParetoscopeError
 from paretoscope.network import Network
 from paretoscope.pruning import Magnitude
 from paretoscope.quantization import FixedPoint
-from paretoscope.sweeps import at, measure_task, stops
+from paretoscope.sweeps import at, stops
+from paretoscope.tasks import measure_task
 
 
 def test_a_grid_is_the_product_in_order() -> None:

@@ -13,6 +13,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from paretoscope.dataset import Dataset
 from paretoscope.errors import ParetoscopeError
@@ -23,7 +24,7 @@ from paretoscope.recipe import Recipe
 
 _KEPT = 20_000
 _AT_ONCE_PRODUCTS = 2e7  # multiplications that a page may do itself: about 2 ms
-_TASK = "sweeps:measure_task"
+_TASK = "tasks:measure_task"
 _SETTLE_S = 0.15  # a slider that is still moving need not be measured, and pages draw undisturbed
 _AWAY_S = 10.0  # a page says its wish again at every poll, so a dropped one comes back
 _LOG = logging.getLogger(__name__)
@@ -58,14 +59,14 @@ class Subject:
     def key(self, recipe: Recipe) -> Key:
         return self.network.sha256, str(recipe)
 
-    def arguments(self, recipe: Recipe, stage: str) -> dict[str, object]:
+    def arguments(self, recipe: Recipe) -> dict[str, Any]:
+        """What tasks are told of the network and the recipe."""
         return {
             "dataset": self.dataset_name,
             "split_seed": self.split_seed,
             "model": self.model,
             "seed": self.seed,
             "recipe": str(recipe),
-            "stage": stage,
         }
 
 
@@ -233,7 +234,7 @@ class Bench:
         try:
             known = self._known.get(key)
             zipped = wish.zipped and (known is None or known.gzip_bytes is None)
-            arguments = wish.subject.arguments(recipe, stage) | {"zipped": zipped}
+            arguments = wish.subject.arguments(recipe) | {"stage": stage, "zipped": zipped}
             if stage == "complete" and known is not None:
                 arguments["measurement"] = known.to_dict()
             if not self._worker.alive:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from paretoscope.activations import FloatActivations
@@ -11,8 +11,9 @@ from paretoscope.front import pareto_front
 from paretoscope.measurement import Measurement
 from paretoscope.quantization import FixedPoint
 from paretoscope.recipe import Recipe
+from paretoscope.timing import Timing
 
-from ui import words
+from ui import provenance, words
 
 Axis = Literal["gzip", "size", "time"]
 
@@ -82,40 +83,69 @@ def trade_off(
     backdrop: Sequence[tuple[str, Sequence[Measurement]]],
     baseline: Measurement,
     curve_name: str,
+    timing: Timing | None = None,
 ) -> TradeOff:
     """What the chart of accuracy against `axis` draws.
 
-    Measurements that lack the axis's figure are left out until it is there.
+    Measurements that lack the axis's figure are left out until it is there. `timing` is that of the
+    recipe by protocol, if there is one: then the band is its noise, else quick quartiles.
     """
     start = _point(baseline, axis)
     points = _points(curve, axis)
     measured = [m for m in (*curve, baseline) if not m.computed]
     front = sorted((x, m.accuracy.value) for m, x in _front(measured, axis))
     chosen = next((m for m in curve if m.recipe == recipe), None)
-    latency = baseline.latency()
-    band = latency.quartiles_us if axis == "time" and latency is not None else None
+    cursor = None if chosen is None else _point(chosen, axis)
+    timing = timing if axis == "time" else None
+    if timing is not None and cursor is not None and start is not None:
+        start, cursor = _by_protocol(timing, start, cursor)
     return TradeOff(
         network=network,
-        finding=_finding(axis, chosen, baseline),
+        finding=_finding(axis, chosen, baseline, timing),
         recipe=str(recipe),
-        provenance=_provenance(baseline),
+        provenance=_provenance(axis, baseline, chosen, timing),
         axis=axis,
         curve=Line(curve_name, points),
         backdrop=tuple(Line(name, _points(ms, axis)) for name, ms in backdrop),
         front=tuple(front),
         baseline=start,
-        band=band,
-        cursor=None if chosen is None else _point(chosen, axis),
+        band=_band(axis, baseline, timing),
+        cursor=cursor,
         x_range=_x_range(axis, baseline.size_bytes if start is None else start.x, points),
         y_range=_y_range(baseline.accuracy.value),
     )
 
 
-def _finding(axis: Axis, now: Measurement | None, before: Measurement) -> str:
+def _by_protocol(timing: Timing, start: Point, cursor: Point) -> tuple[Point, Point]:
+    """Star and ring where the protocol found them; the other points stay quick ones."""
+    (low, high), before = timing.quartiles_us, timing.baseline_median_us
+    found = f"measured properly: {words.ratio(timing)} of the time before"
+    text = f"{cursor.text}; {words.duration(timing.median_us)}, {found}"
+    ring = replace(cursor, x=timing.median_us, x_low=low, x_high=high, text=text)
+    return replace(start, x=before), ring
+
+
+def _band(axis: Axis, baseline: Measurement, timing: Timing | None) -> tuple[float, float] | None:
+    """The grey band: what an identical copy of the uncompressed model takes by protocol, or the
+    quick quartiles of the uncompressed model itself."""
+    latency = baseline.latency()
+    if axis != "time" or latency is None:
+        return None
+    if timing is None:
+        return latency.quartiles_us
+    low, high = timing.noise_interval
+    return low * timing.baseline_median_us, high * timing.baseline_median_us
+
+
+def _finding(
+    axis: Axis, now: Measurement | None, before: Measurement, timing: Timing | None
+) -> str:
     """What the chosen recipe gains and costs, in a line that can be shared."""
     if now is None:
         return "measuring"
     cost = f"accuracy {words.change_interval(now.change)}"
+    if timing is not None:
+        return f"{words.faster(timing)}, {cost}"
     latency, x, x_before = now.latency(), _x(now, axis), _x(before, axis)
     if axis == "time" and latency is not None:
         return f"{words.faster(latency)}, {cost}"
@@ -175,14 +205,16 @@ def _x_range(axis: Axis, baseline: float, points: Sequence[Point]) -> tuple[floa
     return low, baseline * (1.25 if largest < 1.25 * baseline else 2.5)
 
 
-def _provenance(baseline: Measurement) -> str:
-    environment = baseline.environment
-    return (
-        f"{baseline.dataset}, n = {baseline.accuracy.n:,} {baseline.split} rows, "
-        f"network {baseline.network_sha256[:8]}, Paretoscope {environment.paretoscope}"
-        "<br>whiskers: 95 % interval of accuracy, quartiles of time"
-        f"<br>ONNX Runtime {environment.onnxruntime}, 1 thread, {environment.cpu}"
-    )
+def _provenance(
+    axis: Axis, baseline: Measurement, chosen: Measurement | None, timing: Timing | None
+) -> str:
+    file = None if chosen is None else chosen.artifact_sha256
+    what, machine = provenance.lines(baseline, file=file)
+    marks = "whiskers: 95 % interval of accuracy"
+    if axis == "time":
+        marks += ", quartiles of quick times; grey band: "
+        marks += "quartiles of the uncompressed model" if timing is None else "A/A noise"
+    return "<br>".join([what, marks, machine])
 
 
 def line_name(recipe: Recipe) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 from paretoscope.activations import FloatActivations
@@ -12,12 +13,16 @@ from paretoscope.measurement import Measurement
 from paretoscope.network import Network
 from paretoscope.quantization import FixedPoint, Float32
 from paretoscope.recipe import Recipe
+from paretoscope.records import to_json
 from paretoscope.store import default_store
+from paretoscope.timing import Timing
 
-from ui import charts, controls, figures, server, words
+from ui import charts, controls, figures, reasons, server, words
 from ui.bench import Bench, Subject, Wish
+from ui.evidence import times
 from ui.frame import hold
-from ui.palette import here
+from ui.palette import camera, here
+from ui.progress import follow
 from ui.view import MARGINS, SIZES, View, change, plain, rerun
 
 _POLL_S = 0.4
@@ -76,6 +81,14 @@ def _show(
     elif bench.failure(subject, Recipe()) is None:
         st.caption("Measuring the uncompressed model")
     _below(bench, subject, view, visitor)
+    known = bench.known(subject, view.recipe)
+    if baseline is not None and known is not None:
+        timing = times.known_timings(subject, _arguments(subject, known)).get("batch 1")
+        reasons.show(subject, known, baseline, timing)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if not known.computed:
+                _measure_properly(subject, known)
+            st.page_link("pages/evidence.py", label="Evidence for this recipe")
     if bench.finished(visitor) and st.session_state.get("finished") != str(view):
         st.session_state.finished = str(view)
         rerun()
@@ -111,7 +124,7 @@ def _figures(bench: Bench, subject: Subject, view: View) -> None:
             column.caption("measuring")
         return
     with accuracy:
-        st.metric("Accuracy", words.percent(now.accuracy.value))
+        st.metric("Accuracy", words.percent(now.accuracy.value), help=_flips(now))
         st.caption(
             f"{words.change_words(now.change, view.margin / 100)}  \n"
             f"{words.accuracy_interval(now.accuracy)}"
@@ -122,7 +135,11 @@ def _figures(bench: Bench, subject: Subject, view: View) -> None:
         st.metric("Size", words.size(now.size_bytes), help=f"{now.size_bytes:,} bytes on disk")
         st.caption(f"{words.smaller(now.size_bytes, before.size_bytes)}  \n{_zipped(now, before)}")
     with time:
-        _time_figure(now)
+        proper = times.known_timings(subject, _arguments(subject, now))
+        if proper:
+            _proper_time_figure(proper)
+        else:
+            _time_figure(now)
 
 
 def _training(bench: Bench, subject: Subject, recipe: Recipe) -> None:
@@ -156,6 +173,38 @@ def _zipped(now: Measurement, before: Measurement) -> str:
         return "gzip −9: measuring"
     smaller = words.smaller(now.gzip_bytes, before.gzip_bytes)
     return f"gzip −9: {words.size(now.gzip_bytes)}, {smaller}"
+
+
+def _flips(now: Measurement) -> str:
+    change = now.change
+    return (
+        f"{change.broken:,} of {change.n:,} rows that were right are wrong now, {change.mended:,} "
+        f"that were wrong are right (McNemar's exact p = {words.probability(change.p_value)}). "
+        "Which ones: page Evidence."
+    )
+
+
+def _arguments(subject: Subject, now: Measurement) -> dict[str, Any]:
+    """What a task is told, so that it finds the very file where it was trained."""
+    found = subject.arguments(now.recipe)
+    return found | {"artifact_sha256": now.artifact_sha256} if now.recipe.trains else found
+
+
+def _proper_time_figure(timings: Mapping[str, Timing]) -> None:
+    """The figure by protocol."""
+    one, many = timings["batch 1"], timings["batch 256"]
+    st.metric(
+        "Inference time",
+        words.duration(one.median_us),
+        help="Median of one call with one row, on one thread, by protocol: five processes of their "
+        "own, beside an identical copy of the uncompressed model. More on the page Evidence.",
+    )
+    low, high = one.noise_interval
+    st.caption(
+        f"{words.faster(one)}, {words.duration(one.baseline_median_us)} before  \n"
+        f"measured properly: {words.ratio(one)} of its time, a copy of it {low:.2f} to {high:.2f}  "
+        f"\n256 rows: {words.duration(many.median_us)}, {words.faster(many)}"
+    )
 
 
 def _time_figure(now: Measurement) -> None:
@@ -198,6 +247,10 @@ def _charts(
         (charts.line_name(line[0]), [m for r in line if (m := bench.known(subject, r)) is not None])
         for line in backdrop
     ]
+    chosen = bench.known(subject, view.recipe)
+    timing = None
+    if chosen is not None:
+        timing = times.known_timings(subject, _arguments(subject, chosen)).get("batch 1")
     columns = st.columns(2)
     size_axis: charts.Axis = "gzip" if view.size == "gzip" else "size"
     axes: tuple[charts.Axis, charts.Axis] = (size_axis, "time")
@@ -210,19 +263,35 @@ def _charts(
             lines,
             baseline,
             charts.line_name(view.recipe),
+            timing,
         )
         column.plotly_chart(
             figures.trade_off_figure(record, here()),
             key=f"chart-{axis}",
             theme=None,
-            config={"displaylogo": False, "toImageButtonOptions": _camera(view, axis)},
+            config=camera(f"paretoscope-{view.dataset}-{view.model}-{axis}"),
             alt=record.alt,
         )
 
 
-def _camera(view: View, axis: str) -> dict[str, object]:
-    name = f"paretoscope-{view.dataset}-{view.model}-{axis}"
-    return {"format": "png", "width": 1200, "height": 630, "scale": 2, "filename": name}
+def _measure_properly(subject: Subject, known: Measurement) -> None:
+    """The button that starts the protocol in the background; while it runs, how far it is."""
+    arguments = times.timing_arguments(_arguments(subject, known))
+    if server.result(subject, times.TASK, arguments) is not None:
+        return
+    job = server.work(times.TASK, arguments)
+    if job is not None and job.state == "running":
+        follow(job, "Measuring properly")
+        return
+    if job is not None and job.error:
+        st.error(plain(job.error))
+    st.button(
+        "Measure properly",
+        on_click=server.start_work,
+        args=(times.TASK, arguments),
+        help="Times this file in five processes of its own, beside an identical copy of the "
+        "uncompressed model, in about ten seconds. Sliders answer meanwhile.",
+    )
 
 
 def _below(bench: Bench, subject: Subject, view: View, visitor: str) -> None:
@@ -270,6 +339,16 @@ def _below(bench: Bench, subject: Subject, view: View, visitor: str) -> None:
                 file_name=f"{view.dataset}-{view.model}.onnx",
                 mime="application/octet-stream",
                 on_click="ignore",
+            )
+        if known is not None and not known.computed:
+            st.download_button(
+                "Its figures",
+                data=lambda: to_json(known),
+                file_name=f"{view.dataset}-{view.model}.json",
+                mime="application/json",
+                on_click="ignore",
+                help="Accuracy, sizes and times of this file with its provenance, as JSON. Keep it "
+                "beside the model: `python -m paretoscope measure MODEL.onnx` compares with it.",
             )
 
 

@@ -24,6 +24,7 @@ def pages() -> list[StreamlitPage]:
     """The pages, in the order of the menu. To add one, write its file and name it here."""
     return [
         st.Page("pages/explore.py", title="Explore", default=True),
+        st.Page("pages/evidence.py", title="Evidence"),
         st.Page("pages/textbook.py", title="Textbook"),
     ]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
@@ -45,3 +47,62 @@ DARK = Theme(
 def here() -> Theme:
     """The theme that the visitor's browser shows now."""
     return DARK if st.context.theme.type == "dark" else LIGHT
+
+
+FONT = "Source Sans, Source Sans Pro, sans-serif"
+BAR_COLOURS = ("#0072B2", "#009E73", "#E69F00", "#999999")
+
+
+def layout(
+    theme: Theme,
+    title: str,
+    lines: Sequence[str],
+    height: int,
+    provenance: str,
+    left: int = 58,
+) -> dict[str, Any]:
+    """What all charts beside the trade-offs have in common: a title with lines beneath it, so that
+    a picture can stand alone, and the provenance at the foot. `left` is the margin in pixels."""
+    below = "".join(f"<br><span style='font-size:12px'>{line}</span>" for line in lines)
+    return {
+        "template": "none",
+        "height": height,
+        "font": {"color": theme.ink, "size": 13, "family": FONT},
+        "paper_bgcolor": theme.paper,
+        "plot_bgcolor": theme.paper,
+        "margin": {"l": left, "r": 16, "t": 66 + 17 * len(lines), "b": 104},
+        "title": {
+            "text": title + below,
+            "font": {"size": 16},
+            "x": 0.01,
+            "xanchor": "left",
+            "y": 1,
+            "yref": "container",
+            "yanchor": "top",
+            "pad": {"t": 14},
+        },
+        "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 12}},
+        "annotations": [
+            {
+                "text": provenance,
+                "xref": "paper",
+                "yref": "paper",
+                "x": 0,
+                "y": 0,
+                "xshift": 8 - left,
+                "yshift": -98,
+                "xanchor": "left",
+                "yanchor": "bottom",
+                "align": "left",
+                "showarrow": False,
+                "font": {"size": 10, "color": theme.quiet},
+            }
+        ],
+        "hoverlabel": {"font": {"size": 13}},
+    }
+
+
+def camera(name: str) -> dict[str, Any]:
+    """A chart's configuration: its camera takes a picture of the size that links show, twice."""
+    picture = {"format": "png", "width": 1200, "height": 630, "scale": 2, "filename": name}
+    return {"displaylogo": False, "toImageButtonOptions": picture}

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 import uuid
+from typing import Any
 
 import streamlit as st
 from paretoscope.dataset import Dataset, load_dataset, loads_at_once
 from paretoscope.jobs import Job, Jobs
 from paretoscope.network import Network
+from paretoscope.tasks import find_result
 from paretoscope.training import find_trained
 
 from ui.bench import Bench, Subject
 
 SEED = SPLIT_SEED = 0
 _LOOKING_S = 3.0  # pages that show a job look several times a second
+_KEPT_RESULTS = 500
 _TRAIN = "training:train_task"
 _FETCH = "dataset:fetch_task"
 _TEXTBOOK = "textbook:run_task"
@@ -97,6 +100,36 @@ def textbook() -> Job:
 
 def run_textbook_again() -> None:
     jobs().start(_TEXTBOOK, {})
+
+
+def work(task: str, arguments: dict[str, Any]) -> Job | None:
+    """The job that does or did a task of `paretoscope.tasks`, if there is one."""
+    return jobs().find(f"tasks:{task}", arguments)
+
+
+def start_work(task: str, arguments: dict[str, Any]) -> None:
+    """Start the job, or join the one that runs."""
+    jobs().start(f"tasks:{task}", arguments)
+
+
+@st.cache_resource(show_spinner=False)
+def _results() -> dict[str, dict[str, Any]]:
+    return {}
+
+
+def result(subject: Subject, task: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
+    """What a remembered task gave, now or before a restart, or None."""
+    key = f"{task} {sorted(arguments.items())} {subject.network.sha256}"
+    if key not in _results():
+        job = work(task, arguments)
+        if job is None or job.state == "done":
+            found = find_result(task, arguments, subject.network)
+            if found is None:
+                return None
+            while len(_results()) >= _KEPT_RESULTS:
+                _results().pop(next(iter(_results())))
+            _results()[key] = found
+    return _results().get(key)
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import streamlit as st
 from paretoscope.dataset import find_source, is_present
 from paretoscope.errors import ParetoscopeError
-from paretoscope.jobs import Job
 from paretoscope.network import Network
 from paretoscope.textbook import Textbook, from_dict
 
-from ui import frame, server, view, words
-
-_POLL_S = 0.3
+from ui import frame, server, view
+from ui.progress import follow
 
 
 def network_or_progress(dataset: str, model: str) -> Network:
@@ -34,7 +32,7 @@ def textbook_or_progress() -> Textbook:
     """What the article's programs gave. While they run, the page shows that and ends here."""
     job = server.textbook()
     if job.state == "running":
-        _follow(job, "Textbook")
+        follow(job, "Textbook")
         st.stop()
     if job.result is None:
         st.error(view.plain(job.error or "The programs were stopped."))
@@ -59,7 +57,7 @@ def _show_training(dataset: str, model: str) -> None:
         server.start_training(dataset, model)
         view.rerun()
     if job.state == "running":
-        _follow(job, f"Training {title}")
+        follow(job, f"Training {title}")
         return
     if job.state == "failed":
         st.error(view.plain(str(job.error)))
@@ -77,7 +75,7 @@ def _offer_fetch(dataset: str) -> None:
     st.markdown(f"#### {title}")
     job = server.fetching(dataset)
     if job is not None and job.state == "running":
-        _follow(job, f"Fetching {title}")
+        follow(job, f"Fetching {title}")
         return
     st.info(
         f"{title} is not on this machine. Put its four IDX files in a folder `{dataset}` and start "
@@ -86,24 +84,3 @@ def _offer_fetch(dataset: str) -> None:
     if job is not None and job.state == "failed":
         st.error(view.plain(str(job.error)))
     st.button("Fetch from OpenML", on_click=server.start_fetching, args=(dataset,))
-
-
-@st.fragment(run_every=_POLL_S)
-def _follow(job: Job, what: str) -> None:
-    """How far a job is, with a stop. Runs the page anew when the job has ended."""
-    if job.state != "running":
-        view.rerun()
-    progress = job.progress()
-    remaining = progress.remaining_s
-    still = f", about {words.seconds(remaining)} to go" if remaining is not None else ""
-    text = f"{what}: {progress.text}, {words.seconds(progress.elapsed_s)} so far{still}"
-    st.progress(progress.fraction or 0.0, text=text)
-    others = server.others_waiting(job)
-    st.button("Stop", on_click=_stop, args=(job,), disabled=others > 0)
-    if others:
-        st.caption("Another visitor waits for this too, so it goes on.")
-
-
-def _stop(job: Job) -> None:
-    st.session_state.stopped = job
-    job.stop()

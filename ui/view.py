@@ -1,6 +1,7 @@
 """What a visitor looks at, as one value: it is in the URL whole, so a link shows the same.
 
-    ?v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold=0.09)%2Bq(8)&size=gzip&margin=0.5
+    ?v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold=0.09)%2Bq(8)
+        &size=gzip&margin=0.5&section=rows
 
 The address holds every part, also those that are at their default now: a default that changes
 later does not change old links.
@@ -23,20 +24,29 @@ from paretoscope.training import models
 
 VERSION = "1"
 MARGINS = Number(0.1, 20.0)  # points
+SECTIONS = {
+    "rows": "Rows and classes",
+    "test": "Test rows",
+    "time": "Time",
+    "size": "Size",
+    "robustness": "Robustness",
+    "seeds": "Other seeds",
+}
 SIZES = {"gzip": "zipped", "file": "on disk"}
 _DEFAULT_RECIPE = "magnitude(sparsity=0.4)+q(8)"
 
 
 @dataclass(frozen=True)
 class View:
-    """Dataset, model, recipe, which size the charts show, and the drop that is asked about, in
-    points."""
+    """Dataset, model, recipe, which size the charts show, the drop that is asked about, in points,
+    and which evidence is looked at."""
 
     dataset: str = "digits"
     model: str = "mlp-64-32"
     recipe: Recipe = field(default_factory=lambda: Recipe.parse(_DEFAULT_RECIPE))
     size: str = "gzip"
     margin: float = 0.5
+    section: str = "rows"
 
     def query(self) -> dict[str, str]:
         """The parts of the address."""
@@ -47,6 +57,7 @@ class View:
             "recipe": str(self.recipe),
             "size": self.size,
             "margin": format_value(self.margin),
+            "section": self.section,
         }
 
 
@@ -102,12 +113,19 @@ def _margin(_: View, text: str) -> float:
     return margin
 
 
+def _section(_: View, text: str) -> str:
+    if text not in SECTIONS:
+        raise one_of("section", text, list(SECTIONS))
+    return text
+
+
 _CHECKS: Mapping[str, Any] = {
     "dataset": _dataset,
     "model": _model,
     "recipe": lambda _, text: Recipe.parse(text),
     "size": _size,
     "margin": _margin,
+    "section": _section,
 }
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from paretoscope.accuracy import Accuracy, Change
-from paretoscope.latency import Latency
+from paretoscope.latency import Verdict
 
 MINUS = "\u2212"
 TIMES = "\u00d7"
-NO_DIFFERENCE_MARGIN = 1.05  # the margin of a time ratio within which nothing is claimed
 
 
 def three_digits(value: float) -> str:
@@ -64,6 +65,14 @@ def points(change: float) -> str:
     return f"{sign}{abs(rounded):.1f} pt"
 
 
+def probability(p: float) -> str:
+    """
+    >>> probability(0.2891), probability(0.00004), probability(1.0)
+    ('0.29', 'under 0.001', '1')
+    """
+    return "under 0.001" if p < 0.001 else f"{p:.2g}"
+
+
 def accuracy_interval(accuracy: Accuracy) -> str:
     low, high = accuracy.interval
     return f"n = {accuracy.n:,}, 95 % interval {100 * low:.1f} to {percent(high)}"
@@ -72,7 +81,7 @@ def accuracy_interval(accuracy: Accuracy) -> str:
 def change_interval(change: Change) -> str:
     """
     >>> change_interval(Change(broken=6, mended=2, n=360))
-    '\u22121.1 pt (\u22123.1 to +0.5)'
+    '\u22121.1 pt (\u22123.1 to +0.6)'
     """
     low, high = (points(bound).removesuffix(" pt") for bound in change.interval)
     return f"{points(change.value)} ({low} to {high})"
@@ -82,7 +91,7 @@ def change_words(change: Change, margin: float) -> str:
     """The change against the uncompressed model, and what that lets one say.
 
     >>> change_words(Change(broken=6, mended=2, n=360), margin=0.005)
-    '−1.1 pt (−3.1 to +0.5): 360 rows cannot tell; about 690 would'
+    '−1.1 pt (−3.1 to +0.6): 360 rows cannot tell; about 710 would'
     >>> change_words(Change(broken=0, mended=0, n=10_000), margin=0.005).partition(": ")[2]
     'not worse by more than 0.5 pt'
     """
@@ -115,32 +124,44 @@ def smaller(now: float, before: float) -> str:
     return f"{three_digits(now / before)}{TIMES} larger"
 
 
-def faster(latency: Latency) -> str:
-    """What the ratio's interval lets us say, within a margin of 5 %.
+class Compared(Protocol):
+    """A time against the uncompressed model's, quick or by protocol."""
 
+    @property
+    def ratio(self) -> float: ...
+
+    @property
+    def ratio_interval(self) -> tuple[float, float]: ...
+
+    @property
+    def verdict(self) -> Verdict: ...
+
+
+def faster(time: Compared) -> str:
+    """What the ratio's interval lets us say.
+
+    >>> from paretoscope.latency import Latency
     >>> faster(Latency(1, (1.0,) * 15, (2.0,) * 15)), faster(Latency(1, (2.0,) * 15, (2.0,) * 15))
-    ('2.00\u00d7 faster', 'no measurable difference')
+    ('2.00× faster', 'no measurable difference')
     >>> faster(Latency(1, (1.0, 3.0) * 8, (2.0,) * 16))
     'time inconclusive'
     """
-    low, high = latency.ratio_interval
-    if high < 1 / NO_DIFFERENCE_MARGIN:
-        return f"{three_digits(1 / latency.ratio)}{TIMES} faster"
-    if low > NO_DIFFERENCE_MARGIN:
-        return f"{three_digits(latency.ratio)}{TIMES} slower"
-    if high <= NO_DIFFERENCE_MARGIN and low >= 1 / NO_DIFFERENCE_MARGIN:
-        return "no measurable difference"
-    return "time inconclusive"
+    if time.verdict == "faster":
+        return f"{three_digits(1 / time.ratio)}{TIMES} faster"
+    if time.verdict == "slower":
+        return f"{three_digits(time.ratio)}{TIMES} slower"
+    return "time inconclusive" if time.verdict == "inconclusive" else time.verdict
 
 
-def ratio(latency: Latency) -> str:
+def ratio(time: Compared) -> str:
     """The share of the uncompressed model's time, with its 95 % interval.
 
+    >>> from paretoscope.latency import Latency
     >>> ratio(Latency(1, (1.0,) * 15, (2.0,) * 15))
     '0.50 (0.50 to 0.50)'
     """
-    low, high = latency.ratio_interval
-    return f"{latency.ratio:.2f} ({low:.2f} to {high:.2f})"
+    low, high = time.ratio_interval
+    return f"{time.ratio:.2f} ({low:.2f} to {high:.2f})"
 
 
 def seconds(value: float) -> str:

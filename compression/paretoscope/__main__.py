@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import paretoscope as ps
+from paretoscope.accuracy import Accuracy
 from paretoscope.dataset import SOURCES, SPLITS, Dataset, find_source, is_present
 from paretoscope.errors import ParetoscopeError, one_of
 from paretoscope.network import Network
 from paretoscope.parameters import Choice, Member, format_value, parameters, parse_member
 from paretoscope.pruning import CRITERIA, Criterion
 from paretoscope.quantization import QUANTIZERS
+from paretoscope.records import record_path, remeasure, to_json
 from paretoscope.recovery import RECOVERIES
 from paretoscope.store import write_atomically
 from paretoscope.sweeps import CURVE_POINTS, stops
@@ -57,15 +59,21 @@ def _parser() -> _Parser:
     listing.add_argument("dataset")
     listing.set_defaults(run=_models)
 
-    compress = commands.add_parser("compress", help="write the ONNX file that a recipe makes")
+    compress = commands.add_parser(
+        "compress", help="write the ONNX file that a recipe makes, and its figures as JSON beside"
+    )
     _add_network(compress)
     compress.add_argument("recipe", help="like 'magnitude(threshold=0.05)+q(16)'")
     compress.add_argument("-o", "--output", metavar="FILE", help="default: DATASET-MODEL.onnx")
     compress.set_defaults(run=_compress)
 
-    measure = commands.add_parser("measure", help="accuracy, size and time of a recipe's file")
-    _add_network(measure)
-    measure.add_argument("recipe", help="like 'magnitude(threshold=0.05)+q(16)'")
+    measure = commands.add_parser(
+        "measure", help="accuracy, size and time of a recipe's file; or a file's accuracy here"
+    )
+    measure.add_argument("dataset", help="or a .onnx file that Paretoscope made, alone")
+    measure.add_argument("model", nargs="?")
+    measure.add_argument("recipe", nargs="?", help="like 'magnitude(threshold=0.05)+q(16)'")
+    _add_seeds(measure)
     measure.add_argument(
         "--split", default="validation", help="validation (default), test or train"
     )
@@ -86,6 +94,10 @@ def _parser() -> _Parser:
 def _add_network(command: argparse.ArgumentParser) -> None:
     command.add_argument("dataset")
     command.add_argument("model")
+    _add_seeds(command)
+
+
+def _add_seeds(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=int, default=0, help="of the training (default: 0)")
     command.add_argument("--split-seed", type=int, default=0, help="of the split (default: 0)")
 
@@ -130,17 +142,50 @@ def _compress(arguments: argparse.Namespace) -> None:
     recipe = ps.Recipe.parse(arguments.recipe)
     data, network = _network(arguments)
     artifact = ps.compress(network, recipe, data.train, data.validation)
+    figures = ps.measure(artifact, data)
     write_atomically(path, artifact.onnx_bytes)
+    write_atomically(record_path(path), to_json(figures))
     print(f"{path}: {artifact.sizes.file:,} bytes, {artifact.sizes.gzip:,} under gzip -9, {recipe}")
+    print(f"{record_path(path)}: its figures, with date and machine")
 
 
 def _measure(arguments: argparse.Namespace) -> None:
+    if arguments.model is None and arguments.dataset.endswith(".onnx"):
+        _measure_file(Path(arguments.dataset))
+        return
+    if arguments.model is None or arguments.recipe is None:
+        raise ParetoscopeError(
+            "measure takes a dataset, a model and a recipe, or one .onnx file; got "
+            f"{arguments.dataset!r}"
+        )
     recipe = ps.Recipe.parse(arguments.recipe)
     _check_split(arguments.split)
     data, network = _network(arguments)
     artifact = ps.compress(network, recipe, data.train, data.validation)
     for name, value in ps.measure(artifact, data, arguments.split).row().items():
         print(f"{name:<20} {value:.6g}" if isinstance(value, float) else f"{name:<20} {value}")
+
+
+def _measure_file(path: Path) -> None:
+    found = remeasure(path)
+    split = "validation" if found.recorded is None else found.recorded.split
+    print(f"{path}: {found.origin.recipe} of {found.origin.model} on {found.origin.dataset}")
+    print(f"here      {_accuracy(found.here, split)}")
+    if found.recorded is None:
+        print(f"recorded  nothing: {record_path(path)} is not there")
+    else:
+        then = f"on {found.recorded.date}, {found.recorded.environment.cpu}"
+        print(f"recorded  {_accuracy(found.recorded.accuracy, split)}, {then}")
+    for sentence in found.why:
+        print(sentence)
+
+
+def _accuracy(found: Accuracy, split: str) -> str:
+    low, high = found.interval
+    return (
+        f"{found.value:.4f} ({found.correct:,} of {found.n:,} {split} rows, 95 % interval "
+        f"{low:.4f} to {high:.4f})"
+    )
 
 
 def _sweep(arguments: argparse.Namespace) -> None:

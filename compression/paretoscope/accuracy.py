@@ -1,4 +1,8 @@
-"""Accuracy with its uncertainty: alone (Wilson), and against the uncompressed network (Tango)."""
+"""Accuracy with its uncertainty: alone, and against the uncompressed network on the same rows.
+
+Both intervals cover the truth at least 93 % of the time from 100 rows on, whatever it is: shown in
+`benchmarks/intervals.py`. Wilson's falls to 84 % near 100 %, where good models are.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ import numpy.typing as npt
 
 Z95 = 1.959963984540054  # the 97.5 % point of the normal distribution
 _HALVINGS = 60
+_CORRECTION = 0.125  # rows
 
 Verdict = Literal["not worse", "worse", "cannot tell"]
 
@@ -29,16 +34,18 @@ class Accuracy:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 % interval of Wilson (1927, JASA 22:209).
+        """95 % interval of Agresti and Coull (1998, The American Statistician 52:119).
+
+        Around the same middle as Wilson's, and wider where few rows are wrong.
 
         >>> low, high = Accuracy(9840, 10000).interval
         >>> round(low, 4), round(high, 4)
         (0.9813, 0.9863)
         """
-        p, z2n = self.value, Z95**2 / self.n
-        middle = p + z2n / 2
-        half = Z95 * math.sqrt(p * (1 - p) / self.n + z2n / (4 * self.n))
-        return max(0.0, (middle - half) / (1 + z2n)), min(1.0, (middle + half) / (1 + z2n))
+        n = self.n + Z95**2
+        middle = (self.correct + Z95**2 / 2) / n
+        half = Z95 * math.sqrt(middle * (1 - middle) / n)
+        return max(0.0, middle - half), min(1.0, middle + half)
 
 
 @dataclass(frozen=True)
@@ -59,17 +66,21 @@ class Change:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 % score interval for paired proportions (Tango 1998, Stat. in Medicine 17:891).
+        """95 % score interval for paired proportions (Tango 1998, Stat. in Medicine 17:891) with a
+        continuity correction of 1/8 row (Chang et al. 2024, Journal of Applied Statistics 51:139).
 
         It stays honest with few or no changed rows: none of 360 leaves about one point either way.
 
         >>> low, high = Change(broken=0, mended=0, n=360).interval
         >>> round(low, 4), round(high, 4)
-        (-0.0106, 0.0106)
+        (-0.0112, 0.0112)
         """
+        return self._interval(_CORRECTION)
+
+    def _interval(self, correction: float) -> tuple[float, float]:
         value = self.value
-        low = _crossing(lambda d: self._score(d) - Z95, -1.0, value)
-        high = _crossing(lambda d: self._score(d) + Z95, value, 1.0)
+        low = _crossing(lambda d: self._score(d, -correction) - Z95, -1.0, value)
+        high = _crossing(lambda d: self._score(d, correction) + Z95, value, 1.0)
         return low, high
 
     @property
@@ -123,15 +134,16 @@ class Change:
         """As if `factor` times as many rows had been seen."""
         return Change(*(count * factor for count in (self.broken, self.mended, self.n)))  # type: ignore[arg-type]
 
-    def _score(self, delta: float) -> float:
-        """Tango's statistic: the difference from `delta` in standard errors under `delta`."""
+    def _score(self, delta: float, correction: float) -> float:
+        """Tango's statistic: the difference from `delta` in standard errors under `delta`, with
+        `correction` rows added."""
         n, b, c = self.n, self.mended, self.broken
         linear = -b - c + (2 * n - b + c) * delta
         constant = -c * delta * (1 - delta)
         root = math.sqrt(max(linear * linear - 8 * n * constant, 0.0))
         q21 = (root - linear) / (4 * n)
         variance = n * (2 * q21 + delta * (1 - delta))
-        distance = b - c - n * delta
+        distance = b - c - n * delta + correction
         if variance <= 0:
             return math.copysign(math.inf, distance) if distance else 0.0
         return distance / math.sqrt(variance)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,8 +23,38 @@ BATCHES = (1, 256)
 ROUNDS = 15
 _WARM_UP_S = 0.002
 _INNER_S = 0.001
+MARGIN = 0.05  # of a ratio of times: nothing is claimed within it
 
 Call = Callable[[], Any]
+Verdict = Literal["faster", "slower", "no measurable difference", "inconclusive"]
+
+
+def verdict(interval: tuple[float, float], noise: float = 0.0) -> Verdict:
+    """What the interval of a ratio of times lets one say.
+
+    Times count as the same within 5 %. A difference is claimed only beyond that and beyond `noise`.
+
+    Parameters
+    ----------
+    interval : (low, high)
+        Of the time relative to the baseline's; below 1 is faster.
+    noise : float, default 0
+        The relative difference that was found between two copies of one model.
+
+    Examples
+    --------
+    >>> verdict((0.5, 0.6)), verdict((0.98, 1.02)), verdict((0.9, 1.02)), verdict((0.8, 0.85), 0.3)
+    ('faster', 'no measurable difference', 'inconclusive', 'inconclusive')
+    """
+    low, high = interval
+    apart = 1 + max(MARGIN, noise)
+    if high < 1 / apart:
+        return "faster"
+    if low > apart:
+        return "slower"
+    if low >= 1 / (1 + MARGIN) and high <= 1 + MARGIN:
+        return "no measurable difference"
+    return "inconclusive"
 
 
 @dataclass(frozen=True)
@@ -64,6 +94,11 @@ class Latency:
         rank = _sign_test_rank(len(ratios))
         return float(ratios[rank]), float(ratios[len(ratios) - 1 - rank])
 
+    @property
+    def verdict(self) -> Verdict:
+        """Within a margin of 5 %."""
+        return verdict(self.ratio_interval)
+
     def _ratios(self) -> FloatArray:
         ratios: FloatArray = np.divide(self.samples_us, self.baseline_us)
         return ratios
@@ -83,18 +118,17 @@ def _sign_test_rank(n: int) -> int:
 
 
 def time_in_turn(
-    artifact: Call, baseline: Call, *, rounds: int = ROUNDS, seed: int | None = None
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    *arms: Call, rounds: int = ROUNDS, seed: int | None = None
+) -> tuple[tuple[float, ...], ...]:
     """Seconds for one call of each, round by round, in random order within a round."""
-    arms = (artifact, baseline)
     inner = [_calls_in(_INNER_S, arm) for arm in arms]
-    samples: tuple[list[float], list[float]] = ([], [])
+    samples: list[list[float]] = [[] for _ in arms]
     rng = np.random.default_rng(seed)
-    with _garbage_collector_off():
+    with garbage_collector_off():
         for _ in range(rounds):
-            for which in rng.permutation(2):
-                samples[which].append(_time(arms[which], inner[which]) / inner[which])
-    return tuple(samples[0]), tuple(samples[1])
+            for which in rng.permutation(len(arms)):
+                samples[which].append(seconds(arms[which], inner[which]) / inner[which])
+    return tuple(tuple(of_arm) for of_arm in samples)
 
 
 def measure_latency(
@@ -116,7 +150,8 @@ def _calls_in(seconds: float, call: Call) -> int:
     return max(1, math.ceil(seconds * n / elapsed))
 
 
-def _time(call: Call, n: int) -> float:
+def seconds(call: Call, n: int = 1) -> float:
+    """How long `n` calls take."""
     start = time.perf_counter_ns()
     for _ in range(n):
         call()
@@ -124,7 +159,7 @@ def _time(call: Call, n: int) -> float:
 
 
 @contextmanager
-def _garbage_collector_off() -> Iterator[None]:
+def garbage_collector_off() -> Iterator[None]:
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -66,6 +67,8 @@ class Measurement:
     recipe : Recipe
     network_sha256, artifact_sha256 : str
     dataset, split : str
+    split_seed, seed : int
+        Of the split, and of the training.
     accuracy : Accuracy
         Of the file through ONNX Runtime; where `computed`, of numpy's float arithmetic on the
         values in the file, which was not run.
@@ -77,7 +80,9 @@ class Measurement:
         Share of the stored weights that is zero.
     bits : tuple of (layer, bits a code needs, type it is stored in)
     latencies : tuple of Latency
-        One for each batch size that was timed.
+        One for each batch size that was timed, on one thread.
+    date : str
+        The day, in UTC.
     """
 
     recipe: Recipe
@@ -93,6 +98,9 @@ class Measurement:
     computed: bool = False
     gzip_bytes: int | None = None
     latencies: tuple[Latency, ...] = ()
+    split_seed: int = 0
+    seed: int = 0
+    date: str = field(default_factory=lambda: datetime.now(UTC).date().isoformat(), compare=False)
     environment: Environment = field(default_factory=environment)
     predictions: Predictions | None = field(default=None, repr=False, compare=False)
 
@@ -136,6 +144,8 @@ class Measurement:
             "recipe": str(self.recipe),
             "dataset": self.dataset,
             "split": self.split,
+            "split_seed": self.split_seed,
+            "seed": self.seed,
             "n": self.accuracy.n,
             "correct": self.accuracy.correct,
             "accuracy": self.accuracy.value,
@@ -159,6 +169,7 @@ class Measurement:
             flat[f"{name}_ratio_low"], flat[f"{name}_ratio_high"] = latency.ratio_interval
         flat["network_sha256"] = self.network_sha256
         flat["artifact_sha256"] = self.artifact_sha256
+        flat |= {"date": self.date, "threads": 1}
         return flat | asdict(self.environment)
 
 
@@ -269,6 +280,8 @@ def _measurement(
         artifact_sha256=artifact.sha256,
         dataset=baseline.dataset.name,
         split=baseline.split,
+        split_seed=baseline.dataset.seed,
+        seed=int(artifact.network.metadata.get("seed", 0)),
         accuracy=accuracy(predictions, y),
         change=change(predictions, baseline.predictions, y),
         size_bytes=artifact.sizes.file,

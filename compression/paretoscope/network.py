@@ -151,9 +151,9 @@ class Network:
             elif node.op_type in _NUMPY_OPS:
                 found = _NUMPY_OPS[node.op_type](*inputs)
             else:
-                raise ParetoscopeError(
-                    f"float arithmetic does not know {node.op_type} ({node.name})"
-                )
+                outputs = _by_reference(self._model, node, inputs)
+                values.update(zip((str(o.name) for o in node.outputs), outputs, strict=True))
+                continue
             values[str(node.outputs[0].name)] = found
         result: FloatArray = values[str(graph.outputs[0].name)]
         return result
@@ -219,6 +219,27 @@ def _windowed(op_type: str, window: Window, x: FloatArray, *weights: FloatArray)
     z = window.unfold(x) @ weights[0] + (weights[1] if len(weights) > 1 else np.float32(0))
     positions = window.output_shape(x.shape[2], x.shape[3])
     return z.reshape(len(x), *positions, -1).transpose(0, 3, 1, 2)
+
+
+def _by_reference(model: ir.Model, node: ir.Node, inputs: list[Any]) -> list[Any]:
+    """The outputs of an operator that is not ours, by ONNX's own reference evaluator."""
+    import onnx
+    from onnx.reference import ReferenceEvaluator
+
+    empty = onnx.helper.make_empty_tensor_value_info
+    names = [str(value.name) for value in node.inputs if value is not None]
+    outputs = [str(value.name) for value in node.outputs]
+    graph = onnx.helper.make_graph(
+        [ir.to_proto(node)], "one", [*map(empty, names)], [*map(empty, outputs)]
+    )
+    opsets = [onnx.helper.make_opsetid(d, v) for d, v in model.graph.opset_imports.items()]
+    try:
+        one = onnx.helper.make_model(graph, opset_imports=opsets)
+        return list(ReferenceEvaluator(one).run(None, dict(zip(names, inputs, strict=True))))
+    except Exception as error:  # operators fail with errors of any kind
+        raise ParetoscopeError(
+            f"float arithmetic cannot run {node.op_type} ({node.name}): {error}"
+        ) from error
 
 
 def _is_float(value: ir.Value | None, n_axes: int) -> bool:

@@ -18,6 +18,7 @@ The figures behind these choices are in docs/decisions.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any, Literal
 
 import ml_dtypes
@@ -46,10 +47,14 @@ _INT2_OPSET, _INT2_IR_VERSION = 25, 13
 
 def can_fuse(codes: Codes) -> bool:
     """Whether the fused spelling is right and faster for a layer with these codes."""
-    if codes.storage not in _FUSED_STORAGE or codes.values.ndim != 2:
+    return may_fuse(codes.storage, codes.values)
+
+
+def may_fuse(storage: str, values: npt.NDArray[Any]) -> bool:
+    """The same for a layer whose values, of shape (in, out), would be stored in a type."""
+    if storage not in _FUSED_STORAGE or values.ndim != 2:
         return False
-    n_in = codes.values.shape[0]
-    return n_in >= _FUSED_MIN_INPUTS and codes.values.size >= _FUSED_MIN_WEIGHTS
+    return values.shape[0] >= _FUSED_MIN_INPUTS and values.size >= _FUSED_MIN_WEIGHTS
 
 
 def write(
@@ -78,7 +83,10 @@ def write(
     if any(codes.storage in ("int2", "uint2") for codes in stored.codes.values()):
         graph.opset_imports[""] = max(graph.opset_imports[""], _INT2_OPSET)
         model.ir_version = max(model.ir_version, _INT2_IR_VERSION)
+    for node in graph:
+        node.name = None  # names of operators are for readers, and cost bytes
     model.metadata_props.update(metadata)
+    model.producer_version = version("paretoscope")
     return serialize(model)
 
 

@@ -31,6 +31,9 @@ def home() -> Path:
     )
 
 
+SHORT_SHA = 16  # hexadecimal digits of a hash in a file's own metadata: enough to tell files apart
+
+
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 

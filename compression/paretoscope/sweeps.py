@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 from paretoscope.artifact import compress
-from paretoscope.dataset import Dataset, load_dataset
+from paretoscope.dataset import Dataset
 from paretoscope.errors import ParetoscopeError, one_of
 from paretoscope.latency import BATCHES
-from paretoscope.measurement import (
-    Baseline,
-    Measurement,
-    compute,
-    measure,
-    score,
-    with_gzip,
-    with_latency,
-)
+from paretoscope.measurement import Baseline, Measurement, measure
 from paretoscope.network import Network
 from paretoscope.parameters import parameters
 from paretoscope.pruning import Criterion, KeepAll, Magnitude
 from paretoscope.quantization import FixedPoint, Float32, Quantizer
 from paretoscope.recipe import Recipe
-from paretoscope.store import default_store
-from paretoscope.training import find_trained
 
 CURVE_POINTS = 21
 
@@ -137,52 +126,3 @@ def sweep(
     for recipe in recipes:
         artifact = compress(network, recipe, data.train, data.validation)
         yield measure(artifact, data, split, batches=batches, baseline=baseline)
-
-
-# --- as jobs ----------------------------------------------------------------------------------
-
-
-def measure_task(
-    arguments: Mapping[str, Any], emit: Callable[[Mapping[str, Any]], None]
-) -> dict[str, Any]:
-    """One recipe on validation rows, one stage further; returns the measurement as a dict.
-
-    Parameters
-    ----------
-    arguments : mapping
-        ``{"dataset", "split_seed", "model", "seed", "recipe", "stage"}``, and the "measurement" so
-        far for the last stage. Stages: "compute" (accuracy by float arithmetic), "measure" (the
-        file scored, sized, timed at batch 1), "complete" (batch 256 too). With "zipped", the zipped
-        size comes with each stage, else with the last.
-    """
-    baseline = _baseline(*(arguments[k] for k in ("dataset", "split_seed", "model", "seed")))
-    recipe = Recipe.parse(arguments["recipe"])
-    if arguments["stage"] == "compute":
-        drafted, computed = compute(baseline.network, recipe, baseline)
-        return (with_gzip(computed, drafted) if arguments["zipped"] else computed).to_dict()
-    data = baseline.dataset
-    artifact = compress(
-        baseline.network,
-        recipe,
-        data.train,
-        data.validation,
-        lambda fraction, text: emit({"fraction": fraction, "text": text}),
-    )
-    if recipe.trains:  # the download is this very file: training again could give another
-        default_store().keep(f"artifact {artifact.sha256}", artifact.onnx_bytes)
-        return measure(artifact, data, baseline=baseline).to_dict()
-    if arguments["stage"] == "measure":
-        first = with_latency(score(artifact, baseline), artifact, baseline, batch=1)
-        return (with_gzip(first, artifact) if arguments["zipped"] else first).to_dict()
-    measurement = Measurement.from_dict(arguments["measurement"])
-    timed = with_latency(measurement, artifact, baseline, batch=256)
-    return with_gzip(timed, artifact).to_dict()
-
-
-@lru_cache(maxsize=2)  # of the worker's process, which serves one network for a while
-def _baseline(dataset: str, split_seed: int, model: str, seed: int) -> Baseline:
-    data = load_dataset(dataset, split_seed)
-    network = find_trained(model, data, seed)
-    if network is None:
-        raise ParetoscopeError(f"{model} on {dataset} with seed {seed} has not been trained yet")
-    return Baseline(network, data)

@@ -22,12 +22,12 @@ from paretoscope.errors import ParetoscopeError, one_of
 from paretoscope.network import Network
 from paretoscope.parameters import FloatArray
 from paretoscope.shipped import find as find_shipped
-from paretoscope.store import Store, default_store
+from paretoscope.store import SHORT_SHA, Store, default_store
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-_FORMAT = 1  # raise it when trained networks change, so that kept ones are trained again
+_FORMAT = 2  # raise it when trained networks change, so that kept ones are trained again
 _LARGE_ROWS = 5_000
 _LARGE_EPOCHS = 12
 _SMALL_UPDATES = 2_500
@@ -230,6 +230,7 @@ def network_of(
         "model": model,
         "seed": str(seed),
         "split_seed": str(data.seed),
+        "dataset_sha256": data.sha256[:SHORT_SHA],
         "classes": json.dumps(data.class_names, separators=(",", ":")),
     }
     return build(layers, center, factor, metadata, image_shape)

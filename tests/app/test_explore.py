@@ -6,8 +6,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from paretoscope.quantization import QUANTIZERS
 from paretoscope.store import default_store
 from streamlit.testing.v1 import AppTest
 
+from tests.app.pages import address, measured, open_page, until
 from tests.conftest import ROOT, load, trained
 from ui import server, words
 
@@ -39,30 +38,6 @@ def fresh(home: Path) -> None:
     st.cache_resource.clear()
 
 
-def _open(**query: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    for name, value in query.items():
-        app.query_params[name] = value
-    return app.run()
-
-
-def _address(app: AppTest) -> dict[str, str]:
-    return {n: v if isinstance(v, str) else v[0] for n, v in app.query_params.items()}
-
-
-def _until(app: AppTest, condition: Callable[[AppTest], bool]) -> AppTest:
-    deadline = time.monotonic() + 60
-    while not condition(app):
-        assert time.monotonic() < deadline, "the page did not get there within 60 s"
-        threading.Event().wait(0.2)
-        app.run()
-    return app.run()  # the last of it may have come while the page was being drawn
-
-
-def _measured(app: AppTest) -> bool:
-    return any("files of this curve measured" in c.value for c in app.caption)
-
-
 def _charts(app: AppTest) -> list[dict[str, Any]]:
     return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
 
@@ -72,7 +47,7 @@ def _trace(chart: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def test_a_first_visit_shows_figures_and_curves() -> None:
-    app = _until(_open(), _measured)
+    app = until(open_page(), measured)
     assert not app.exception
     assert [m.label for m in app.metric] == ["Accuracy", "Size", "Inference time"]
     size_chart, time_chart = _charts(app)
@@ -87,7 +62,7 @@ def test_a_first_visit_shows_figures_and_curves() -> None:
 
 
 def test_the_figures_are_those_of_the_file(mlp: Network, digits: ps.Dataset) -> None:
-    app = _until(_open(recipe=RECIPE), _measured)
+    app = until(open_page(recipe=RECIPE), measured)
     artifact = ps.compress(mlp, ps.Recipe.parse(RECIPE), digits.train)
     labels = ps.OnnxRuntime(artifact.onnx_bytes).scores(digits.validation.X).argmax(1)
     accuracy, size, _ = app.metric
@@ -100,7 +75,7 @@ def test_the_figures_are_those_of_the_file(mlp: Network, digits: ps.Dataset) -> 
 
 
 def test_every_point_of_the_curve_is_the_librarys(mlp: Network, digits: ps.Dataset) -> None:
-    app = _until(_open(recipe=RECIPE), _measured)
+    app = until(open_page(recipe=RECIPE), measured)
     trace = _trace(_charts(app)[0], "Q = 8")
     recipe = ps.Recipe.parse(RECIPE)
     line = {*ps.curve(mlp, recipe, "threshold"), recipe}
@@ -113,65 +88,65 @@ def test_every_point_of_the_curve_is_the_librarys(mlp: Network, digits: ps.Datas
     assert len(set(trace["marker"]["color"])) == 1  # all filled
 
 
-def test_moving_the_sliders_moves_recipe_and_address() -> None:
-    app = _open(recipe=RECIPE)
+def test_moving_the_sliders_moves_recipe_andaddress() -> None:
+    app = open_page(recipe=RECIPE)
     app.select_slider(key="quantizer-q-q").set_value(4.0).run()
-    assert _address(app)["recipe"] == "magnitude(threshold=0.1)+q(4)"
+    assert address(app)["recipe"] == "magnitude(threshold=0.1)+q(4)"
     assert any("4" in c.value and "bits" in c.value for c in app.sidebar.caption)
     options = app.select_slider(key="place").options
     app.selectbox(key="quantizer-member").set_value("float32").run()
-    assert _address(app)["recipe"] == "magnitude(threshold=0.1)"
+    assert address(app)["recipe"] == "magnitude(threshold=0.1)"
     assert any("32-bit floats" in c.value for c in app.sidebar.caption)
     assert len(options) >= 20
     assert not app.exception
 
 
 def test_threshold_and_sparsity_show_each_other(mlp: Network) -> None:
-    app = _open(recipe=RECIPE)
+    app = open_page(recipe=RECIPE)
     cut = ps.Magnitude(threshold=0.1)
     share = cut.selection(cut.scores(mlp)).sparsity(mlp.weights)
     assert any(words.percent(share) in c.value for c in app.sidebar.caption)
     app.segmented_control(key="axis").set_value("sparsity").run()
-    recipe = ps.Recipe.parse(_address(app)["recipe"])
+    recipe = ps.Recipe.parse(address(app)["recipe"])
     assert abs(recipe.pruner.sparsity - share) < 0.03  # type: ignore[union-attr, operator]
     assert any("weights below" in c.value for c in app.sidebar.caption)
     app.segmented_control(key="scope").set_value("layer").run()
-    recipe = ps.Recipe.parse(_address(app)["recipe"])
+    recipe = ps.Recipe.parse(address(app)["recipe"])
     assert recipe.pruner.scope == "layer"  # type: ignore[union-attr]
     assert not app.exception
 
 
 def test_another_network_keeps_the_sparsity(mlp: Network) -> None:
-    app = _open(recipe=RECIPE)
+    app = open_page(recipe=RECIPE)
     app.selectbox(key="dataset").set_value("iris").run()
     app.selectbox(key="model").set_value("logistic-regression").run()
-    recipe = ps.Recipe.parse(_address(app)["recipe"])
+    recipe = ps.Recipe.parse(address(app)["recipe"])
     network = trained("iris", "logistic-regression")
     share = recipe.pruner.selection(recipe.pruner.scores(network)).sparsity(network.weights)  # type: ignore[union-attr, call-arg]
     before = ps.Magnitude(threshold=0.1)
     expected = before.selection(before.scores(mlp)).sparsity(mlp.weights)
     assert abs(share - expected) < 0.1
-    assert _address(app)["dataset"] == "iris"
+    assert address(app)["dataset"] == "iris"
     assert not app.exception
 
 
 def test_a_link_holds_the_whole_view() -> None:
     recipe = "magnitude(sparsity=0.37,scope=layer)+q(11.5);dense3=q(64)"
-    app = _open(v="1", dataset="digits", model="mlp-64-32", recipe=recipe, size="file")
+    app = open_page(v="1", dataset="digits", model="mlp-64-32", recipe=recipe, size="file")
     assert not app.exception
     assert not app.warning
-    assert _address(app)["recipe"] == recipe
+    assert address(app)["recipe"] == recipe
     assert app.select_slider(key="place").value == 0.37
     assert app.select_slider(key="quantizer-q-q").value == 11.5
     assert app.segmented_control(key="size").value == "file"
-    again = _open(**_address(app))
+    again = open_page(**address(app))
     assert [m.value for m in again.metric[:2]] == [m.value for m in app.metric[:2]]
 
 
 def test_every_control_carries_what_it_shows_as_its_default() -> None:
     """In every run: of two that follow closely the browser is sent only the second."""
     recipe = "l2(0.3,repair=refit)+magnitude(sparsity=0.4,scope=layer)+symmetric(3,clip=mse)+gptq"
-    app = _open(dataset="digits", model="cnn", recipe=recipe, size="file", margin="2")
+    app = open_page(dataset="digits", model="cnn", recipe=recipe, size="file", margin="2")
     app.run()
     for number in app.number_input:
         assert number.proto.default == number.value, number.key
@@ -204,7 +179,7 @@ def test_every_control_carries_what_it_shows_as_its_default() -> None:
 def test_a_bad_part_of_a_link_is_named_and_replaced(
     query: dict[str, str], said: str, kept: dict[str, str]
 ) -> None:
-    app = _open(**query)
+    app = open_page(**query)
     assert not app.exception
     assert len(app.warning) == 1
     shown = app.warning[0].value.replace("\\", "")
@@ -212,26 +187,28 @@ def test_a_bad_part_of_a_link_is_named_and_replaced(
     replaced = "v" not in query and "thr" not in query
     assert ("The default is shown instead" in shown) == replaced
     for name, value in kept.items():
-        assert _address(app)[name] == value
+        assert address(app)[name] == value
 
 
 def test_a_long_value_in_a_link_is_not_echoed_whole() -> None:
-    app = _open(v="9" * 3000, recipe="x" * 3000, **{"y" * 3000: "1"})
+    app = open_page(v="9" * 3000, recipe="x" * 3000, **{"y" * 3000: "1"})
     assert len(app.warning) == 3
     assert all(len(w.value) < 800 for w in app.warning)
 
 
 def test_layers_that_the_network_lacks_are_left_out_of_the_recipe(mlp: Network) -> None:
-    app = _open(recipe="q(8);dense2=q(6);dense9=q(4)")
+    app = open_page(recipe="q(8);dense2=q(6);dense9=q(4)")
     assert not app.exception
     assert not app.error
     assert "dense9" in app.warning[0].value
-    assert _address(app)["recipe"] == "q(8);dense2=q(6)"
+    assert address(app)["recipe"] == "q(8);dense2=q(6)"
 
 
 def test_a_recipe_that_cannot_be_is_said_and_the_page_stays() -> None:
     trained("iris", "logistic-regression")
-    app = _open(dataset="iris", model="logistic-regression", recipe="magnitude(pattern=4:8)+q(8)")
+    app = open_page(
+        dataset="iris", model="logistic-regression", recipe="magnitude(pattern=4:8)+q(8)"
+    )
     assert not app.exception
     assert any("dense1" in e.value for e in app.error)
     app.select_slider(key="quantizer-q-q").set_value(4.0).run()
@@ -242,11 +219,11 @@ def test_a_recipe_that_trains_starts_when_asked_and_its_file_is_kept(
     mlp: Network, digits: ps.Dataset
 ) -> None:
     recipe = "magnitude(sparsity=0.6)+q(4)+finetune(epochs=3)"
-    app = _open(recipe=recipe)
+    app = open_page(recipe=recipe)
     assert not app.metric
     (train,) = (b for b in app.button if b.label == "Train it")
     train.click().run()
-    _until(app, lambda a: len(a.metric) == 3)
+    until(app, lambda a: len(a.metric) == 3)
     assert not app.exception
     served = server.bench().known(
         server.subject("digits", "mlp-64-32", mlp), ps.Recipe.parse(recipe)
@@ -261,84 +238,84 @@ def test_a_recipe_that_trains_starts_when_asked_and_its_file_is_kept(
 
 @pytest.mark.parametrize("name", [c.text_name for c in CRITERIA])
 def test_every_criterion_can_be_chosen(name: str) -> None:
-    app = _open(recipe="magnitude(sparsity=0.5)+q(8)")
+    app = open_page(recipe="magnitude(sparsity=0.5)+q(8)")
     app.selectbox(key="pruner-member").set_value(name).run()
     assert not app.exception
-    assert _address(app)["recipe"] == f"{name}(sparsity=0.5)+q(8)"
-    _until(app, _measured)
+    assert address(app)["recipe"] == f"{name}(sparsity=0.5)+q(8)"
+    until(app, measured)
     assert len(app.metric) == 3
     app.segmented_control(key="axis").set_value("pattern").run()
-    assert _address(app)["recipe"] == f"{name}(pattern=2:4)+q(8)"
+    assert address(app)["recipe"] == f"{name}(pattern=2:4)+q(8)"
     assert not app.exception
 
 
 @pytest.mark.parametrize("name", [q.text_name for q in QUANTIZERS])
 def test_every_quantizer_can_be_chosen(name: str) -> None:
-    app = _open(recipe="magnitude(sparsity=0.5)+q(8)")
+    app = open_page(recipe="magnitude(sparsity=0.5)+q(8)")
     app.selectbox(key="quantizer-member").set_value(name).run()
     assert not app.exception
-    recipe = ps.Recipe.parse(_address(app)["recipe"])
+    recipe = ps.Recipe.parse(address(app)["recipe"])
     assert recipe.quantizer.text_name == name
-    _until(app, _measured)
+    until(app, measured)
     assert len(app.metric) == 3
 
 
 @pytest.mark.parametrize("name", [u.text_name for u in UNIT_CRITERIA])
 def test_units_can_be_removed(name: str) -> None:
-    app = _open(recipe="q(8)")
+    app = open_page(recipe="q(8)")
     app.selectbox(key="units-member").set_value(name).run()
-    assert _address(app)["recipe"] == f"{name}(0.3)+q(8)"
+    assert address(app)["recipe"] == f"{name}(0.3)+q(8)"
     app.segmented_control(key=f"units-{name}-repair").set_value("refit").run()
-    assert _address(app)["recipe"] == f"{name}(0.3,repair=refit)+q(8)"
-    _until(app, _measured)
+    assert address(app)["recipe"] == f"{name}(0.3,repair=refit)+q(8)"
+    until(app, measured)
     assert not app.exception
     assert len(app.metric) == 3
 
 
 def test_the_drop_asked_about_decides_the_verdict() -> None:
-    app = _open(recipe="q(16)", margin="20")
-    _until(app, _measured)
+    app = open_page(recipe="q(16)", margin="20")
+    until(app, measured)
     assert any("not worse by more than 20.0 pt" in c.value for c in app.caption)
     app.number_input(key="margin").set_value(0.1).run()
-    assert _address(app)["margin"] == "0.1"
+    assert address(app)["margin"] == "0.1"
     assert any("rows cannot tell" in c.value for c in app.caption)
     assert not app.exception
 
 
 def test_8_bit_activations_and_a_quantizer_exclude_each_other() -> None:
-    app = _open(recipe="q(8);dense3=magnitude(sparsity=0.2,scope=layer)+q(16)")
+    app = open_page(recipe="q(8);dense3=magnitude(sparsity=0.2,scope=layer)+q(16)")
     app.selectbox(key="activations-member").set_value("int8").run()
-    assert _address(app)["recipe"] == "float32+int8;dense3=magnitude(sparsity=0.2,scope=layer)"
-    _until(app, _measured)
+    assert address(app)["recipe"] == "float32+int8;dense3=magnitude(sparsity=0.2,scope=layer)"
+    until(app, measured)
     assert not app.exception
     app.selectbox(key="quantizer-member").set_value("symmetric").run()
-    assert "int8" not in _address(app)["recipe"]
+    assert "int8" not in address(app)["recipe"]
     assert not app.exception
 
 
 def test_one_layer_can_be_set_by_itself_and_reset() -> None:
-    app = _open(recipe="magnitude(sparsity=0.5)+q(4)")
+    app = open_page(recipe="magnitude(sparsity=0.5)+q(4)")
     next(b for b in app.button if b.label == "Set this layer by itself").click().run()
     app.selectbox(key="pruner@dense3-member").set_value("keep").run()
     app.select_slider(key="quantizer@dense3-q-q").set_value(16.0).run()
-    assert _address(app)["recipe"] == "magnitude(sparsity=0.5)+q(4);dense3=q(16)"
+    assert address(app)["recipe"] == "magnitude(sparsity=0.5)+q(4);dense3=q(16)"
     app.selectbox(key="layer").set_value("dense1").run()
     next(b for b in app.button if b.label == "Set this layer by itself").click().run()
     app.selectbox(key="pruner@dense1-member").set_value("obs").run()
     app.select_slider(key="sparsity@dense1").set_value(0.9).run()
     app.selectbox(key="units@dense1-member").set_value("l2").run()
     first = "dense1=l2(0.3)+obs(sparsity=0.9,scope=layer)+q(4)"
-    assert _address(app)["recipe"] == f"magnitude(sparsity=0.5)+q(4);{first};dense3=q(16)"
-    _until(app, _measured)
+    assert address(app)["recipe"] == f"magnitude(sparsity=0.5)+q(4);{first};dense3=q(16)"
+    until(app, measured)
     assert not app.exception
     next(b for b in app.button if b.label == "Treat it like the others").click().run()
-    assert _address(app)["recipe"] == "magnitude(sparsity=0.5)+q(4);dense3=q(16)"
+    assert address(app)["recipe"] == "magnitude(sparsity=0.5)+q(4);dense3=q(16)"
     assert not app.exception
 
 
 def test_a_convolutional_network_is_explored_like_any_other() -> None:
-    app = _open(model="cnn", recipe="magnitude(sparsity=0.5)+q(16)")
-    _until(app, _measured)
+    app = open_page(model="cnn", recipe="magnitude(sparsity=0.5)+q(16)")
+    until(app, measured)
     assert not app.exception
     assert len(_charts(app)) == 2
     assert [s.value for s in app.selectbox if s.key == "layer"] == ["dense3"]
@@ -346,60 +323,60 @@ def test_a_convolutional_network_is_explored_like_any_other() -> None:
 
 @pytest.mark.parametrize("name", ["bias", "ls", "gptq"])
 def test_every_recovery_can_be_chosen(name: str) -> None:
-    app = _open(recipe="magnitude(sparsity=0.5)+q(3)")
+    app = open_page(recipe="magnitude(sparsity=0.5)+q(3)")
     app.selectbox(key="recovery-member").set_value(name).run()
     app.selectbox(key="storage-member").set_value("bytes").run()
-    assert _address(app)["recipe"] == f"magnitude(sparsity=0.5)+q(3)+{name}+bytes"
-    _until(app, _measured)
+    assert address(app)["recipe"] == f"magnitude(sparsity=0.5)+q(3)+{name}+bytes"
+    until(app, measured)
     assert not app.exception
 
 
 @pytest.mark.parametrize("recipe", ["q(8)", "float32", "q(4000000)", "shift(21)", "q(3)+gptq"])
-def test_recipes_without_pruning_and_at_the_ends_are_measured(recipe: str) -> None:
-    app = _until(_open(recipe=recipe), _measured)
+def test_recipes_without_pruning_and_at_the_ends_aremeasured(recipe: str) -> None:
+    app = until(open_page(recipe=recipe), measured)
     assert not app.exception
     assert not any("computed, not yet run" in c.value for c in app.caption)
     assert _trace(_charts(app)[0], "your recipe")["x"]
 
 
 def test_a_q_that_is_too_large_is_one_sentence() -> None:
-    app = _until(_open(recipe="q(16777216)"), lambda a: bool(a.error))
+    app = until(open_page(recipe="q(16777216)"), lambda a: bool(a.error))
     assert not app.exception
     assert "Q must be at most" in app.error[0].value
 
 
 def test_scores_on_rows_keep_a_linked_threshold() -> None:
-    app = _open(recipe="wanda(threshold=0.1)+q(8)")
+    app = open_page(recipe="wanda(threshold=0.1)+q(8)")
     app.segmented_control(key="scope").set_value("layer").run()
     assert not app.exception
-    assert _address(app)["recipe"] == "wanda(threshold=0.1,scope=layer)+q(8)"
+    assert address(app)["recipe"] == "wanda(threshold=0.1,scope=layer)+q(8)"
 
 
 def test_two_visitors_are_two() -> None:
-    one, other = _open(recipe=RECIPE), _open(recipe=RECIPE)
+    one, other = open_page(recipe=RECIPE), open_page(recipe=RECIPE)
     assert one.session_state["visitor"] != other.session_state["visitor"]
 
 
 def test_from_a_dataset_that_is_not_here_one_can_leave() -> None:
-    app = _open(dataset="mnist", model="mlp-32")
+    app = open_page(dataset="mnist", model="mlp-32")
     app.selectbox(key="dataset").set_value("iris").run()
     assert not app.exception
-    assert _address(app)["dataset"] == "iris"
+    assert address(app)["dataset"] == "iris"
 
 
 def test_a_wrong_data_folder_is_said_and_can_be_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARETOSCOPE_DATA", "/no/such/folder")
     st.cache_resource.clear()
-    app = _open(dataset="fashion-mnist", model="mlp-32")
+    app = open_page(dataset="fashion-mnist", model="mlp-32")
     assert not app.exception
     assert "must name a folder" in app.error[0].value.replace("\\", "")
     app.selectbox(key="dataset").set_value("digits").run()
     assert not app.exception
-    assert _address(app)["dataset"] == "digits"
+    assert address(app)["dataset"] == "digits"
 
 
 def test_a_dataset_that_is_not_here_says_both_ways() -> None:
-    app = _open(dataset="mnist", model="mlp-32")
+    app = open_page(dataset="mnist", model="mlp-32")
     assert not app.exception
     (info,) = app.info
     assert "PARETOSCOPE_DATA" in info.value
@@ -408,12 +385,12 @@ def test_a_dataset_that_is_not_here_says_both_ways() -> None:
 
 
 def test_training_shows_progress_and_can_be_stopped(fresh: None) -> None:
-    app = _open(dataset="fashion-mnist", model="linear-svm")
+    app = open_page(dataset="fashion-mnist", model="linear-svm")
     assert not app.exception
     assert app.get("progress")
     (stop,) = (b for b in app.button if b.label == "Stop")
     stop.click().run()
-    _until(app, lambda a: bool(a.info))
+    until(app, lambda a: bool(a.info))
     assert "stopped" in app.info[0].value
     (train,) = (b for b in app.button if b.label == "Train")
     train.click().run()
@@ -422,31 +399,31 @@ def test_training_shows_progress_and_can_be_stopped(fresh: None) -> None:
 
 
 def test_a_training_that_two_wait_for_goes_on(fresh: None) -> None:
-    one = _open(dataset="fashion-mnist", model="linear-svm")
-    two = _open(dataset="fashion-mnist", model="linear-svm")
+    one = open_page(dataset="fashion-mnist", model="linear-svm")
+    two = open_page(dataset="fashion-mnist", model="linear-svm")
     stop = next(b for b in two.button if b.label == "Stop")
     assert stop.disabled
     threading.Event().wait(server._LOOKING_S)  # the first visitor has gone
     two.run()
     next(b for b in two.button if b.label == "Stop").click().run()
-    _until(two, lambda a: bool(a.info))
-    late = _open(dataset="fashion-mnist", model="linear-svm")
+    until(two, lambda a: bool(a.info))
+    late = open_page(dataset="fashion-mnist", model="linear-svm")
     assert not late.info
     next(b for b in late.button if b.label == "Stop").click().run()
     assert not one.exception
 
 
 def test_a_cold_start_trains_and_shows_the_curve(fresh: None) -> None:
-    app = _open(dataset="wine", model="mlp-32")
-    _until(app, _measured)
+    app = open_page(dataset="wine", model="mlp-32")
+    until(app, measured)
     assert not app.exception
     assert len(_charts(app)) == 2
 
 
 def test_the_textbook_page() -> None:
-    app = _open()
+    app = open_page()
     app.switch_page("pages/textbook.py").run()
-    _until(app, lambda a: len(a.metric) == 4)
+    until(app, lambda a: len(a.metric) == 4)
     assert not app.exception
     values = {m.label: m.value for m in app.metric}
     assert values["Baseline"] == "100.0 %"

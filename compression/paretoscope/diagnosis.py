@@ -1,0 +1,330 @@
+"""Why no gain? What keeps a recipe's file from being smaller or faster, told from its own figures.
+
+To add a cause, write a function ``(Case) -> Reason | None`` and name it at the foot of this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import Literal
+
+import numpy as np
+import onnx_ir as ir
+
+from paretoscope.activations import FloatActivations, Int8Activations
+from paretoscope.latency import Latency
+from paretoscope.measurement import Measurement
+from paretoscope.network import Network
+from paretoscope.pruning import KeepUnits, UnitNorm
+from paretoscope.quantization import STORAGE, FixedPoint, Float32
+from paretoscope.recipe import Recipe
+from paretoscope.spelling import may_fuse
+from paretoscope.timing import Timing
+
+_SMALLER = 0.95  # of the uncompressed file: less is a gain
+_MANY_ZEROS = 0.2
+_UNTOUCHED = 0.3  # share of the uncompressed file from which parts outside all recipes are a cause
+_CALL_DOMINATES = 0.05  # a row's time among 256, as a share of its time alone
+_WASTED = 1.5  # bits stored for each bit that codes need, from which that is a cause
+_MANY_BYTES = 0.2  # of the file, in layers of which that is so
+_Q_TO_TRY = FixedPoint(8.0)
+_UNITS_TO_TRY = UnitNorm(0.5)
+_FLOAT_BYTES = 4
+
+About = Literal["size", "time"]
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One cause, with the figures that show it.
+
+    Attributes
+    ----------
+    about : "size" or "time"
+        What did not follow.
+    cause : str
+        Its name, such as "zeros in a dense file".
+    figures : mapping from name to number or text
+        What was measured, for the sentence.
+    remedy : Recipe or None
+        What to try instead, where a recipe can help.
+    """
+
+    about: About
+    cause: str
+    figures: Mapping[str, float | str]
+    remedy: Recipe | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A recipe's measurement, and that of the uncompressed network."""
+
+    network: Network
+    now: Measurement
+    before: Measurement
+    timing: Timing | None = None
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.now.recipe
+
+    @property
+    def no_smaller(self) -> bool:
+        return self.now.size_bytes > _SMALLER * self.before.size_bytes
+
+    @property
+    def time(self) -> Latency | Timing | None:
+        """The time of one row against the uncompressed network's: by protocol if it was taken."""
+        return self.timing or self.now.latency()
+
+    @property
+    def ratio(self) -> float:
+        return float("nan") if self.time is None else self.time.ratio
+
+    @property
+    def no_faster(self) -> bool:
+        """Whether it was timed and is not faster with one row."""
+        return self.time is not None and self.time.verdict != "faster"
+
+    @property
+    def inconclusive(self) -> bool:
+        return self.time is not None and self.time.verdict == "inconclusive"
+
+    @cached_property
+    def untouched(self) -> Mapping[str, int]:
+        return untouched(self.network)
+
+    @property
+    def call_share(self) -> float | None:
+        """A row's time among 256, as a share of the time of a call with one; None: not timed."""
+        one, many = self.now.latency(1), self.now.latency(256)
+        if one is None or many is None:
+            return None
+        return many.median_us / 256 / one.median_us
+
+    @property
+    def call_dominates(self) -> bool:
+        return self.call_share is not None and self.call_share < _CALL_DOMINATES
+
+
+def reasons(
+    network: Network, now: Measurement, before: Measurement, timing: Timing | None = None
+) -> list[Reason]:
+    """Why `now` is no smaller, or no faster, than `before`; empty where it is both.
+
+    Parameters
+    ----------
+    network : Network
+        The uncompressed network.
+    now, before : Measurement
+        Of the recipe's file and of the uncompressed one; what was not timed yet is not judged.
+    timing : Timing, optional
+        Of one row, by protocol; it takes the place of the quick figure.
+    """
+    if now.recipe == Recipe():
+        return []
+    case = Case(network, now, before, timing)
+    return [reason for cause in CAUSES if (reason := cause(case)) is not None]
+
+
+@lru_cache(maxsize=16)
+def untouched(network: Network) -> Mapping[str, int]:
+    """Bytes of the file by what no recipe touches: "trees", "float64 weights", "codes"."""
+    found: dict[str, int] = {}
+
+    def add(kind: str, n_bytes: int) -> None:
+        if n_bytes:
+            found[kind] = found.get(kind, 0) + n_bytes
+
+    graph = network.model().graph
+    for node in graph:
+        if node.op_type.startswith("TreeEnsemble"):
+            proto = ir.to_proto(node)
+            add("trees", proto.ByteSize())
+        elif node.op_type == "DequantizeLinear" and _is_constant(node.inputs[0]):
+            add("codes", _nbytes(node.inputs[0]))
+    for value in graph.initializers.values():
+        if value.const_value is not None and value.const_value.dtype == ir.DataType.DOUBLE:
+            add("float64 weights", _nbytes(value))
+    return found
+
+
+def _is_constant(value: ir.Value | None) -> bool:
+    return value is not None and value.is_initializer()
+
+
+def _nbytes(value: ir.Value | None) -> int:
+    return 0 if value is None or value.const_value is None else value.const_value.nbytes
+
+
+# --- size -------------------------------------------------------------------------------------
+
+
+def zeros_in_a_dense_file(case: Case) -> Reason | None:
+    """Weights were cut, but a dense file holds each zero like any other number."""
+    zeros = case.now.sparsity
+    quantized = not isinstance(case.recipe.quantizer, Float32)
+    if not case.no_smaller or zeros < _MANY_ZEROS or quantized:
+        return None
+    figures: dict[str, float | str] = {"zeros": zeros, "size": case.now.size_bytes}
+    if case.now.gzip_bytes is not None and case.before.gzip_bytes is not None:
+        figures |= {"gzip": case.now.gzip_bytes, "gzip_before": case.before.gzip_bytes}
+    plain = isinstance(case.recipe.activations, FloatActivations)
+    remedy = replace(case.recipe, quantizer=_Q_TO_TRY) if plain else None
+    return Reason("size", "zeros in a dense file", figures, remedy)
+
+
+def wide_codes(case: Case) -> Reason | None:
+    """Codes need a bit or few more than a narrower type holds, and are stored in the next one."""
+    quantizer = case.recipe.quantizer
+    if not isinstance(quantizer, FixedPoint):
+        return None
+    wide = [
+        (name, bits, storage)
+        for name, bits, storage in case.now.bits
+        if storage in STORAGE and STORAGE[storage][0] > _WASTED * bits and storage != "int2"
+    ]
+    stored = sum(STORAGE[s][0] * case.network.weights[n].size / 8 for n, _, s in wide)
+    if stored < _MANY_BYTES * case.now.size_bytes:
+        return None
+    _, bits, storage = max(wide, key=lambda one: case.network.weights[one[0]].size)
+    narrower = [s for s, (b, _, _) in STORAGE.items() if b < STORAGE[storage][0]][-1]
+    figures: dict[str, float | str] = {
+        "q": quantizer.q,
+        "bits": bits,
+        "storage": storage,
+        "stored_bits": STORAGE[storage][0],
+        "narrower": narrower,
+        "size": case.now.size_bytes,
+    }
+    largest = max(float(np.abs(case.network.weights[n]).max(initial=0)) for n, _, _ in wide)
+    remedy = replace(case.recipe, quantizer=FixedPoint(_largest_q(largest, STORAGE[narrower][2])))
+    return Reason("size", "codes wider than a type", figures, remedy)
+
+
+def _largest_q(weight: float, code: int) -> float:
+    """The largest Q, of three digits, at which no code of a weight is beyond `code`."""
+    q = float(f"{(code + 0.49) / weight:.3g}")
+    while round(weight * q) > code:
+        q = float(f"{q * 0.995:.3g}")
+    return q
+
+
+def parts_no_recipe_touches(case: Case) -> Reason | None:
+    """Trees, float64 weights or codes of another tool are copied as they are."""
+    if not (case.no_smaller or case.no_faster) or not case.untouched:
+        return None
+    kind, n_bytes = max(case.untouched.items(), key=lambda item: item[1])
+    if n_bytes < _UNTOUCHED * case.before.size_bytes or kind == "codes":
+        return None
+    figures: dict[str, float | str] = {
+        "kind": kind, "bytes": n_bytes, "before": case.before.size_bytes
+    }  # fmt: skip
+    return Reason("size" if case.no_smaller else "time", kind, figures)
+
+
+def more_graph_than_weights(case: Case) -> Reason | None:
+    """The weights are a small part of the file; names and operators are the rest."""
+    weights = sum(w.size for w in case.network.weights.values()) * _FLOAT_BYTES
+    others = sum(case.untouched.values())
+    if not case.no_smaller or (case.now.sparsity == 0 and _is_float(case.recipe)):
+        return None
+    if weights + others > 0.5 * case.before.size_bytes:
+        return None
+    figures: dict[str, float | str] = {"weights": weights, "before": case.before.size_bytes}
+    return Reason("size", "more graph than weights", figures)
+
+
+def _is_float(recipe: Recipe) -> bool:
+    return isinstance(recipe.quantizer, Float32)
+
+
+# --- time -------------------------------------------------------------------------------------
+
+
+def dequantizes_at_every_call(case: Case) -> Reason | None:
+    """The model came with codes that are turned into floats in each call."""
+    codes = case.untouched.get("codes", 0)
+    if not codes or not (case.no_faster or case.no_smaller):
+        return None
+    n_nodes = sum(node.op_type == "DequantizeLinear" for node in case.network.model().graph)
+    figures: dict[str, float | str] = {"bytes": codes, "nodes": n_nodes}
+    return Reason("time", "dequantizes at every call", figures)
+
+
+def the_call_dominates(case: Case) -> Reason | None:
+    """Most of a call with one row is the call itself."""
+    one, many = case.now.latency(1), case.now.latency(256)
+    if not case.no_faster or not case.call_dominates or one is None or many is None:
+        return None
+    if isinstance(case.recipe.activations, Int8Activations):
+        return None
+    figures: dict[str, float | str] = {"one": one.median_us, "among": many.median_us / 256}
+    return Reason("time", "the call dominates", figures)
+
+
+def integer_steps_cost_more(case: Case) -> Reason | None:
+    """8-bit activations bring operators that round between the layers."""
+    if not case.no_faster or not isinstance(case.recipe.activations, Int8Activations):
+        return None
+    remedy = replace(case.recipe, activations=FloatActivations(), quantizer=_Q_TO_TRY)
+    return Reason("time", "integer steps cost more", {"ratio": case.ratio}, remedy)
+
+
+def zeros_are_multiplied(case: Case) -> Reason | None:
+    """The runtime multiplies by zeros as by any other number."""
+    if not case.no_faster or case.call_dominates or case.call_share is None:
+        return None
+    if case.now.sparsity < _MANY_ZEROS or case.inconclusive:
+        return None
+    figures: dict[str, float | str] = {"zeros": case.now.sparsity, "ratio": case.ratio}
+    remedy = None
+    if isinstance(case.recipe.units, KeepUnits) and len(case.network.layers) > 1:
+        remedy = replace(case.recipe, units=_UNITS_TO_TRY)
+    return Reason("time", "zeros are multiplied", figures, remedy)
+
+
+def codes_run_as_floats(case: Case) -> Reason | None:
+    """Codes are unpacked when the file is loaded, and each call runs floats."""
+    if not case.no_faster or case.call_dominates or case.call_share is None or case.inconclusive:
+        return None
+    coded = [(n, bits, s) for n, bits, s in case.now.bits if s not in ("float32",)]
+    integers = isinstance(case.recipe.activations, Int8Activations)
+    if not coded or integers or any(may_fuse(s, case.network.weights[n]) for n, _, s in coded):
+        return None
+    _, bits, storage = max(coded, key=lambda one: case.network.weights[one[0]].size)
+    figures: dict[str, float | str] = {"bits": bits, "storage": storage, "ratio": case.ratio}
+    fusing = any(may_fuse("int8", w) for w in case.network.weights.values())
+    if fusing:
+        remedy = replace(case.recipe, quantizer=_Q_TO_TRY)
+    elif isinstance(case.recipe.units, KeepUnits) and len(case.network.layers) > 1:
+        remedy = replace(case.recipe, units=_UNITS_TO_TRY)
+    else:
+        remedy = None
+    return Reason("time", "codes run as floats", figures, remedy)
+
+
+def too_noisy_to_tell(case: Case) -> Reason | None:
+    """The interval is too wide."""
+    if case.time is None or not case.inconclusive or case.call_dominates:
+        return None
+    low, high = case.time.ratio_interval
+    how = "quick" if case.timing is None else "by protocol"
+    return Reason("time", "too noisy to tell", {"low": low, "high": high, "how": how})
+
+
+CAUSES: tuple[Callable[[Case], Reason | None], ...] = (
+    zeros_in_a_dense_file,
+    wide_codes,
+    parts_no_recipe_touches,
+    more_graph_than_weights,
+    dequantizes_at_every_call,
+    the_call_dominates,
+    integer_steps_cost_more,
+    zeros_are_multiplied,
+    codes_run_as_floats,
+    too_noisy_to_tell,
+)

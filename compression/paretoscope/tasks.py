@@ -1,0 +1,249 @@
+"""What the app lets jobs do: arguments and results are JSON, as `paretoscope.jobs` says.
+
+Each task names its network by ``{"dataset", "split_seed", "model", "seed"}``, and most a "recipe".
+A file that was trained is found in the store by its "artifact_sha256", for training again could
+give another; any other is made again, the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import lru_cache, wraps
+from typing import Any
+
+from paretoscope.artifact import compress
+from paretoscope.classes import flips, grown_confusion, recalls
+from paretoscope.confirming import confirm
+from paretoscope.corruptions import corruptions, robustness
+from paretoscope.dataset import Rows, load_dataset
+from paretoscope.errors import ParetoscopeError
+from paretoscope.measurement import (
+    Baseline,
+    Measurement,
+    compute,
+    environment,
+    measure,
+    score,
+    with_gzip,
+    with_latency,
+)
+from paretoscope.network import Network
+from paretoscope.recipe import Recipe
+from paretoscope.runtimes import OnnxRuntime
+from paretoscope.sizes import size_report
+from paretoscope.store import default_store
+from paretoscope.timing import time_by_protocol
+from paretoscope.training import find_trained, train
+
+Arguments = Mapping[str, Any]
+Emit = Callable[[Mapping[str, Any]], None]
+
+_FORMAT = 1  # raise it when results change, so that kept ones are found no more
+_SHOWN_FLIPS = 24  # of each kind
+_ROBUSTNESS_ROWS = 2_000
+
+
+def measure_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+    """One recipe on validation rows, one stage further; returns the measurement as a dict.
+
+    Parameters
+    ----------
+    arguments : mapping
+        ``{"dataset", "split_seed", "model", "seed", "recipe", "stage"}``, and the "measurement" so
+        far for the last stage. Stages: "compute" (accuracy by float arithmetic), "measure" (the
+        file scored, sized, timed at batch 1), "complete" (batch 256 too). With "zipped", the zipped
+        size comes with each stage, else with the last.
+    """
+    baseline, recipe = _baseline_of(arguments), Recipe.parse(arguments["recipe"])
+    if arguments["stage"] == "compute":
+        drafted, computed = compute(baseline.network, recipe, baseline)
+        return (with_gzip(computed, drafted) if arguments["zipped"] else computed).to_dict()
+    data = baseline.dataset
+    artifact = compress(
+        baseline.network,
+        recipe,
+        data.train,
+        data.validation,
+        lambda fraction, text: emit({"fraction": fraction, "text": text}),
+    )
+    if recipe.trains:  # the download is this very file: training again could give another
+        default_store().keep(f"artifact {artifact.sha256}", artifact.onnx_bytes)
+        return measure(artifact, data, baseline=baseline).to_dict()
+    if arguments["stage"] == "measure":
+        first = with_latency(score(artifact, baseline), artifact, baseline, batch=1)
+        return (with_gzip(first, artifact) if arguments["zipped"] else first).to_dict()
+    measurement = Measurement.from_dict(arguments["measurement"])
+    timed = with_latency(measurement, artifact, baseline, batch=256)
+    return with_gzip(timed, artifact).to_dict()
+
+
+def remembered(task: Callable[[Arguments, Emit], dict[str, Any]]) -> Any:
+    """Keeps a task's result in the store, where `find_result` finds it, also after a restart."""
+
+    @wraps(task)
+    def kept(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+        result = task(arguments, emit)
+        key = _key(task.__name__, arguments, _baseline_of(arguments).network)
+        default_store().keep(key, json.dumps(result).encode())
+        return result
+
+    return kept
+
+
+def find_result(task: str, arguments: Arguments, network: Network) -> dict[str, Any] | None:
+    """What a remembered task returned on this machine, by its name, or None."""
+    kept = default_store().find(_key(task, arguments, network))
+    return None if kept is None else dict(json.loads(kept))
+
+
+def _key(task: str, arguments: Arguments, network: Network) -> str:
+    asked = json.dumps(dict(arguments), sort_keys=True)
+    return f"{task} {_FORMAT} {asked} for {network.sha256} on {environment()}"
+
+
+@remembered
+def rows_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+    """What became of which validation rows.
+
+    Returns
+    -------
+    mapping
+        "recalls" by class, the "confusion" that grew most or None, and "flips": for each kind how
+        many there are in all, and the first of them as [row, actual, before, now].
+    """
+    baseline, data = _baseline_of(arguments), _baseline_of(arguments).dataset
+    emit({"fraction": None, "text": "running the file on the validation rows"})
+    y = baseline.rows.y
+    now = OnnxRuntime(_file(arguments, emit)).labels(baseline.rows.X)
+    before = baseline.predictions
+    confusion = grown_confusion(now, before, y, data.class_names)
+    flipped = flips(now, before, y)
+    kinds = {"broken": flipped.broken, "mended": flipped.mended, "other": flipped.other}
+    return {
+        "recalls": [asdict(r) for r in recalls(now, before, y, data.class_names)],
+        "confusion": None if confusion is None else asdict(confusion),
+        "n": len(y),
+        "flips": {
+            kind: {
+                "n": len(places),
+                "shown": [
+                    [int(i), int(y[i]), int(before[i]), int(now[i])] for i in places[:_SHOWN_FLIPS]
+                ],
+            }
+            for kind, places in kinds.items()
+        },
+    }
+
+
+def confirm_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+    """Read the test rows for one recipe; returns nothing, for the record is in the store."""
+    baseline = _baseline_of(arguments)
+    onnx_bytes = _file(arguments, emit)
+    emit({"fraction": None, "text": "reading the test rows"})
+    recipe = Recipe.parse(arguments["recipe"])
+    confirm(onnx_bytes, recipe, baseline.network, baseline.dataset)
+    return {}
+
+
+@remembered
+def timing_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+    """Time a file by protocol, with the "runtime" and "against" that are asked for.
+
+    Returns
+    -------
+    mapping
+        "timings", a list of `Timing` as dicts.
+    """
+    baseline = _baseline_of(arguments)
+    onnx_bytes = _file(arguments, emit)
+    timings = time_by_protocol(
+        onnx_bytes,
+        baseline.artifact.onnx_bytes,
+        baseline.rows.X,
+        runtime=arguments["runtime"],
+        against=arguments["against"],
+        report=lambda fraction, text: emit({"fraction": fraction, "text": text}),
+    )
+    return {"timings": [timing.to_dict() for timing in timings]}
+
+
+@remembered
+def size_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+    """Where a file's bytes are: a `SizeReport` as a dict."""
+    baseline = _baseline_of(arguments)
+    onnx_bytes = _file(arguments, emit)
+    emit({"fraction": None, "text": "taking the file apart"})
+    recipe = Recipe.parse(arguments["recipe"])
+    report = size_report(onnx_bytes, recipe, baseline.network, baseline.dataset.train)
+    return asdict(report)
+
+
+@remembered
+def robustness_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+    """Accuracy before and after compression under corruptions, on at most 2,000 validation rows."""
+    baseline = _baseline_of(arguments)
+    onnx_bytes = _file(arguments, emit)
+    rows = Rows(baseline.rows.X[:_ROBUSTNESS_ROWS], baseline.rows.y[:_ROBUSTNESS_ROWS])
+    total = sum(len(c.strengths) for c in corruptions(baseline.dataset))
+    found = []
+    for point in robustness(onnx_bytes, baseline.artifact.onnx_bytes, baseline.dataset, rows):
+        found.append(asdict(point))
+        emit({"fraction": len(found) / total, "text": f"{point.corruption} {point.strength:g}"})
+    return {"points": found, "n": len(rows)}
+
+
+@remembered
+def seeds_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+    """The recipe on several networks: "seeds" of them, each with a split and a training of its own.
+
+    Returns
+    -------
+    mapping
+        "measurements", one a seed, without times.
+    """
+    recipe, n = Recipe.parse(arguments["recipe"]), int(arguments["seeds"])
+    found = []
+    for seed in range(n):
+
+        def report(fraction: float | None, text: str, seed: int = seed) -> None:
+            done = (seed + 0.9 * (fraction or 0)) / n
+            emit({"fraction": done, "text": f"seed {seed + 1} of {n}: {text}"})
+
+        report(None, "training, or reading what was trained")
+        data = load_dataset(arguments["dataset"], seed)
+        network = train(arguments["model"], data, seed, report=report)
+        artifact = compress(network, recipe, data.train, data.validation, report)
+        found.append(measure(artifact, data, batches=()).to_dict())
+    return {"measurements": found}
+
+
+def _file(arguments: Arguments, emit: Emit) -> bytes:
+    """The bytes of the recipe's file."""
+    kept = default_store().read(str(arguments.get("artifact_sha256", "")))
+    if kept is not None:
+        return kept
+    baseline, recipe = _baseline_of(arguments), Recipe.parse(arguments["recipe"])
+    data = baseline.dataset
+    emit({"fraction": None, "text": f"making the file of {recipe}"})
+    return compress(
+        baseline.network,
+        recipe,
+        data.train,
+        data.validation,
+        lambda fraction, text: emit({"fraction": fraction, "text": text}),
+    ).onnx_bytes
+
+
+def _baseline_of(arguments: Arguments) -> Baseline:
+    return _baseline(*(arguments[k] for k in ("dataset", "split_seed", "model", "seed")))
+
+
+@lru_cache(maxsize=2)  # of the worker's process, which serves one network for a while
+def _baseline(dataset: str, split_seed: int, model: str, seed: int) -> Baseline:
+    data = load_dataset(dataset, split_seed)
+    network = find_trained(model, data, seed)
+    if network is None:
+        raise ParetoscopeError(f"{model} on {dataset} with seed {seed} has not been trained yet")
+    return Baseline(network, data)

@@ -1,0 +1,56 @@
+"""Evidence: what stands behind the figures of one recipe, and whether they can be trusted."""
+
+import streamlit as st
+from paretoscope.errors import ParetoscopeError
+from paretoscope.recipe import Recipe
+
+from ui import frame, server, training, view
+from ui.evidence import judged, robustness, rows, seeds, sizes, times
+from ui.frame import hold
+from ui.view import SECTIONS, plain
+
+frame.require_router()
+
+frame.choose_network()
+view.show_complaints()
+looking_at = view.current()
+view.publish()
+network = training.network_or_progress(looking_at.dataset, looking_at.model)
+
+title = frame.network_title(looking_at.dataset, looking_at.model)
+with st.container(horizontal=True, vertical_alignment="center"):
+    st.markdown(f"#### Evidence · {title}")
+    view.show_link()
+st.code(str(looking_at.recipe), language=None, wrap_lines=True)
+st.page_link("pages/explore.py", label="Change the recipe on Explore")
+st.segmented_control(
+    "Evidence",
+    list(SECTIONS),
+    default=hold("section", looking_at.section),
+    format_func=SECTIONS.__getitem__,
+    key="section",
+    required=True,
+    label_visibility="collapsed",
+    on_change=lambda: view.change(section=st.session_state.section),
+)
+subject = server.subject(looking_at.dataset, looking_at.model, network)
+known = server.bench().known(subject, looking_at.recipe)
+arguments = subject.arguments(looking_at.recipe)
+try:
+    looking_at.recipe.treatments(network)
+except ParetoscopeError as error:
+    st.error(plain(str(error)))
+    st.stop()
+if looking_at.recipe == Recipe():
+    st.info("This is the uncompressed model. Choose a recipe on Explore to compare it with.")
+    st.stop()
+if looking_at.recipe.trains:
+    if known is None:
+        st.info("This recipe trains the compressed model. Train it on Explore first.")
+        st.stop()
+    arguments["artifact_sha256"] = known.artifact_sha256
+drawn = {
+    "rows": rows, "test": judged, "time": times, "size": sizes, "robustness": robustness,
+    "seeds": seeds,
+}  # fmt: skip
+drawn[looking_at.section].show(subject, looking_at, arguments)

@@ -1,0 +1,145 @@
+"""The panel "Why no gain?": each cause with a real model, read in the page; one click mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import paretoscope as ps
+import pytest
+import streamlit as st
+from paretoscope.network import Network
+from paretoscope.training import keep
+from streamlit.testing.v1 import AppTest
+
+from tests.app.pages import address, measured, open_page, until
+from tests.awkward import with_dequantized, with_float64, with_trees
+from tests.conftest import load, trained
+
+
+def _panel(app: AppTest) -> list[str]:
+    """The sentences of the panel, once one row and 256 rows were timed."""
+    return [m.value for m in app.markdown if m.value.startswith(("*Size:*", "*Time:*"))]
+
+
+def _timed(app: AppTest) -> bool:
+    return (
+        measured(app)
+        and any("256 rows: " in c.value for c in app.caption)
+        and not any("256 rows: measuring" in c.value for c in app.caption)
+    )
+
+
+def _told(dataset: str, model: str, recipe: str) -> list[str]:
+    trained(dataset, model)
+    return _panel(until(open_page(dataset=dataset, model=model, recipe=recipe), _timed))
+
+
+def _kept(home: Path, network: Network, dataset: str, model: str) -> None:
+    """Let a server that has never run find this network as a model of the dataset."""
+    st.cache_resource.clear()
+    keep(network, model, load(dataset), 0)
+
+
+def test_zeros_in_a_dense_file_are_the_cause() -> None:
+    told = _told("digits", "mlp-64-32", "magnitude(sparsity=0.9)")
+    (size,) = [line for line in told if line.startswith("*Size:*")]
+    assert "90.0 % of the weights are zero, but the file is dense" in size
+    assert "Zipped they pay: " in size
+    assert "× smaller" in size
+
+
+def test_one_click_sets_what_to_try_instead() -> None:
+    trained("digits", "mlp-64-32")
+    app = until(open_page(recipe="magnitude(sparsity=0.9)"), _timed)
+    (button,) = [b for b in app.button if b.label == "Try Q = 8"]
+    app = until(button.click().run(), _timed)
+    assert address(app)["recipe"] == "magnitude(sparsity=0.9)+q(8)"
+    assert not [line for line in _panel(app) if line.startswith("*Size:*")]
+
+
+def test_codes_wider_than_a_type_are_the_cause() -> None:
+    network = trained("digits", "mlp-64-32")
+    q = float(f"{140 / float(abs(network.weights['dense1']).max()):.3g}")
+    app = until(open_page(recipe=f"q({q:g})"), _timed)
+    (size,) = [line for line in _panel(app) if line.startswith("*Size:*")]
+    assert f"at Q = {q:g} codes need 9 bits" in size
+    assert "int16, so 7 of its 16 bits are spent on nothing" in size
+    (button,) = [b for b in app.button if b.label.startswith("Try Q = ")]
+    app = until(button.click().run(), _timed)
+    tried = ps.Recipe.parse(address(app)["recipe"])
+    artifact = ps.compress(network, tried, load("digits").train)
+    assert artifact.stored.codes["dense1"].storage == "int8"
+    assert artifact.stored.codes["dense1"].bits == 8
+    assert not [line for line in _panel(app) if line.startswith("*Size:*")]
+
+
+def test_a_call_that_dominates_is_the_cause() -> None:
+    told = _told("digits", "mlp-64-32", "magnitude(sparsity=0.5)+q(8)")
+    (time,) = [line for line in told if "the call dominates" in line]
+    assert "one row takes " in time
+    assert "a row among 256 only 0." in time
+
+
+def test_more_graph_than_weights_is_the_cause() -> None:
+    told = _told("iris", "logistic-regression", "q(8)")
+    (size,) = [line for line in told if line.startswith("*Size:*")]
+    assert "the weights are 48 B of a file of " in size
+
+
+def test_integer_steps_are_the_cause() -> None:
+    told = _told("digits", "mlp-64-32", "int8")
+    assert [line for line in told if "8-bit activations add operators that round" in line]
+
+
+def test_codes_that_run_as_floats_are_the_cause() -> None:
+    told = _told("fashion-mnist", "cnn", "q(8)")
+    assert [line for line in told if "are unpacked once, when the file is loaded" in line]
+
+
+def test_zeros_that_are_multiplied_are_the_cause_and_removed_neurons_help() -> None:
+    trained("fashion-mnist", "lenet-300-100")
+    place = {"dataset": "fashion-mnist", "model": "lenet-300-100"}
+    app = until(open_page(**place, recipe="magnitude(sparsity=0.9)"), _timed)
+    assert [line for line in _panel(app) if "ONNX Runtime multiplies by them" in line]
+    (button,) = [b for b in app.button if b.label == "Try fewer neurons"]
+    button.click().run()
+    assert "l2(0.5)" in address(app)["recipe"]
+
+
+def test_the_panel_is_silent_where_there_is_a_gain() -> None:
+    trained("fashion-mnist", "lenet-300-100")
+    place = {"dataset": "fashion-mnist", "model": "lenet-300-100"}
+    app = until(open_page(**place, recipe="symmetric(4)"), _timed)
+    assert any("× faster" in c.value for c in app.caption)
+    assert not _panel(app)
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (with_float64, "are float64 weights, which no recipe touches"),
+        (with_dequantized, "DequantizeLinear turns into floats at every call"),
+    ],
+)
+def test_parts_that_no_recipe_touches_are_the_cause(
+    make: Callable[[Network], Network], sentence: str, home: Path
+) -> None:
+    original = trained("digits", "mlp-64-32")
+    network = make(original)
+    assert list(network.weights) == ["dense2", "dense3"]
+    _kept(home, network, "digits", "mlp-64-32")
+    app = until(open_page(recipe="magnitude(sparsity=0.5)+q(8)"), _timed)
+    assert not app.exception
+    assert [line for line in _panel(app) if sentence in line]
+    st.cache_resource.clear()
+
+
+def test_trees_are_the_cause(home: Path) -> None:
+    network = with_trees(trained("iris", "logistic-regression"), load("iris"))
+    _kept(home, network, "iris", "logistic-regression")
+    place = {"dataset": "iris", "model": "logistic-regression"}
+    app = until(open_page(**place, recipe="q(8)"), _timed)
+    assert not app.exception
+    assert [line for line in _panel(app) if "are trees. They have no weights" in line]
+    st.cache_resource.clear()

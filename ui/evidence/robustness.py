@@ -1,0 +1,161 @@
+"""Generalisation: accuracy before and after when rows are noisy, shifted, turned or blurred."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+import streamlit as st
+from paretoscope.accuracy import Accuracy, Change
+from paretoscope.corruptions import CORRUPTIONS, Robustness
+from plotly.subplots import make_subplots
+
+from ui import provenance, words
+from ui.bench import Subject
+from ui.palette import Theme, camera, here, layout
+from ui.progress import result_or_progress
+from ui.view import View
+
+_BY_NAME = {corruption.name: corruption for corruption in CORRUPTIONS}
+
+
+@dataclass(frozen=True)
+class RobustnessChart:
+    """Exactly what the charts of robustness draw: the points of each corruption, by strength."""
+
+    title: str
+    recipe: str
+    corruptions: tuple[tuple[str, tuple[Robustness, ...]], ...]
+    n: int
+    provenance: str
+
+    @property
+    def alt(self) -> str:
+        told = "; ".join(
+            f"{_BY_NAME[name].title.lower()} {points[-1].strength:g}: "
+            f"{words.percent(points[-1].before.value)} before, "
+            f"{words.percent(points[-1].now.value)} now"
+            for name, points in self.corruptions
+        )
+        return f"Accuracy under corruptions, before and after {self.recipe}. {told}."
+
+
+def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
+    """Curves of accuracy against strength, beside the clean accuracy, and what they say."""
+    result = result_or_progress(subject, "robustness_task", arguments, "Robustness")
+    if result is None:
+        return
+    points = [_point(plain) for plain in result["points"]]
+    source = provenance.of_subject(subject, result["n"])
+    by_name = {p.corruption: [q for q in points if q.corruption == p.corruption] for p in points}
+    record = RobustnessChart(
+        f"{subject.dataset.title} · accuracy on rows that are not as clean",
+        str(view.recipe),
+        tuple((name, tuple(of_one)) for name, of_one in by_name.items()),
+        result["n"],
+        source,
+    )
+    st.markdown(
+        "Both models were trained on clean rows. Here the same validation rows come with noise"
+        + (", shifted, turned and blurred" if len(by_name) > 1 else "")
+        + ": does compression cost more when rows are not as clean?"
+    )
+    st.plotly_chart(
+        robustness_figure(record, here()), key="robustness", theme=None, alt=record.alt,
+        config=camera(f"paretoscope-{view.dataset}-{view.model}-robustness"),
+    )  # fmt: skip
+    for name, of_one in record.corruptions:
+        st.markdown(_words(name, of_one, view.margin / 100))
+    st.caption(provenance.caption(source))
+
+
+def _point(given: Mapping[str, Any]) -> Robustness:
+    return Robustness(
+        given["corruption"],
+        given["strength"],
+        Accuracy(**given["before"]),
+        Accuracy(**given["now"]),
+        Change(**given["change"]),
+    )
+
+
+def _words(name: str, points: Sequence[Robustness], margin: float) -> str:
+    """What compression costs at each strength."""
+    kind = _BY_NAME[name]
+    told = ", ".join(
+        f"{p.strength:g}: {words.change_interval(p.change)}" for p in points if p.strength
+    )
+    worst = min(points, key=lambda p: p.change.value)
+    verdict = words.verdict(worst.change, margin)
+    return (
+        f"**{kind.title}** ({kind.unit}). Compression changes accuracy by {told}. At its worst, "
+        f"{worst.strength:g}: {verdict}."
+    )
+
+
+def robustness_figure(record: RobustnessChart, theme: Theme) -> go.Figure:
+    """One small chart a corruption: before dashed with stars, after solid with circles; the clean
+    accuracies as dotted lines."""
+    n = len(record.corruptions)
+    figure = make_subplots(
+        1, n, shared_yaxes=True, horizontal_spacing=0.03,
+        subplot_titles=[_BY_NAME[name].title for name, _ in record.corruptions],
+    )  # fmt: skip
+    lowest = 1.0
+    for column, (_, points) in enumerate(record.corruptions, start=1):
+        for label, colour, dash, symbol, values in (
+            ("uncompressed", theme.ink, "dash", "star", [p.before for p in points]),
+            ("this recipe", theme.curve, "solid", "circle", [p.now for p in points]),
+        ):
+            lowest = min(lowest, *(a.interval[0] for a in values))
+            figure.add_trace(
+                go.Scatter(
+                    x=list(range(len(points))),
+                    y=[a.value for a in values],
+                    mode="lines+markers",
+                    name=label,
+                    showlegend=column == 1,
+                    line={"color": colour, "dash": dash, "width": 2},
+                    marker={"symbol": symbol, "size": 9},
+                    error_y={
+                        "array": [a.interval[1] - a.value for a in values],
+                        "arrayminus": [a.value - a.interval[0] for a in values],
+                        "thickness": 0.9,
+                        "width": 2,
+                    },
+                    text=[
+                        f"{p.strength:g}: {a.value:.1%}, {a.correct} of {a.n} right"
+                        for p, a in zip(points, values, strict=True)
+                    ],
+                    hovertemplate=f"{label}<br>%{{text}}<extra></extra>",
+                ),
+                1,
+                column,
+            )
+            clean = {"color": colour, "width": 1, "dash": "dot"}
+            figure.add_hline(values[0].value, line=clean, layer="below", row=1, col=column)
+    lines = [record.recipe, "dotted: on clean rows; whiskers: 95 % interval"]
+    base = layout(theme, record.title, lines, 470, record.provenance)
+    base["margin"]["t"] += 36
+    base["legend"] |= {"y": 1.08}
+    base["annotations"] = [*figure.layout.annotations, *base["annotations"]]
+    figure.update_layout(**base)
+    for number, (name, points) in enumerate(record.corruptions, start=1):
+        figure.update_xaxes(
+            title={"text": _axis_title(_BY_NAME[name].unit), "font": {"size": 12}},
+            tickvals=list(range(len(points))),
+            ticktext=[f"{p.strength:g}" for p in points],
+            gridcolor=theme.grid, zeroline=False, row=1, col=number,
+        )  # fmt: skip
+    figure.update_yaxes(
+        tickformat=".0%", gridcolor=theme.grid, zeroline=False, range=[max(0, lowest - 0.03), 1.01]
+    )
+    figure.update_yaxes(title={"text": "Accuracy"}, row=1, col=1)
+    return figure
+
+
+def _axis_title(unit: str) -> str:
+    """The unit, short: charts stand side by side."""
+    return unit.partition(", ")[2] or unit

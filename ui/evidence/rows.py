@@ -1,0 +1,222 @@
+"""Which rows changed: recall by class, the confusion that grew most, and the rows themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+from paretoscope.accuracy import Accuracy, Change
+from paretoscope.classes import Recall, worst
+from paretoscope.dataset import Dataset
+
+from ui import provenance, words
+from ui.bench import Subject
+from ui.palette import Theme, camera, here, layout
+from ui.progress import result_or_progress
+from ui.view import View, plain
+
+KINDS = {
+    "broken": "Broken: were right, are wrong",
+    "mended": "Mended: were wrong, are right",
+    "other": "Wrong both times, in another way",
+}
+_PICTURE_PIXELS = 84
+_TABLE_FEATURES = 8
+
+
+@dataclass(frozen=True)
+class RecallChart:
+    """Exactly what the chart of recalls draws."""
+
+    title: str
+    recipe: str
+    recalls: tuple[Recall, ...]
+    worst: str
+    provenance: str
+
+    @property
+    def alt(self) -> str:
+        fell = next(r for r in self.recalls if r.name == self.worst)
+        return (
+            f"Recall by class before and after {self.recipe}, {len(self.recalls)} classes. The "
+            f"largest drop is of {self.worst}: {words.percent(fell.before.value)} to "
+            f"{words.percent(fell.now.value)}."
+        )
+
+
+def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
+    """Recalls, confusion and flips."""
+    result = result_or_progress(subject, "rows_task", arguments, "Rows")
+    if result is None:
+        return
+    found = as_recalls(result)
+    fell = worst(found)
+    _, change = total(found)
+    st.markdown(_summary(change, result["flips"], view.margin / 100))
+    source = provenance.of_subject(subject, result["n"])
+    record = RecallChart(
+        f"{subject.dataset.title} · recall by class", str(view.recipe), tuple(found), fell.name,
+        source,
+    )  # fmt: skip
+    st.plotly_chart(
+        recall_figure(record, here()), key="recalls", theme=None, alt=record.alt,
+        config=camera(f"paretoscope-{view.dataset}-{view.model}-recalls"),
+    )  # fmt: skip
+    st.markdown(_worst_words(fell, len(found), result["confusion"]))
+    for kind, title in KINDS.items():
+        _gallery(subject.dataset, title, result["flips"][kind])
+    st.caption(provenance.caption(source))
+
+
+def as_recalls(result: Mapping[str, Any]) -> list[Recall]:
+    """The recalls in what the task gave."""
+    return [
+        Recall(
+            given["name"],
+            Accuracy(**given["before"]),
+            Accuracy(**given["now"]),
+            Change(**given["change"]),
+        )
+        for given in result["recalls"]
+    ]
+
+
+def total(recalls: Sequence[Recall]) -> tuple[Accuracy, Change]:
+    """Accuracy and change over all classes."""
+    n = sum(r.now.n for r in recalls)
+    broken, mended = (
+        sum(getattr(r.change, kind) for r in recalls) for kind in ("broken", "mended")
+    )
+    return Accuracy(sum(r.now.correct for r in recalls), n), Change(broken, mended, n)
+
+
+def _summary(change: Change, flips: Mapping[str, Any], margin: float) -> str:
+    counts = {kind: flips[kind]["n"] for kind in KINDS}
+    n_flips = sum(counts.values())
+    return (
+        f"Of {change.n:,} validation rows **{counts['broken']:,} broke** and "
+        f"**{counts['mended']:,} mended**; {counts['other']:,} more are wrong in another way: "
+        f"{n_flips:,} flips ({words.percent(n_flips / change.n)}).  \n"
+        f"Accuracy {words.change_words(change, margin)}. McNemar's exact test: "
+        f"p = {words.probability(change.p_value)}."
+    )
+
+
+def _worst_words(fell: Recall, n_classes: int, confusion: Mapping[str, Any] | None) -> str:
+    name = plain(fell.name)
+    if fell.change.value >= 0:
+        first = "No class is recognised less often than before."
+    else:
+        first = (
+            f"**Worst class: {name}**, recall {words.percent(fell.before.value)} to "
+            f"{words.percent(fell.now.value)}, {words.change_interval(fell.change)}, "
+            f"n = {fell.now.n:,}; the largest drop of {n_classes} classes, so chance alone makes "
+            "it look worse than it is."
+        )
+    if confusion is None:
+        return f"{first}  \nNo confusion of two classes grew."
+    actual, predicted = plain(confusion["actual"]), plain(confusion["predicted"])
+    return (
+        f"{first}  \n**Confusion that grew most:** {actual} taken for {predicted}, "
+        f"{confusion['before']:,} rows before, {confusion['now']:,} now."
+    )
+
+
+def recall_figure(record: RecallChart, theme: Theme) -> go.Figure:
+    """Recall by class before (star) and after (circle), with 95 % whiskers."""
+    names = [recall.name for recall in record.recalls]
+    figure = go.Figure()
+    for label, colour, symbol, values, shift in (
+        ("uncompressed", theme.ink, "star", [r.before for r in record.recalls], 0.14),
+        ("this recipe", theme.curve, "circle", [r.now for r in record.recalls], -0.14),
+    ):
+        figure.add_trace(
+            go.Scatter(
+                x=[a.value for a in values],
+                y=[place + shift for place in range(len(names))],
+                mode="markers",
+                name=label,
+                marker={"symbol": symbol, "size": 9, "color": colour},
+                error_x={
+                    "array": [a.interval[1] - a.value for a in values],
+                    "arrayminus": [a.value - a.interval[0] for a in values],
+                    "thickness": 0.9,
+                    "width": 2,
+                    "color": colour,
+                },
+                text=[f"{n}: {a.correct} of {a.n}" for n, a in zip(names, values, strict=True)],
+                hovertemplate=f"{label}<br>%{{text}}<br>%{{x:.1%}}<extra></extra>",
+            )
+        )
+    lines = [record.recipe, "whiskers: 95 % interval of each recall"]
+    left = 24 + 7 * min(18, max(len(name) for name in names))
+    base = layout(theme, record.title, lines, 230 + 30 * len(names), record.provenance, left)
+    figure.update_layout(
+        **base,
+        xaxis={
+            "title": {"text": "Recall"},
+            "tickformat": ".0%",
+            "gridcolor": theme.grid,
+            "range": _range(record.recalls),
+            "zeroline": False,
+        },
+        yaxis={
+            "tickvals": list(range(len(names))),
+            "ticktext": [n if len(n) <= 18 else f"{n[:17]}…" for n in names],
+            "autorange": "reversed",
+            "gridcolor": theme.grid,
+            "zeroline": False,
+        },
+    )
+    return figure
+
+
+def _range(recalls: Sequence[Recall]) -> list[float]:
+    lowest = min(min(r.before.interval[0], r.now.interval[0]) for r in recalls)
+    return [max(-0.01, np.floor(lowest * 10) / 10 - 0.01), 1.01]
+
+
+def _gallery(data: Dataset, title: str, flips: Mapping[str, Any]) -> None:
+    shown = flips["shown"]
+    if not shown:
+        return
+    rest = "" if len(shown) == flips["n"] else f", the first {len(shown)}"
+    st.markdown(f"**{title}** ({flips['n']:,} rows{rest}; actual: before → now)")
+    names = data.class_names
+    if data.image_shape is None:
+        st.dataframe(_table(data, shown), hide_index=True, height="content")
+        return
+    with st.container(horizontal=True):
+        for row, actual, before, now in shown:
+            st.image(
+                _picture(data, row),
+                caption=f"{names[actual]}: {names[before]} → {names[now]}",
+                width=_PICTURE_PIXELS,
+            )
+
+
+def _picture(data: Dataset, row: int) -> np.ndarray:
+    """A validation row as a picture large enough to see: grey, light on dark."""
+    assert data.image_shape is not None
+    channels, height, width = data.image_shape
+    pixels = data.validation.X[row].reshape(channels, height, width).mean(0)
+    shown = np.clip(255 * pixels / (data.largest or 1), 0, 255).astype(np.uint8)
+    times = max(1, _PICTURE_PIXELS * 2 // width)
+    return np.kron(shown, np.ones((times, times), np.uint8))
+
+
+def _table(data: Dataset, shown: Sequence[Sequence[int]]) -> pd.DataFrame:
+    names = data.class_names
+    rows = []
+    for row, actual, before, now in shown:
+        features = zip(data.feature_names, data.validation.X[row], strict=True)
+        rows.append(
+            {"row": row, "actual": names[actual], "before": names[before], "now": names[now]}
+            | dict(list(features)[:_TABLE_FEATURES])
+        )
+    return pd.DataFrame(rows)

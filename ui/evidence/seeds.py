@@ -1,0 +1,158 @@
+"""Other seeds: the same recipe on networks that were split and trained anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+from paretoscope.accuracy import Accuracy, Change
+from paretoscope.measurement import Measurement
+
+from ui import provenance, words
+from ui.bench import Subject
+from ui.palette import Theme, camera, here, layout
+from ui.progress import result_or_progress
+from ui.view import View
+
+_FEWEST, _MOST, _USUAL = 2, 10, 3
+
+
+@dataclass(frozen=True)
+class SeedChart:
+    """Exactly what the chart of seeds draws: for each seed the accuracy before and after."""
+
+    title: str
+    finding: str
+    recipe: str
+    before: tuple[Accuracy, ...]
+    now: tuple[Accuracy, ...]
+    provenance: str
+
+    @property
+    def alt(self) -> str:
+        return f"Accuracy before and after {self.recipe} for {len(self.now)} seeds. {self.finding}."
+
+
+def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
+    """Ask for how many seeds, train, and draw every seed with mean and standard deviation."""
+    st.markdown(
+        "One network on one split is one draw. Here the rows are **split anew and the network is "
+        "trained anew** for each seed; the recipe stays as it is written, so a threshold may cut "
+        "another share of other weights."
+    )
+    n = st.number_input(
+        "Seeds", _FEWEST, _MOST, _USUAL, key="seeds", persist_state="session", width=140,
+        help="How many splits with a training each. Large networks take up to a minute each.",
+    )  # fmt: skip
+    asked = arguments | {"seeds": int(n)}
+    result = result_or_progress(subject, "seeds_task", asked, "Seeds", start=f"Train {n} seeds")
+    if result is None:
+        return
+    found = [Measurement.from_dict(plain) for plain in result["measurements"]]
+    record = seed_chart(subject, view, found)
+    st.plotly_chart(
+        seed_figure(record, here()), key="seeds-chart", theme=None, alt=record.alt,
+        config=camera(f"paretoscope-{view.dataset}-{view.model}-seeds"),
+    )  # fmt: skip
+    st.dataframe(
+        [
+            {
+                "seed": m.seed,
+                "accuracy before": words.percent(before.value),
+                "accuracy": words.percent(m.accuracy.value),
+                "change": words.change_interval(m.change),
+                "bytes": f"{m.size_bytes:,}",
+                "bytes under gzip −9": f"{m.gzip_bytes or 0:,}",
+                "zeros": words.percent(m.sparsity),
+                "n": m.accuracy.n,
+            }
+            for m, before in zip(found, record.before, strict=True)
+        ],
+        hide_index=True,
+        height="content",
+    )
+    st.caption(provenance.caption(record.provenance))
+
+
+def seed_chart(subject: Subject, view: View, found: list[Measurement]) -> SeedChart:
+    """What the chart draws."""
+    changes = [m.change.value for m in found]
+    zipped = [m.gzip_bytes or 0 for m in found]
+    seeds = ", ".join(str(m.seed) for m in found)
+    finding = (
+        f"change {words.points(float(np.mean(changes)))} on average, standard deviation "
+        f"{100 * np.std(changes, ddof=1):.1f} pt; zipped {words.size(float(np.mean(zipped)))}, "
+        f"standard deviation {words.size(float(np.std(zipped, ddof=1)))}"
+    )
+    m = found[0]
+    return SeedChart(
+        f"{subject.dataset.title} · {len(found)} seeds",
+        finding,
+        str(view.recipe),
+        tuple(_before(m.accuracy, m.change) for m in found),
+        tuple(m.accuracy for m in found),
+        f"{m.dataset}, n = {m.accuracy.n:,} {m.split} rows each; what varied: split, first weights "
+        f"and order of training, seeds {seeds}<br>{provenance.machine(m.date)}",
+    )
+
+
+def _before(now: Accuracy, change: Change) -> Accuracy:
+    return Accuracy(now.correct - change.mended + change.broken, now.n)
+
+
+def seed_figure(record: SeedChart, theme: Theme) -> go.Figure:
+    """A line from before to after for each seed; beside them mean and standard deviation."""
+    figure = go.Figure()
+    for seed, (before, now) in enumerate(zip(record.before, record.now, strict=True)):
+        figure.add_trace(
+            go.Scatter(
+                x=[0, 1],
+                y=[before.value, now.value],
+                mode="lines+markers",
+                line={"color": theme.faint, "width": 1.4},
+                marker={
+                    "symbol": ["star", "circle"], "size": 10, "color": [theme.ink, theme.curve]
+                },
+                name="each seed",
+                legendgroup="seeds",
+                showlegend=seed == 0,
+                hovertemplate=f"seed {seed}<br>%{{y:.1%}}<extra></extra>",
+            )
+        )  # fmt: skip
+    for x, values, colour in ((-0.12, record.before, theme.ink), (1.12, record.now, theme.curve)):
+        shares = [a.value for a in values]
+        figure.add_trace(
+            go.Scatter(
+                x=[x],
+                y=[np.mean(shares)],
+                mode="markers",
+                marker={"symbol": "diamond", "size": 12, "color": colour},
+                error_y={"array": [np.std(shares, ddof=1)], "thickness": 1.6, "width": 6},
+                name="mean ± standard deviation",
+                legendgroup="mean",
+                showlegend=x < 0,
+                hovertemplate="mean %{y:.2%}<extra></extra>",
+            )
+        )
+    lowest = min(a.value for a in (*record.before, *record.now))
+    figure.update_layout(
+        **layout(theme, record.title, [record.finding, record.recipe], 460, record.provenance),
+        xaxis={
+            "tickvals": [0, 1],
+            "ticktext": ["uncompressed", "this recipe"],
+            "range": [-0.4, 1.4],
+            "gridcolor": theme.grid,
+            "zeroline": False,
+        },
+        yaxis={
+            "title": {"text": "Accuracy"},
+            "tickformat": ".1%",
+            "range": [max(0.0, lowest - 0.03), 1.005],
+            "gridcolor": theme.grid,
+            "zeroline": False,
+        },
+    )
+    return figure

@@ -1,0 +1,45 @@
+"""Where a figure comes from: a line that every chart, table and download carries."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from paretoscope.measurement import Measurement, environment
+
+from ui.bench import Subject
+
+_SHOWN_SHA = 8
+
+
+def lines(measurement: Measurement, *, file: str | None = None) -> list[str]:
+    """What was measured on which rows, and by what. `file` is the sha256 of the file, where the
+    figures are of one."""
+    rows = f"{measurement.dataset}, n = {measurement.accuracy.n:,} {measurement.split} rows"
+    network = f"network {measurement.network_sha256[:_SHOWN_SHA]} (seed {measurement.seed})"
+    parts = [rows, f"split seed {measurement.split_seed}", network]
+    if file is not None:
+        parts.append(f"file {file[:_SHOWN_SHA]}")
+    return [", ".join(parts), machine(measurement.date)]
+
+
+def machine(date: str | None = None) -> str:
+    """Versions, threads, processor and day."""
+    here = environment()
+    day = date or datetime.now(UTC).date().isoformat()
+    return (
+        f"Paretoscope {here.paretoscope}, ONNX Runtime {here.onnxruntime}, 1 thread, {here.cpu}, "
+        f"{day}"
+    )
+
+
+def of_subject(subject: Subject, n: int, split: str = "validation") -> str:
+    """The line for figures that a page has no measurement of."""
+    return (
+        f"{subject.dataset_name}, n = {n:,} {split} rows, split seed {subject.split_seed}, network "
+        f"{subject.network.sha256[:_SHOWN_SHA]} (seed {subject.seed})<br>{machine()}"
+    )
+
+
+def caption(text: str) -> str:
+    """The same beneath a table."""
+    return text.replace("<br>", "  \n")
