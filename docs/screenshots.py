@@ -18,7 +18,11 @@ from tests.browser import chromium  # noqa: E402
 from tests.browser.serving import serve  # noqa: E402
 
 LENET = "?v=1&dataset=fashion-mnist&model=lenet-300-100&recipe=magnitude(threshold%3D0.0652)%2Bq(8)"
-PAGES = {"explore": f"/{LENET}", "textbook": "/textbook"}
+PAGES = {
+    "explore": f"/{LENET}",
+    "evidence": f"/evidence{LENET}&section=robustness",
+    "textbook": "/textbook",
+}
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from paretoscope.activations import ACTIVATIONS
+from paretoscope.corruptions import CORRUPTIONS
 from paretoscope.pruning import PRUNERS, UNITS
 from paretoscope.quantization import QUANTIZERS
 from paretoscope.recovery import RECOVERIES
@@ -119,6 +120,10 @@ def test_the_docs_name_every_member() -> None:
     for member in (*PRUNERS, *UNITS, *QUANTIZERS, *ACTIVATIONS, *RECOVERIES):
         assert f"`{member.text_name}" in methods, member
         assert f"| {member.title} |" in methods, member
+    for corruption in CORRUPTIONS:
+        assert f"| {corruption.title} (`{corruption.name}`) |" in methods, corruption
+        shown = ", ".join(f"{strength:g}" for strength in corruption.strengths[1:])
+        assert f"| {shown}" in methods, corruption
 
 
 def test_links_and_pictures_exist() -> None:

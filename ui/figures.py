@@ -16,10 +16,11 @@ from ui.charts import AXIS_TITLES, Line, Point, TradeOff
 from ui.palette import CURSOR, Theme
 
 _FRONT_GREY = "rgba(140,140,140,0.75)"
-_HEIGHT = 486
+_HEIGHT = 498
 _LINE_LETTERS = 70
 _NAME_WIDTH, _NAME_HEIGHT = 0.12, 0.07  # of a faint line's name, as shares of the chart
 _LABEL_FITS_UNTIL = 0.65  # the share of the width from which a label stands left of its point
+_LABEL_FITS_FROM = 0.12  # the share of the height below which it stands above its point
 _TICKS_BYTES = [m * 10**e for e in range(1, 9) for m in (1, 2, 5)]
 
 
@@ -92,7 +93,8 @@ def _taken(record: TradeOff) -> list[tuple[float, float]]:
     if record.cursor is not None:
         x, y = _position(record, record.cursor)
         side = -1 if x > _LABEL_FITS_UNTIL else 1
-        label = [(x + side * along, y - _NAME_HEIGHT) for along in (0.05, 0.15, 0.25)]
+        down = 1 if y < _LABEL_FITS_FROM else -1
+        label = [(x + side * along, y + down * _NAME_HEIGHT) for along in (0.05, 0.15, 0.25)]
     star = [] if record.baseline is None else [_position(record, record.baseline)]
     return [*points, *between, *label, *star]
 
@@ -189,7 +191,9 @@ def _cursor_trace(cursor: Point, record: TradeOff, theme: Theme) -> go.Scatter:
     """A ring where the sliders are; a triangle at the edge where that is out of sight."""
     low, high = record.y_range
     hidden = cursor.accuracy < low
-    side = "left" if _position(record, cursor)[0] > _LABEL_FITS_UNTIL else "right"
+    x, y = _position(record, cursor)
+    side = "left" if x > _LABEL_FITS_UNTIL else "right"
+    height = "middle" if hidden else "top" if y < _LABEL_FITS_FROM else "bottom"
     value = words.duration(cursor.x) if record.axis == "time" else words.size(cursor.x)
     return go.Scatter(
         x=[cursor.x],
@@ -203,7 +207,7 @@ def _cursor_trace(cursor: Point, record: TradeOff, theme: Theme) -> go.Scatter:
             "line": {"width": 3, "color": CURSOR},
         },
         text=[f"{words.percent(cursor.accuracy)}, {value}"],
-        textposition=f"{'middle' if hidden else 'bottom'} {side}",
+        textposition=f"{height} {side}",
         textfont={"size": 13, "color": theme.ink},
         customdata=[cursor.text],
         hovertemplate="your recipe<br>%{customdata}<extra></extra>",
@@ -238,7 +242,7 @@ def _lay_out(figure: go.Figure, record: TradeOff, theme: Theme) -> None:
         font={"color": theme.ink, "size": 13, "family": "Source Sans, Source Sans Pro, sans-serif"},
         paper_bgcolor=theme.paper,
         plot_bgcolor=theme.paper,
-        margin={"l": 58, "r": 16, "t": 134, "b": 94},
+        margin={"l": 58, "r": 16, "t": 134, "b": 106},
         title={
             "text": f"{record.network}<br><span style='font-size:15px'>{record.finding}</span>"
             f"<br><span style='font-size:12px'>{_wrapped(record.recipe)}</span>",
@@ -275,7 +279,7 @@ def _lay_out(figure: go.Figure, record: TradeOff, theme: Theme) -> None:
         x=0,
         y=0,
         xshift=-50,
-        yshift=-92,
+        yshift=-104,
         xanchor="left",
         yanchor="bottom",
         align="left",

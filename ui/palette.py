@@ -70,7 +70,7 @@ def layout(
         "font": {"color": theme.ink, "size": 13, "family": FONT},
         "paper_bgcolor": theme.paper,
         "plot_bgcolor": theme.paper,
-        "margin": {"l": left, "r": 16, "t": 66 + 17 * len(lines), "b": 104},
+        "margin": {"l": left, "r": 16, "t": 66 + 17 * len(lines), "b": 112},
         "title": {
             "text": title + below,
             "font": {"size": 16},
@@ -90,7 +90,7 @@ def layout(
                 "x": 0,
                 "y": 0,
                 "xshift": 8 - left,
-                "yshift": -98,
+                "yshift": -108,
                 "xanchor": "left",
                 "yanchor": "bottom",
                 "align": "left",

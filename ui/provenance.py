@@ -23,13 +23,11 @@ def lines(measurement: Measurement, *, file: str | None = None) -> list[str]:
 
 
 def machine(date: str | None = None) -> str:
-    """Versions, threads, processor and day."""
+    """Versions, threads and day; the processor on a line of its own."""
     here = environment()
     day = date or datetime.now(UTC).date().isoformat()
-    return (
-        f"Paretoscope {here.paretoscope}, ONNX Runtime {here.onnxruntime}, 1 thread, {here.cpu}, "
-        f"{day}"
-    )
+    versions = f"Paretoscope {here.paretoscope}, ONNX Runtime {here.onnxruntime}"
+    return f"{versions}, 1 thread, {day}<br>{here.cpu}"
 
 
 def of_subject(subject: Subject, n: int, split: str = "validation") -> str:

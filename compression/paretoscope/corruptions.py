@@ -22,11 +22,13 @@ _SEED = 0
 
 
 class Corruption(ABC):
-    """Something that happens to rows. `strengths` rise from none; `unit` is theirs."""
+    """Something that happens to rows. `strengths` rise from none; `unit` is theirs, `axis` the same
+    for a small chart."""
 
     name: ClassVar[str]
     title: ClassVar[str]
     unit: ClassVar[str]
+    axis: ClassVar[str]
     of_images: ClassVar[bool] = True
     strengths: ClassVar[tuple[float, ...]]
 
@@ -42,6 +44,7 @@ class Noise(Corruption):
     name = "noise"
     title = "Noise"
     unit = "standard deviation, share of a full pixel or of the feature's own"
+    axis = "share of full or own spread"
     of_images = False
     strengths = (0.0, 0.05, 0.1, 0.2, 0.4)
 
@@ -57,7 +60,7 @@ class Shift(Corruption):
 
     name = "shift"
     title = "Shift"
-    unit = "share of the width"
+    unit = axis = "share of the width"
     strengths = (0.0, 0.04, 0.08, 0.12, 0.16)
 
     def apply(self, X: FloatArray, strength: float, data: Dataset) -> FloatArray:
@@ -76,7 +79,7 @@ class Rotation(Corruption):
 
     name = "rotation"
     title = "Rotation"
-    unit = "degrees"
+    unit = axis = "degrees"
     strengths = (0.0, 5.0, 10.0, 20.0, 30.0)
 
     def apply(self, X: FloatArray, strength: float, data: Dataset) -> FloatArray:
@@ -95,6 +98,7 @@ class Blur(Corruption):
     name = "blur"
     title = "Blur"
     unit = "standard deviation, share of the width"
+    axis = "share of the width"
     strengths = (0.0, 0.02, 0.04, 0.07, 0.1)
 
     def apply(self, X: FloatArray, strength: float, data: Dataset) -> FloatArray:

@@ -62,9 +62,9 @@ def _computed(
     from onnx.reference import ReferenceEvaluator
 
     whole = ir.to_proto(model)
-    names = {node.name for node in constants}
+    chosen = [node in constants for node in model.graph]  # in the same order
     part = onnx.helper.make_graph(
-        [node for node in whole.graph.node if node.name in names],
+        [node for node, own in zip(whole.graph.node, chosen, strict=True) if own],
         "constants",
         [],
         [onnx.helper.make_empty_tensor_value_info(str(value.name)) for value in wanted],

@@ -275,3 +275,43 @@ def test_each_chart_has_a_text_for_screen_readers(server: Server, visitor: Visit
     for what in ("size of the file under gzip", "inference time of one row"):
         figure = visit.page.get_by_role("figure", name=f"accuracy against {what}")
         expect(figure).to_have_count(1)
+
+
+# --- evidence ------------------------------------------------------------------------------------
+
+
+def test_measuring_properly_shows_how_far_it_is_stops_and_sliders_answer_meanwhile(
+    fresh_server: Server, visitor: Visitor
+) -> None:
+    visit = visitor()
+    visit.open(fresh_server.url + QUERY)
+    page = visit.page
+    _all_measured(page)
+    page.get_by_role("button", name="Measure properly").click()
+    expect(page.get_by_text("Measuring properly: process 1 of 5")).to_be_visible(timeout=20_000)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("button", name="Measure properly")).to_be_visible()
+    page.get_by_role("button", name="Measure properly").click()
+    expect(page.get_by_text(re.compile("Measuring properly: process"))).to_be_visible()
+    _slider(page, "Q").press("ArrowLeft")  # type: ignore[attr-defined]
+    expect(page.get_by_text("error at most 0.0833")).to_be_visible(timeout=5_000)
+    _slider(page, "Q").press("ArrowRight")  # type: ignore[attr-defined]
+    expect(page.get_by_text("measured properly:")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("button", name="Measure properly")).to_have_count(0)
+
+
+def test_evidence_of_the_recipe_is_one_click_away_and_back(
+    server: Server, visitor: Visitor
+) -> None:
+    visit = visitor()
+    visit.open(server.url + QUERY)
+    page = visit.page
+    _all_measured(page)
+    page.get_by_role("link", name="Evidence for this recipe").click()
+    expect(page.get_by_text(re.compile(r"validation rows \d+ broke"))).to_be_visible(timeout=30_000)
+    assert f"recipe={RECIPE}" in visit.query
+    page.get_by_text("Size", exact=True).click()
+    expect(page.get_by_text("zero-order entropy")).to_be_visible(timeout=30_000)
+    assert "section=size" in visit.query
+    page.get_by_role("link", name="Change the recipe on Explore").click()
+    expect(page.get_by_text("|w| < 0.1", exact=True)).to_be_visible()

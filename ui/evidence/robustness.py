@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -51,7 +52,7 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
     source = provenance.of_subject(subject, result["n"])
     by_name = {p.corruption: [q for q in points if q.corruption == p.corruption] for p in points}
     record = RobustnessChart(
-        f"{subject.dataset.title} · accuracy on rows that are not as clean",
+        f"{subject.dataset.title} · robustness",
         str(view.recipe),
         tuple((name, tuple(of_one)) for name, of_one in by_name.items()),
         result["n"],
@@ -98,13 +99,19 @@ def _words(name: str, points: Sequence[Robustness], margin: float) -> str:
 def robustness_figure(record: RobustnessChart, theme: Theme) -> go.Figure:
     """One small chart a corruption: before dashed with stars, after solid with circles; the clean
     accuracies as dotted lines."""
-    n = len(record.corruptions)
+    columns = min(2, len(record.corruptions))
+    rows = math.ceil(len(record.corruptions) / columns)
+    places = [(1 + i // columns, 1 + i % columns) for i in range(len(record.corruptions))]
     figure = make_subplots(
-        1, n, shared_yaxes=True, horizontal_spacing=0.03,
+        rows,
+        columns,
+        shared_yaxes=True,
+        horizontal_spacing=0.04,
+        vertical_spacing=0.2,
         subplot_titles=[_BY_NAME[name].title for name, _ in record.corruptions],
-    )  # fmt: skip
+    )
     lowest = 1.0
-    for column, (_, points) in enumerate(record.corruptions, start=1):
+    for (row, column), (_, points) in zip(places, record.corruptions, strict=True):
         for label, colour, dash, symbol, values in (
             ("uncompressed", theme.ink, "dash", "star", [p.before for p in points]),
             ("this recipe", theme.curve, "solid", "circle", [p.now for p in points]),
@@ -116,7 +123,7 @@ def robustness_figure(record: RobustnessChart, theme: Theme) -> go.Figure:
                     y=[a.value for a in values],
                     mode="lines+markers",
                     name=label,
-                    showlegend=column == 1,
+                    showlegend=row == column == 1,
                     line={"color": colour, "dash": dash, "width": 2},
                     marker={"symbol": symbol, "size": 9},
                     error_y={
@@ -131,31 +138,26 @@ def robustness_figure(record: RobustnessChart, theme: Theme) -> go.Figure:
                     ],
                     hovertemplate=f"{label}<br>%{{text}}<extra></extra>",
                 ),
-                1,
+                row,
                 column,
             )
             clean = {"color": colour, "width": 1, "dash": "dot"}
-            figure.add_hline(values[0].value, line=clean, layer="below", row=1, col=column)
+            figure.add_hline(values[0].value, line=clean, layer="below", row=row, col=column)
     lines = [record.recipe, "dotted: on clean rows; whiskers: 95 % interval"]
-    base = layout(theme, record.title, lines, 470, record.provenance)
+    base = layout(theme, record.title, lines, 250 + 240 * rows, record.provenance)
     base["margin"]["t"] += 36
-    base["legend"] |= {"y": 1.08}
+    base["legend"] |= {"y": 1.0 + 0.09 / rows}
     base["annotations"] = [*figure.layout.annotations, *base["annotations"]]
     figure.update_layout(**base)
-    for number, (name, points) in enumerate(record.corruptions, start=1):
+    for (row, column), (name, points) in zip(places, record.corruptions, strict=True):
         figure.update_xaxes(
-            title={"text": _axis_title(_BY_NAME[name].unit), "font": {"size": 12}},
+            title={"text": _BY_NAME[name].axis, "font": {"size": 12}},
             tickvals=list(range(len(points))),
             ticktext=[f"{p.strength:g}" for p in points],
-            gridcolor=theme.grid, zeroline=False, row=1, col=number,
+            gridcolor=theme.grid, zeroline=False, row=row, col=column,
         )  # fmt: skip
     figure.update_yaxes(
         tickformat=".0%", gridcolor=theme.grid, zeroline=False, range=[max(0, lowest - 0.03), 1.01]
     )
-    figure.update_yaxes(title={"text": "Accuracy"}, row=1, col=1)
+    figure.update_yaxes(title={"text": "Accuracy"}, col=1)
     return figure
-
-
-def _axis_title(unit: str) -> str:
-    """The unit, short: charts stand side by side."""
-    return unit.partition(", ")[2] or unit

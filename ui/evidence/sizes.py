@@ -121,9 +121,14 @@ def size_figure(record: SizeChart, theme: Theme) -> go.Figure:
     dots = {"color": theme.quiet, "width": 1.4, "dash": "dot"}
     figure.add_vline(record.entropy_bytes, line=dots)
     lines = [record.finding, record.recipe, "dotted: entropy bound of the stored weights"]
-    base = layout(theme, record.title, lines, 540, record.provenance, 176)
-    base["margin"] |= {"r": 76, "t": base["margin"]["t"] + 18}
-    base["legend"] |= {"traceorder": "normal"}
+    base = layout(theme, record.title, lines, 580, record.provenance, 176)
+    base["margin"] |= {"r": 76, "t": base["margin"]["t"] + 50}
+    base["legend"] |= {
+        "traceorder": "normal",
+        "x": -0.2,
+        "entrywidth": 0.49,
+        "entrywidthmode": "fraction",
+    }
     figure.update_layout(
         **base,
         barmode="stack",

@@ -1,0 +1,237 @@
+"""The Evidence page through Streamlit's own harness: every section, and what it says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import paretoscope as ps
+import pytest
+import streamlit as st
+from paretoscope.accuracy import Accuracy, Change
+from paretoscope.confirming import confirmations
+from paretoscope.timing import Timing
+from streamlit.testing.v1 import AppTest
+
+from tests.app.pages import address, open_page, until
+from tests.conftest import load, trained
+from ui import words
+from ui.evidence import seeds, times
+from ui.palette import DARK, LIGHT, Theme
+from ui.view import SECTIONS
+
+RECIPE = "magnitude(sparsity=0.6)+q(4)"
+
+
+@pytest.fixture(autouse=True)
+def _trained() -> None:
+    trained("digits", "mlp-64-32")
+    trained("iris", "logistic-regression")
+
+
+def _open(section: str, recipe: str = RECIPE, **query: str) -> AppTest:
+    return open_page("evidence.py", section=section, recipe=recipe, **query)
+
+
+def _ready(app: AppTest) -> bool:
+    """Whether the page has got past reading the dataset, which a new store does in a job."""
+    return any(m.value.startswith("#### Evidence") for m in app.markdown)
+
+
+def _measured(recipe: str) -> ps.Measurement:
+    network, data = trained("digits", "mlp-64-32"), load("digits")
+    artifact = ps.compress(network, ps.Recipe.parse(recipe), data.train)
+    return ps.measure(artifact, data, batches=())
+
+
+def _drawn(app: AppTest) -> bool:
+    return bool(app.get("plotly_chart"))
+
+
+def _chart(app: AppTest) -> dict[str, Any]:
+    (chart,) = app.get("plotly_chart")
+    assert chart.proto.alt
+    spec: dict[str, Any] = json.loads(chart.proto.spec)
+    return spec
+
+
+def _text(app: AppTest) -> str:
+    return " ".join(m.value for m in (*app.markdown, *app.caption))
+
+
+def _carries_provenance(chart: dict[str, Any]) -> bool:
+    told = " ".join(a["text"] for a in chart["layout"]["annotations"])
+    return all(part in told for part in ("digits, n = ", "seed 0", "Paretoscope 0.1.0", "thread"))
+
+
+def test_rows_and_classes_are_told_and_shown() -> None:
+    app = until(_open("rows"), _drawn)
+    assert not app.exception
+    text, change = _text(app), _measured(RECIPE).change
+    assert f"**{change.broken:,} broke** and **{change.mended:,} mended**" in text
+    assert words.change_words(change, 0.005) in text
+    assert "McNemar's exact test: p = " in text
+    assert "**Worst class: " in text
+    assert "**Confusion that grew most:** " in text
+    chart = _chart(app)
+    assert {trace["name"] for trace in chart["data"]} == {"uncompressed", "this recipe"}
+    assert _carries_provenance(chart)
+    assert len(app.get("image")) >= min(24, change.broken) + min(24, change.mended)
+
+
+def test_flips_of_a_table_are_rows_of_it() -> None:
+    app = until(
+        _open("rows", "magnitude(sparsity=0.8)", dataset="iris", model="logistic-regression"),
+        _drawn,
+    )
+    assert not app.exception
+    assert not app.get("image")
+    assert {"row", "actual", "before", "now"} <= set(app.dataframe[0].value.columns)
+
+
+def test_test_rows_are_read_once_and_counted(home: Path) -> None:
+    st.cache_resource.clear()
+    network, data = ps.train("mlp-64-32", load("digits")), load("digits")
+    app = until(_open("test"), _ready)
+    assert "**not been read yet**" in _text(app)
+    assert confirmations(network, data) == []
+    (button,) = [b for b in app.button if b.label == "Confirm on the test rows"]
+    app = until(button.click().run(), lambda a: len(a.metric) == 2)
+    (reading,) = confirmations(network, data)
+    validation, test = app.metric
+    assert (validation.label, test.label) == ("Validation rows", "Test rows")
+    assert test.value == words.percent(reading.accuracy.value)
+    assert validation.value == words.percent(_measured(RECIPE).accuracy.value)
+    assert "**been read 1 time**" in _text(app)
+    assert not [b for b in app.button if b.label == "Confirm on the test rows"]
+    again = _open("test", "q(3)")
+    assert "**been read 1 time**" in _text(again)
+    assert [b for b in again.button if b.label == "Confirm on the test rows"]
+    st.cache_resource.clear()
+
+
+def test_time_is_measured_when_asked_and_explore_shows_it(home: Path) -> None:
+    st.cache_resource.clear()
+    ps.train("mlp-64-32", load("digits"))
+    app = until(_open("time"), _ready)
+    assert not _drawn(app)
+    (button,) = [b for b in app.button if b.label == "Measure properly"]
+    app = until(button.click().run(), _drawn)
+    assert not app.exception
+    table = app.dataframe[0].value
+    assert list(table[""]) == ["One row", "256 rows", "One row, cold caches", "Loading the file"]
+    allowed = {"faster", "slower", "no measurable difference", "inconclusive"}
+    assert set(table["verdict"]) <= allowed
+    assert _carries_provenance(_chart(app))
+    explore = until(open_page(recipe=RECIPE), lambda a: len(a.get("plotly_chart")) == 2)
+    assert any("measured properly" in c.value for c in explore.caption)
+    charts = [json.loads(c.proto.spec) for c in explore.get("plotly_chart")]
+    assert "grey band: A/A noise" in charts[1]["layout"]["annotations"][0]["text"]
+    assert not [b for b in explore.button if b.label == "Measure properly"]
+    st.cache_resource.clear()
+
+
+def test_a_runtime_that_cannot_run_the_file_is_one_sentence() -> None:
+    app = _open("time", "int8")
+    app.selectbox(key="timing-runtime").set_value("numpy").run()
+    (button,) = [b for b in app.button if b.label == "Measure properly"]
+    app = until(button.click().run(), lambda a: bool(a.error))
+    assert app.error[0].value.startswith("only ONNX Runtime runs this file")
+    assert [b for b in app.button if b.label == "Measure properly"]
+
+
+def test_scipys_sparse_products_are_compared_with_numpys_dense_ones() -> None:
+    app = _open("time")
+    app.selectbox(key="timing-runtime").set_value("scipy-csr").run()
+    assert app.selectbox(key="timing-against-scipy-csr").value == "numpy"
+
+
+def test_sizes_add_up_and_say_how_to_unzip() -> None:
+    app = until(_open("size"), _drawn)
+    artifact = ps.compress(
+        trained("digits", "mlp-64-32"), ps.Recipe.parse(RECIPE), load("digits").train
+    )
+    steps = app.dataframe[0].value
+    assert list(steps["bytes"])[-1] == f"{artifact.sizes.file:,}"
+    assert list(steps["bytes under gzip −9"])[-1] == f"{artifact.sizes.gzip:,}"
+    text = _text(app)
+    assert "gunzip model.onnx.gz" in text
+    assert "zero-order entropy" in text
+    chart = _chart(app)
+    assert _carries_provenance(chart)
+    whole = [
+        sum(trace["x"][place] for trace in chart["data"] if trace["type"] == "bar")
+        for place, name in enumerate(chart["data"][0]["y"])
+        if name in ("whole file", "whole file, zipped")
+    ]
+    assert whole == [artifact.sizes.file, artifact.sizes.gzip]
+
+
+def test_robustness_has_a_chart_and_a_sentence_a_corruption() -> None:
+    app = until(_open("robustness"), _drawn)
+    text = _text(app)
+    for title in ("Noise", "Shift", "Rotation", "Blur"):
+        assert f"**{title}** (" in text
+    chart = _chart(app)
+    assert len([t for t in chart["data"] if t["name"] == "this recipe"]) == 4
+    assert _carries_provenance(chart)
+
+
+def test_seeds_are_trained_when_asked() -> None:
+    app = _open("seeds", dataset="iris", model="logistic-regression")
+    app.number_input(key="seeds").set_value(2).run()
+    (button,) = [b for b in app.button if b.label == "Train 2 seeds"]
+    app = until(button.click().run(), _drawn)
+    assert "what varied: split, first weights and order of training, seeds 0, 1" in _text(app)
+    assert list(app.dataframe[0].value["seed"]) == [0, 1]
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_section_has_an_address(section: str) -> None:
+    app = _open(section)
+    assert not app.exception
+    assert address(app)["section"] == section
+
+
+def test_a_section_that_is_none_is_said() -> None:
+    app = _open("horoscope")
+    assert any("section must be one of rows" in w.value.replace("\\", "") for w in app.warning)
+    assert address(app)["section"] == "rows"
+
+
+def test_the_uncompressed_model_and_an_untrained_recipe_are_sent_to_explore() -> None:
+    app = _open("rows", "magnitude(threshold=0)")
+    assert not app.exception
+    app = _open("rows", "finetune(epochs=3)")
+    assert any("Train it on Explore first" in i.value for i in app.info)
+
+
+# --- figures --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+def test_figures_draw_what_their_records_hold(theme: Theme) -> None:
+    samples = ((5.0,) * 30,) * 5
+    timing = Timing("batch 1", samples, ((10.0,) * 30,) * 5, ((10.0,) * 30,) * 5)
+    record = times.RatioChart(
+        "Digits", "q(8)", "ONNX Runtime",
+        (("One row", timing.ratio, timing.ratio_interval, timing.noise_interval, timing.verdict),),
+        "digits",
+    )  # fmt: skip
+    figure = times.ratio_figure(record, theme)
+    assert figure.data[0].x == (timing.ratio,)
+    assert figure.data[0].text == ("0.50, faster",)
+    assert (figure.layout.shapes[0].x0, figure.layout.shapes[0].x1) == (1.0, 1.0)
+    assert "0.50, faster" in record.alt
+
+    before, now = (Accuracy(36, 40), Accuracy(40, 40)), (Accuracy(30, 40), Accuracy(32, 40))
+    chart = seeds.SeedChart("Digits", "found", "q(8)", before, now, "digits")
+    figure = seeds.seed_figure(chart, theme)
+    assert [tuple(t.y) for t in figure.data[:2]] == [(0.9, 0.75), (1.0, 0.8)]
+    assert figure.data[2].y[0] == pytest.approx(0.95)
+    assert figure.data[3].error_y.array[0] == pytest.approx(0.0353553, rel=1e-4)
+
+
+def test_a_seeds_accuracy_before_is_what_the_change_says() -> None:
+    assert seeds._before(Accuracy(340, 360), Change(9, 4, 360)) == Accuracy(345, 360)

@@ -1,0 +1,168 @@
+"""The timing protocol: what it draws from samples, and that it runs as it says."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import paretoscope as ps
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from paretoscope import timing as module
+from paretoscope.errors import ParetoscopeError
+from paretoscope.jobs import Worker
+from paretoscope.latency import verdict
+from paretoscope.network import Network
+from paretoscope.timing import Timing, bootstrap_interval, machine_lock, time_by_protocol
+from scipy import stats
+
+
+def _timing(ratio: float, copy: float = 1.0, spread: float = 0.01) -> Timing:
+    rng = np.random.default_rng(0)
+
+    def samples(middle: float) -> tuple[tuple[float, ...], ...]:
+        drawn = middle * np.exp(rng.normal(0, spread, (5, 30)))
+        return tuple(map(tuple, drawn.tolist()))
+
+    return Timing("batch 1", samples(10 * ratio), samples(10), samples(10 * copy))
+
+
+def test_figures_are_numpys() -> None:
+    timing = _timing(0.5)
+    assert timing.median_us == np.median(timing.samples_us)
+    assert timing.baseline_median_us == np.median(timing.baseline_us)
+    assert timing.quartiles_us == tuple(np.percentile(timing.samples_us, [25, 75]))
+    ratios = np.array(timing.samples_us) / np.array(timing.baseline_us)
+    assert timing.ratio == pytest.approx(np.median(ratios), rel=1e-3)
+    low, high = timing.ratio_interval
+    assert 0.48 < low < timing.ratio < high < 0.52
+
+
+def test_a_timing_survives_json() -> None:
+    timing = _timing(0.5)
+    assert Timing.from_dict(timing.to_dict()) == timing
+
+
+@pytest.mark.parametrize(
+    ("ratio", "copy", "spread", "expected"),
+    [
+        (0.5, 1.0, 0.01, "faster"),
+        (2.0, 1.0, 0.01, "slower"),
+        (1.0, 1.0, 0.01, "no measurable difference"),
+        (1.0, 1.0, 0.4, "inconclusive"),
+        (0.9, 1.2, 0.01, "inconclusive"),  # an identical copy differs by more
+        (0.7, 1.2, 0.01, "faster"),
+    ],
+)
+def test_the_four_verdicts(ratio: float, copy: float, spread: float, expected: str) -> None:
+    assert _timing(ratio, copy, spread).verdict == expected
+
+
+@given(st.floats(0.01, 100), st.floats(1, 2), st.floats(0, 1))
+def test_a_verdict_mirrors(low: float, width: float, noise: float) -> None:
+    """Exchanging the two sides exchanges faster and slower."""
+    other = {"faster": "slower", "slower": "faster"}
+    found = verdict((low, low * width), noise)
+    assert verdict((1 / (low * width), 1 / low), noise) == other.get(found, found)
+
+
+def test_processes_that_differ_widen_the_interval_and_more_rounds_do_not_help() -> None:
+    rng = np.random.default_rng(1)
+    between = rng.normal(0, 0.05, (5, 1))
+    few = bootstrap_interval(between + rng.normal(0, 0.01, (5, 30)))
+    many = bootstrap_interval(between + rng.normal(0, 0.01, (5, 300)))
+    alike = bootstrap_interval(rng.normal(0, 0.01, (5, 30)))
+    assert few[1] - few[0] > 4 * (alike[1] - alike[0])
+    assert many[1] - many[0] > 0.7 * (few[1] - few[0])
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 10])
+def test_the_percentiles_are_hesterbergs(n: int) -> None:
+    wider = np.sqrt(n / (n - 1)) * stats.t.ppf(0.975, n - 1)
+    assert module._tail(n) == pytest.approx(stats.norm.sf(wider), rel=0.01)
+
+
+# --- the processes ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def files(mlp: Network, digits: ps.Dataset) -> tuple[bytes, bytes]:
+    recipe = ps.Recipe.parse("magnitude(sparsity=0.5)+q(8)")
+    ours, baseline = (ps.compress(mlp, r, digits.train) for r in (recipe, ps.Recipe()))
+    return ours.onnx_bytes, baseline.onnx_bytes
+
+
+def test_each_process_is_a_new_one_and_gives_every_round(
+    files: tuple[bytes, bytes], digits: ps.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pids = []
+    honest = Worker.run
+
+    def run(self: Worker, task: str, arguments: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        pids.append(self._process.pid)
+        assert machine_lock().timeout == -1
+        return honest(self, task, arguments)
+
+    monkeypatch.setattr(Worker, "run", run)
+    told: list[str] = []
+    found = time_by_protocol(
+        *files, digits.validation.X, batches=[1, 400], processes=3, rounds=4,
+        report=lambda fraction, text: told.append(text),
+    )  # fmt: skip
+    assert len(set(pids)) == 3
+    assert told == ["process 1 of 3", "process 2 of 3", "process 3 of 3"]
+    assert [t.what for t in found] == ["batch 1", "batch 400", "cold", "load"]
+    for timing in found:
+        arms = [np.array(a) for a in (timing.samples_us, timing.baseline_us, timing.copy_us)]
+        assert {a.shape for a in arms} == {(3, arms[0].shape[1])}
+        assert all((a > 0).all() for a in arms)
+        assert 0.3 < np.median(arms[2]) / np.median(arms[1]) < 3
+    assert np.array(found[0].samples_us).shape == (3, 4)
+    assert found[1].median_us > 2 * found[0].median_us
+    assert found[2].median_us > found[0].median_us  # cold caches
+    assert found[0].p90_us is not None
+    assert found[0].p90_us > 0.5 * found[0].median_us
+    assert found[3].p90_us is None
+
+
+@pytest.mark.parametrize("runtime", ["scikit-learn", "numpy", "scipy-csr"])
+def test_other_runtimes_are_timed_against_their_dense_form(
+    runtime: str, files: tuple[bytes, bytes], digits: ps.Dataset
+) -> None:
+    found = time_by_protocol(
+        *files, digits.validation.X, runtime=runtime, batches=[1], processes=2, rounds=2
+    )
+    assert found[0].median_us > 0
+
+
+def test_one_process_at_a_time_on_the_machine(
+    files: tuple[bytes, bytes], digits: ps.Dataset
+) -> None:
+    done = threading.Event()
+
+    def measure() -> None:
+        time_by_protocol(*files, digits.validation.X, batches=[1], processes=2, rounds=2)
+        done.set()
+
+    with machine_lock():
+        thread = threading.Thread(target=measure)
+        thread.start()
+        assert not done.wait(1.5)
+    thread.join(60)
+    assert done.is_set()
+
+
+def test_what_cannot_be_timed_is_said(
+    files: tuple[bytes, bytes], mlp: Network, digits: ps.Dataset
+) -> None:
+    X = digits.validation.X
+    with pytest.raises(ParetoscopeError, match="runtime must be one of onnxruntime"):
+        time_by_protocol(*files, X, runtime="tensorrt")
+    with pytest.raises(ParetoscopeError, match="processes must be at least 2; got 1"):
+        time_by_protocol(*files, X, processes=1)
+    integers = ps.compress(mlp, ps.Recipe.parse("int8"), digits.train).onnx_bytes
+    with pytest.raises(ParetoscopeError, match="only ONNX Runtime runs this file"):
+        time_by_protocol(integers, files[1], X, runtime="numpy")
