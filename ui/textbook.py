@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 from paretoscope.accuracy import Accuracy
 from paretoscope.textbook import Quantized, Textbook, quantize
 
-from ui import words
-from ui.palette import CURSOR, Theme
+from ui import provenance, words
+from ui.palette import CURSOR, Theme, layout
 
 PRUNING_AS_PRINTED = """\
 clf = LogisticRegression()
@@ -41,7 +41,7 @@ clf_quantized = copy.deepcopy(clf)
 clf_quantized.coef_ = np.round(clf.coef_ * Q) / Q   # back on the scale of the intercept
 y_pred = clf_quantized.predict(X_test)"""
 
-_HEIGHT = 380
+_HEIGHT = 480
 
 
 @dataclass(frozen=True)
@@ -101,24 +101,14 @@ def q_figure(record: QChart, theme: Theme) -> go.Figure:
                 hovertemplate=f"{name}, Q = %{{x}}<br>%{{y:.1%}}, %{{text}}<extra></extra>",
             )
         )
+    lines = [
+        f"n = {record.baseline.n} test rows, whiskers: 95 %, dashed: not quantized",
+    ]
+    source = f"iris, random state 42, logistic regression<br>{provenance.machine()}"
+    base = layout(theme, "Iris: undo the scale of the codes", lines, _HEIGHT, source)
+    base["margin"]["t"] += 17
     figure.update_layout(
-        template="none",
-        height=_HEIGHT,
-        font={"color": theme.ink, "size": 13, "family": "Source Sans, Source Sans Pro, sans-serif"},
-        paper_bgcolor=theme.paper,
-        plot_bgcolor=theme.paper,
-        margin={"l": 58, "r": 16, "t": 100, "b": 52},
-        title={
-            "text": "Iris: undo the scale of the codes<br>"
-            f"<span style='font-size:12px'>n = {record.baseline.n} test rows, whiskers: 95 %, "
-            "dashed: not quantized</span>",
-            "font": {"size": 16},
-            "x": 0.01,
-            "xanchor": "left",
-            "y": 0.97,
-            "yanchor": "top",
-        },
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"},
+        **base,
         xaxis={
             "title": {"text": "Q (log scale)"},
             "type": "log",

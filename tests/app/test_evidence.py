@@ -8,7 +8,6 @@ from typing import Any
 
 import paretoscope as ps
 import pytest
-import streamlit as st
 from paretoscope.accuracy import Accuracy, Change
 from paretoscope.confirming import confirmations
 from paretoscope.timing import Timing
@@ -90,8 +89,7 @@ def test_flips_of_a_table_are_rows_of_it() -> None:
     assert {"row", "actual", "before", "now"} <= set(app.dataframe[0].value.columns)
 
 
-def test_test_rows_are_read_once_and_counted(home: Path) -> None:
-    st.cache_resource.clear()
+def test_test_rows_are_read_once_and_counted(fresh: Path) -> None:
     network, data = ps.train("mlp-64-32", load("digits")), load("digits")
     app = until(_open("test"), _ready)
     assert "**not been read yet**" in _text(app)
@@ -108,11 +106,9 @@ def test_test_rows_are_read_once_and_counted(home: Path) -> None:
     again = _open("test", "q(3)")
     assert "**been read 1 time**" in _text(again)
     assert [b for b in again.button if b.label == "Confirm on the test rows"]
-    st.cache_resource.clear()
 
 
-def test_time_is_measured_when_asked_and_explore_shows_it(home: Path) -> None:
-    st.cache_resource.clear()
+def test_time_is_measured_when_asked_and_explore_shows_it(fresh: Path) -> None:
     ps.train("mlp-64-32", load("digits"))
     app = until(_open("time"), _ready)
     assert not _drawn(app)
@@ -129,7 +125,6 @@ def test_time_is_measured_when_asked_and_explore_shows_it(home: Path) -> None:
     charts = [json.loads(c.proto.spec) for c in explore.get("plotly_chart")]
     assert "grey band: A/A noise" in charts[1]["layout"]["annotations"][0]["text"]
     assert not [b for b in explore.button if b.label == "Measure properly"]
-    st.cache_resource.clear()
 
 
 def test_a_runtime_that_cannot_run_the_file_is_one_sentence() -> None:

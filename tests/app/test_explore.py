@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,12 +29,6 @@ RECIPE = "magnitude(threshold=0.1)+q(8)"
 def _trained() -> None:
     trained("digits", "mlp-64-32")
     trained("iris", "logistic-regression")
-
-
-@pytest.fixture
-def fresh(home: Path) -> None:
-    """A server that has never run: nothing kept, nothing known, no worker."""
-    st.cache_resource.clear()
 
 
 def _charts(app: AppTest) -> list[dict[str, Any]]:

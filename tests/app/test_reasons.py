@@ -7,7 +7,6 @@ from pathlib import Path
 
 import paretoscope as ps
 import pytest
-import streamlit as st
 from paretoscope.network import Network
 from paretoscope.training import keep
 from streamlit.testing.v1 import AppTest
@@ -35,9 +34,8 @@ def _told(dataset: str, model: str, recipe: str) -> list[str]:
     return _panel(until(open_page(dataset=dataset, model=model, recipe=recipe), _timed))
 
 
-def _kept(home: Path, network: Network, dataset: str, model: str) -> None:
-    """Let a server that has never run find this network as a model of the dataset."""
-    st.cache_resource.clear()
+def _kept(network: Network, dataset: str, model: str) -> None:
+    """Let a server find this network as a model of the dataset."""
     keep(network, model, load(dataset), 0)
 
 
@@ -123,23 +121,21 @@ def test_the_panel_is_silent_where_there_is_a_gain() -> None:
     ],
 )
 def test_parts_that_no_recipe_touches_are_the_cause(
-    make: Callable[[Network], Network], sentence: str, home: Path
+    make: Callable[[Network], Network], sentence: str, fresh: Path
 ) -> None:
     original = trained("digits", "mlp-64-32")
     network = make(original)
     assert list(network.weights) == ["dense2", "dense3"]
-    _kept(home, network, "digits", "mlp-64-32")
+    _kept(network, "digits", "mlp-64-32")
     app = until(open_page(recipe="magnitude(sparsity=0.5)+q(8)"), _timed)
     assert not app.exception
     assert [line for line in _panel(app) if sentence in line]
-    st.cache_resource.clear()
 
 
-def test_trees_are_the_cause(home: Path) -> None:
+def test_trees_are_the_cause(fresh: Path) -> None:
     network = with_trees(trained("iris", "logistic-regression"), load("iris"))
-    _kept(home, network, "iris", "logistic-regression")
+    _kept(network, "iris", "logistic-regression")
     place = {"dataset": "iris", "model": "logistic-regression"}
     app = until(open_page(**place, recipe="q(8)"), _timed)
     assert not app.exception
     assert [line for line in _panel(app) if "are trees. They have no weights" in line]
-    st.cache_resource.clear()
