@@ -17,7 +17,18 @@ LIBRARY = ROOT / "compression" / "paretoscope"
 # module that is listed before.
 FLOORS = (
     ("errors", "parameters"),
-    ("store", "idx", "jobs", "windows", "network", "folding", "building", "shipped", "dataset"),
+    (
+        "store",
+        "idx",
+        "jobs",
+        "processors",
+        "windows",
+        "network",
+        "folding",
+        "building",
+        "shipped",
+        "dataset",
+    ),
     ("chain", "descent", "gram", "training", "train_cnn"),
     ("pruning", "quantization", "storage", "activations", "recovery"),
     ("recipe",),
@@ -25,7 +36,7 @@ FLOORS = (
     ("artifact",),
     ("accuracy", "classes", "corruptions", "confirming", "sizes", "textbook"),
     ("latency", "timing", "measurement", "records", "diagnosis"),
-    ("front", "sweeps", "tasks"),
+    ("filesize", "walking", "feeding", "surface", "front", "sweeps", "tasks"),
     ("__init__", "__main__"),
 )
 ORDER = [name for floor in FLOORS for name in floor]

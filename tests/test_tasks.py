@@ -16,6 +16,8 @@ from paretoscope.store import default_store
 from paretoscope.tasks import find_result
 from paretoscope.timing import Timing
 
+from tests.conftest import trained
+
 RECIPE = "magnitude(sparsity=0.6)+q(4)"
 ARGUMENTS = {
     "dataset": "digits", "split_seed": 0, "model": "mlp-64-32", "seed": 0, "recipe": RECIPE,
@@ -49,12 +51,12 @@ def test_rows_are_those_of_the_file(mlp: Network, digits: ps.Dataset) -> None:
 
 
 def test_results_are_found_again_and_only_for_what_was_asked(mlp: Network) -> None:
-    result = tasks.rows_task(ARGUMENTS, _ignore)
-    assert find_result("rows_task", ARGUMENTS, mlp) == result
-    assert find_result("size_task", ARGUMENTS, mlp) is None
-    assert find_result("rows_task", ARGUMENTS | {"recipe": "q(3)"}, mlp) is None
-    other = Network(mlp.onnx_bytes + b"")
-    assert find_result("rows_task", ARGUMENTS, other) == result
+    asked = ARGUMENTS | {"recipe": "q(7)"}
+    result = tasks.rows_task(asked, _ignore)
+    assert find_result("rows_task", asked, Network(mlp.onnx_bytes)) == result
+    assert find_result("size_task", asked, mlp) is None
+    assert find_result("rows_task", asked | {"recipe": "q(6.5)"}, mlp) is None
+    assert find_result("rows_task", asked, trained("digits", "cnn")) is None
 
 
 def test_seeds_split_and_train_anew(mlp: Network, digits: ps.Dataset) -> None:

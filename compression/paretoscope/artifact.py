@@ -126,7 +126,7 @@ def compress(
     expected = draft.scores(features)
     if _fuses(draft.stored) and _agrees(draft.onnx_bytes, features, expected, fused=True):
         return draft
-    folded = _write(network, draft.reduced, recipe, draft.stored, "folded")
+    folded = write_artifact(network, draft.reduced, recipe, draft.stored, "folded")
     if not _agrees(folded, features, expected, fused=False):
         raise ParetoscopeError(
             f"ONNX Runtime computes other scores for {recipe} than float arithmetic on the stored "
@@ -171,16 +171,17 @@ def draft_artifact(
     found = recovery.recover(task)
     codes = {name: recipe.storage.store(codes) for name, codes in found.codes.items()}
     stored = Stored(codes, found.biases)
-    onnx_bytes = _write(network, reduced, recipe, stored, "fused")
+    onnx_bytes = write_artifact(network, reduced, recipe, stored, "fused")
     if integers is not None and train_rows is not None:
         onnx_bytes = integers.quantize(onnx_bytes, train_rows, reduced)
         stored = Stored(codes_in(onnx_bytes, reduced), stored.biases)
     return Artifact(onnx_bytes, network, recipe, reduced, task.cut, stored)
 
 
-def _write(
+def write_artifact(
     network: Network, reduced: Network, recipe: Recipe, stored: Stored, spelling: Spelling
 ) -> bytes:
+    """The bytes of a recipe's file, with what it was made of in its metadata."""
     metadata = {"recipe": str(recipe), "network_sha256": network.sha256[:SHORT_SHA]}
     return write(reduced, stored, metadata, spelling)
 

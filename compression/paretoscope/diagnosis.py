@@ -28,6 +28,7 @@ _MANY_ZEROS = 0.2
 _UNTOUCHED = 0.3  # share of the uncompressed file from which parts outside all recipes are a cause
 _CALL_DOMINATES = 0.05  # a row's time among 256, as a share of its time alone
 _WASTED = 1.5  # bits stored for each bit that codes need, from which that is a cause
+_WIDE = ("int16", "int32")  # codes of 8 bits and fewer are a gain, whatever their type
 _MANY_BYTES = 0.2  # of the file, in layers of which that is so
 _Q_TO_TRY = FixedPoint(8.0)
 _UNITS_TO_TRY = UnitNorm(0.5)
@@ -185,7 +186,7 @@ def wide_codes(case: Case) -> Reason | None:
     wide = [
         (name, bits, storage)
         for name, bits, storage in case.now.bits
-        if storage in STORAGE and STORAGE[storage][0] > _WASTED * bits and storage != "int2"
+        if storage in _WIDE and STORAGE[storage][0] > _WASTED * bits
     ]
     stored = sum(STORAGE[s][0] * case.network.weights[n].size / 8 for n, _, s in wide)
     if stored < _MANY_BYTES * case.now.size_bytes:

@@ -76,6 +76,8 @@ class Measurement:
         Against the uncompressed network on the same rows.
     size_bytes, gzip_bytes : int
         The file as it lies on disk, and under gzip -9 (None: not yet known).
+    entropy_bytes : float or None
+        The zero-order entropy bound of the stored weights, where the zipped size is not known.
     sparsity : float
         Share of the stored weights that is zero.
     bits : tuple of (layer, bits a code needs, type it is stored in)
@@ -97,6 +99,7 @@ class Measurement:
     bits: tuple[tuple[str, int, str], ...]
     computed: bool = False
     gzip_bytes: int | None = None
+    entropy_bytes: float | None = None
     latencies: tuple[Latency, ...] = ()
     split_seed: int = 0
     seed: int = 0
@@ -160,6 +163,7 @@ class Measurement:
             "sparsity": self.sparsity,
             "size_bytes": self.size_bytes,
             "gzip_bytes": self.gzip_bytes,
+            "entropy_bytes": self.entropy_bytes,
         }
         for latency in self.latencies:
             name = f"batch{latency.batch}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from paretoscope.errors import ParetoscopeError
 from paretoscope.parameters import BoolArray, FloatArray, Weights
@@ -34,6 +35,19 @@ class Threshold:
             return self.value
         return np.asarray(self.value * rms(score, self.scope), np.float32)
 
+    @staticmethod
+    def steps(scores: Scores, values: Sequence[float], scope: str) -> Steps:
+        """For each weight the first of the rising `values` that cuts it; their number if none."""
+        found = {}
+        for name, score in scores.items():
+            if scope != "output":
+                limits = _limits(values, score, scope)
+                found[name] = np.searchsorted(limits, score, side="right")
+                continue
+            columns = zip(_limits(values, score, scope).T, score.T, strict=True)
+            found[name] = np.stack([np.searchsorted(m, s, side="right") for m, s in columns], 1)
+        return found
+
 
 @dataclass(frozen=True)
 class Sparsity:
@@ -57,6 +71,26 @@ class Sparsity:
         return Cut(
             {n: part.reshape(s.shape) for (n, s), part in zip(scores.items(), parts, strict=True)}
         )
+
+    @staticmethod
+    def steps(scores: Scores, values: Sequence[float], scope: str) -> Steps:
+        """For each weight the first of the rising `values` that cuts it; their number if none."""
+        if scope == "global":
+            pooled = {"": np.concatenate([score.ravel() for score in scores.values()])}
+            (place,) = Sparsity.steps(pooled, values, "layer").values()
+            ends = np.cumsum([score.size for score in scores.values()])[:-1]
+            parts = np.split(place, ends)
+            return {n: p.reshape(s.shape) for (n, s), p in zip(scores.items(), parts, strict=True)}
+        found = {}
+        for name, score in scores.items():
+            ranked = score if scope == "output" else score.reshape(-1, 1)
+            order = np.argsort(ranked, axis=0, kind="stable")
+            places = np.array([Sparsity(value, scope)._n_cut(len(ranked)) for value in values])
+            of_rank = np.searchsorted(places, np.arange(len(ranked)), side="right")
+            steps = np.empty(ranked.shape, np.intp)
+            np.put_along_axis(steps, order, np.broadcast_to(of_rank[:, None], order.shape), axis=0)
+            found[name] = steps.reshape(score.shape)
+        return found
 
     def _n_cut(self, n: int) -> int:
         # 1e-9: a fraction such as 0.29 times 100 is 28.999999999999996 in floats.
@@ -105,6 +139,7 @@ class Pattern:
 
 
 Selection = Callable[[Scores], Cut]
+Steps = dict[str, npt.NDArray[np.intp]]
 
 
 def rms(score: FloatArray, scope: str) -> FloatArray:
@@ -112,6 +147,13 @@ def rms(score: FloatArray, scope: str) -> FloatArray:
     square = np.square(score, dtype=np.float64)
     mean: FloatArray = np.sqrt(square.mean(0) if scope == "output" else square.mean())
     return mean
+
+
+def _limits(values: Sequence[float], score: FloatArray, scope: str) -> FloatArray:
+    """What scores are compared with at each value, as in `Threshold`; for outputs (values, out)."""
+    if scope == "global":
+        return np.asarray(values, np.float32)
+    return np.stack([np.asarray(v * rms(score, scope), np.float32) for v in values])
 
 
 def _by_rank(score: FloatArray, n_cut: int) -> BoolArray:

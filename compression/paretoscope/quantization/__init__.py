@@ -5,6 +5,7 @@ from paretoscope.quantization.codes import UNSIGNED as UNSIGNED
 from paretoscope.quantization.codes import Codes as Codes
 from paretoscope.quantization.codes import code_bits as code_bits
 from paretoscope.quantization.codes import narrowest as narrowest
+from paretoscope.quantization.codes import narrowest_for as narrowest_for
 from paretoscope.quantization.grids import LARGEST_CODE as LARGEST_CODE
 from paretoscope.quantization.grids import CodebookGrid as CodebookGrid
 from paretoscope.quantization.grids import FloatGrid as FloatGrid

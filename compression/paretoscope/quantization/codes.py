@@ -83,7 +83,11 @@ def code_bits(largest: int) -> int:
 
 def narrowest(codes: npt.NDArray[Any]) -> str:
     """The narrowest ONNX integer type that holds all codes."""
-    low, high = codes.min(initial=0), codes.max(initial=0)
+    return narrowest_for(int(codes.min(initial=0)), int(codes.max(initial=0)))
+
+
+def narrowest_for(low: int, high: int) -> str:
+    """The narrowest ONNX integer type that holds codes from `low` to `high`."""
     return next(name for name, (_, lo, hi) in STORAGE.items() if lo <= low and high <= hi)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +58,12 @@ def _cluster_stops(weights: Weights, count: int) -> Sequence[float]:
 
 @dataclass(frozen=True)
 class Quantizer(Member):
-    """Makes the grid for one weight."""
+    """Makes the grid for one weight.
+
+    `elementwise` ones store each weight by itself, whatever else is kept or cut.
+    """
+
+    elementwise: ClassVar[bool] = False
 
     @abstractmethod
     def grid(self, weight: FloatArray, kept: BoolArray) -> Grid:
@@ -79,6 +85,7 @@ class FixedPoint(Quantizer):
     """
 
     text_name = "q"
+    elementwise = True
     title = "Fixed point"
 
     q: float = parameter(
@@ -101,6 +108,7 @@ class Shift(Quantizer):
     """
 
     text_name = "shift"
+    elementwise = True
     title = "Fixed point, shift only"
 
     k: float = parameter(
@@ -206,6 +214,7 @@ class Float16(Quantizer):
     """16-bit floats: half the size, 11 significant bits."""
 
     text_name = "float16"
+    elementwise = True
     title = "float16"
 
     def grid(self, weight: FloatArray, kept: BoolArray) -> Grid:
@@ -217,6 +226,7 @@ class Float32(Quantizer):
     """No quantization: weights stay 32-bit floats."""
 
     text_name = "float32"
+    elementwise = True
     title = "No quantization"
 
     def grid(self, weight: FloatArray, kept: BoolArray) -> Grid:

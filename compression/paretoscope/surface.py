@@ -1,0 +1,435 @@
+"""The computed surface: accuracy and size of many recipes at once, without making their files.
+
+Recipes that differ only in their threshold (or sparsity) form a *line*. Along a line everything is
+shared: each weight goes at one step and stays gone, so codes, zeros, bits and entropy are running
+totals, and of dense chains the first layer's products only gain what is newly kept, walking down
+(`paretoscope.walking`); other networks run through one session that is fed each step's weights
+(`paretoscope.feeding`). What is on no line is computed point by point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from paretoscope.accuracy import Accuracy, Change
+from paretoscope.activations import FloatActivations
+from paretoscope.chain import Chain, as_chain
+from paretoscope.errors import ParetoscopeError
+from paretoscope.feeding import FedNetwork
+from paretoscope.filesize import file_bytes
+from paretoscope.measurement import Baseline, Measurement, compute, environment
+from paretoscope.network import Network
+from paretoscope.parameters import FloatArray
+from paretoscope.processors import one_blas_thread
+from paretoscope.pruning import Criterion, KeepUnits, Sparsity, Threshold, remove_units
+from paretoscope.quantization import Codes, Quantizer, code_bits, narrowest_for
+from paretoscope.recipe import Recipe
+from paretoscope.recovery import Project
+from paretoscope.storage import Storage
+
+Steps = npt.NDArray[np.intp]
+_AXES: dict[str, type[Threshold] | type[Sparsity]] = {
+    "threshold": Threshold,
+    "sparsity": Sparsity,
+}
+
+
+_FLOATS = ("float32", "float16")
+_FEW_CODES = 4096  # of which a table by value is small
+_SPARSE = 0.3  # the share of nonzero weights from which a dense product is faster
+
+
+@dataclass(frozen=True)
+class _Line:
+    """Recipes with rising values of one axis, and their places among all that were asked for."""
+
+    recipes: tuple[Recipe, ...]
+    places: tuple[int, ...]
+    axis: str
+
+    @property
+    def criterion(self) -> Criterion:
+        criterion = self.recipes[0].pruner
+        assert isinstance(criterion, Criterion)
+        return criterion
+
+    @property
+    def quantizer(self) -> Quantizer:
+        return self.recipes[0].quantizer
+
+    @property
+    def values(self) -> list[float]:
+        return [getattr(recipe.pruner, self.axis) for recipe in self.recipes]
+
+
+def surface(
+    network: Network,
+    recipes: Sequence[Recipe],
+    baseline: Baseline,
+    *,
+    threads: int = 1,
+) -> Iterator[tuple[int, Measurement]]:
+    """Compute recipes in float arithmetic on the values that their files would hold.
+
+    Parameters
+    ----------
+    network : Network
+    recipes : sequence of Recipe
+    baseline : Baseline
+        Whose rows are scored.
+    threads : int, default 1
+        Lines that are computed at the same time. Until the last is done, numpy's products of this
+        process run on one thread each.
+
+    Yields
+    ------
+    (place, Measurement)
+        As they come: a recipe's place in `recipes`, and its measurement with `computed` set, with
+        the exact size of the file, its zipped size unknown and `entropy_bytes` in its place.
+    """
+    lines, others = _in_lines(recipes)
+    shared = _Shared(network, baseline)
+    with one_blas_thread():
+        if threads == 1 or len(lines) < 2:
+            for line in lines:
+                yield from shared.walked(line)
+        else:
+            yield from shared.walked(lines[0])  # what all share is made once
+            with ThreadPoolExecutor(threads) as pool:
+                for done in as_completed([pool.submit(shared.walked, line) for line in lines[1:]]):
+                    yield from done.result()
+    for place in others:
+        _, computed = compute(network, recipes[place], baseline)
+        yield place, computed
+
+
+def _in_lines(recipes: Sequence[Recipe]) -> tuple[list[_Line], list[int]]:
+    """The lines among recipes, and the places of those that are on none."""
+    groups: dict[tuple[Any, ...], list[tuple[float, int]]] = {}
+    others = []
+    for place, recipe in enumerate(recipes):
+        axis = _axis(recipe)
+        if axis is None:
+            others.append(place)
+            continue
+        own = {n: v for n, v in vars(recipe.pruner).items() if n != axis}
+        kind = axis, type(recipe.pruner), *own.items()
+        key = *kind, recipe.quantizer, recipe.units, recipe.storage
+        groups.setdefault(key, []).append((getattr(recipe.pruner, axis), place))
+    lines = []
+    for (axis, *_), members in groups.items():
+        places = [place for _, place in sorted(members)]
+        lines.append(_Line(tuple(recipes[p] for p in places), tuple(places), axis))
+    return lines, others
+
+
+def _at_zero(criterion: Criterion, axis: str) -> Criterion:
+    """The criterion where its axis cuts nothing: the same for all recipes of a line."""
+    place: dict[str, Any] = {"threshold": None, "sparsity": None, axis: 0.0}
+    return replace(criterion, **place)
+
+
+def _axis(recipe: Recipe) -> str | None:
+    """The axis of the line that a recipe is on, or None."""
+    plain = (
+        isinstance(recipe.pruner, Criterion)
+        and recipe.quantizer.elementwise
+        and not recipe.overrides
+        and isinstance(recipe.recovery, Project)
+        and isinstance(recipe.activations, FloatActivations)
+    )
+    if not plain:
+        return None
+    return next((axis for axis in _AXES if getattr(recipe.pruner, axis) is not None), None)
+
+
+def _is_dense_chain(network: Network) -> bool:
+    try:
+        chain = as_chain(network)
+    except ParetoscopeError:
+        return False
+    if len(chain.stages) < len(network.layers):
+        return False
+    return all(stage.window is None for stage in chain.stages) and all(
+        len(stage.after) == 1 for stage in chain.stages[:-1]
+    )
+
+
+@lru_cache(maxsize=64)
+def _stored_as(storage: Storage, kind: str) -> str:
+    """The type that codes of a type are stored in."""
+    return storage.store(Codes(np.zeros((0, 0), np.int32), None, kind)).storage
+
+
+class _Shared:
+    """What the lines of a network share: rows in chunks, scores, and when each weight goes."""
+
+    def __init__(self, network: Network, baseline: Baseline) -> None:
+        self.network, self.baseline = network, baseline
+        self._scores: dict[str, dict[str, FloatArray]] = {}
+        self._steps: dict[str, _Order] = {}
+        self._reduced: dict[str, Network] = {}
+        self._fed: dict[str, FedNetwork] = {}
+
+    @cached_property
+    def chunks(self) -> FloatArray:
+        from paretoscope.walking import in_chunks
+
+        return in_chunks(as_chain(self.network).preparation(self.baseline.rows.X))
+
+    def walked(self, line: _Line) -> list[tuple[int, Measurement]]:
+        """The measurements of a line."""
+        network = self._network(line)
+        order = self._order(network, line)
+        tallies = {
+            name: _tally(line.quantizer, network.weights[name], order.steps[name], len(line.values))
+            for name in network.weights
+        }
+        n_rows = len(self.baseline.rows)
+        if self._walks:
+            labels = _labels(as_chain(network), order, tallies, self.chunks, n_rows)
+        else:
+            labels = self._fed_labels(network, order, tallies)
+        return [
+            (place, self._measurement(network, recipe, step, labels[step], tallies))
+            for step, (recipe, place) in enumerate(zip(line.recipes, line.places, strict=True))
+        ]
+
+    @cached_property
+    def _walks(self) -> bool:
+        return _is_dense_chain(self.network)
+
+    def _fed_labels(
+        self, network: Network, order: _Order, tallies: dict[str, _Tally]
+    ) -> npt.NDArray[np.int64]:
+        """The labels at each step, of shape (steps, rows), by one session for all of them."""
+        if network.sha256 not in self._fed:
+            self._fed[network.sha256] = FedNetwork(network)
+        fed, X = self._fed[network.sha256], self.baseline.rows.X
+        return np.stack(
+            [
+                fed.labels(
+                    X,
+                    {
+                        name: np.where(order.steps[name] > step, tally.decoded, np.float32(0))
+                        for name, tally in tallies.items()
+                    },
+                )
+                for step in range(order.n)
+            ]
+        )
+
+    def _network(self, line: _Line) -> Network:
+        """The network without the units that the line's recipes remove."""
+        recipe = line.recipes[0]
+        if isinstance(recipe.units, KeepUnits):
+            return self.network
+        key = str(recipe.units)
+        if key not in self._reduced:
+            units = dict.fromkeys(self.network.weights, recipe.units)
+            self._reduced[key] = remove_units(self.network, units, self.baseline.dataset.train)
+        return self._reduced[key]
+
+    def _order(self, network: Network, line: _Line) -> _Order:
+        criterion = line.criterion
+        whose = f"{network.sha256} {_at_zero(criterion, line.axis)}"
+        if whose not in self._scores:
+            self._scores[whose] = dict(criterion.scores(network, self.baseline.dataset.train))
+        key = f"{whose} {line.values}"
+        if key not in self._steps:
+            steps = _AXES[line.axis].steps(self._scores[whose], line.values, criterion.scope)
+            self._steps[key] = _Order(steps, len(line.values))
+        return self._steps[key]
+
+    def _measurement(
+        self,
+        network: Network,
+        recipe: Recipe,
+        step: int,
+        labels: npt.NDArray[np.int64],
+        tallies: dict[str, _Tally],
+    ) -> Measurement:
+        rows = self.baseline.rows
+        stored = {n: _stored_as(recipe.storage, t.storages[step]) for n, t in tallies.items()}
+        total = sum(w.size for w in network.weights.values())
+        right, was_right = labels == rows.y, self._was_right
+        return Measurement(
+            recipe=recipe,
+            network_sha256=self.network.sha256,
+            artifact_sha256="",
+            dataset=self.baseline.dataset.name,
+            split=self.baseline.split,
+            split_seed=self.baseline.dataset.seed,
+            seed=int(self.network.metadata.get("seed", 0)),
+            accuracy=Accuracy(int(np.count_nonzero(right)), len(labels)),
+            change=Change(
+                int(np.count_nonzero(was_right & ~right)),
+                int(np.count_nonzero(right & ~was_right)),
+                len(labels),
+            ),
+            size_bytes=file_bytes(network, self.network, recipe, stored),
+            sparsity=sum(t.zeros[step] for t in tallies.values()) / total,
+            bits=tuple((n, int(t.bits[step]), stored[n]) for n, t in tallies.items()),
+            entropy_bytes=float(sum(t.entropy_bytes[step] for t in tallies.values())),
+            computed=True,
+            environment=environment(),
+            predictions=labels,
+        )
+
+    @cached_property
+    def _was_right(self) -> npt.NDArray[np.bool_]:
+        right: npt.NDArray[np.bool_] = self.baseline.predictions == self.baseline.rows.y
+        return right
+
+
+@dataclass(frozen=True, eq=False)
+class _Order:
+    """When each weight of shape (in, out) goes: the step, or `n` where it stays."""
+
+    steps: dict[str, Steps]
+    n: int
+
+    @cached_property
+    def first(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The places of the first layer's transposed weight, by the step at which they go and then
+        by output; and how many each step and output has."""
+        steps = next(iter(self.steps.values())).T
+        n_out = len(steps)
+        key = (steps * n_out + np.arange(n_out)[:, None]).ravel()
+        counts = np.bincount(key, minlength=(self.n + 1) * n_out)
+        return np.argsort(key, kind="stable"), counts
+
+    @cached_property
+    def tail(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The places of all other layers' transposed weights that go, by step; and where each step
+        starts."""
+        others = list(self.steps.values())[1:]
+        flat = np.concatenate([s.T.ravel() for s in others]) if others else np.zeros(0, np.intp)
+        going = np.flatnonzero(flat < self.n)
+        going = going[np.argsort(flat[going], kind="stable")]
+        starts = np.searchsorted(flat[going], np.arange(self.n + 1))
+        return going, starts.astype(np.int64)
+
+
+def _labels(
+    chain: Chain,
+    order: _Order,
+    tallies: dict[str, _Tally],
+    chunks: FloatArray,
+    n_rows: int,
+) -> npt.NDArray[np.int64]:
+    """The labels at each step, of shape (steps, rows)."""
+    from paretoscope.walking import walk
+
+    names = [stage.name for stage in chain.stages]
+    transposed = [np.ascontiguousarray(tallies[name].decoded.T) for name in names]
+    first, tail = transposed[0], transposed[1:]
+    places, counts = order.first
+    values = first.ravel()[places]
+    matters = values != 0  # what is zero anyway leaves no trace
+    never = int(counts[: order.n * len(first)].sum())
+    if np.count_nonzero(matters[never:]) > _SPARSE * first.size:
+        matters[never:] = False  # a dense product is faster for those that are always there
+        start = np.where(order.n == order.steps[names[0]].T, first, np.float32(0))
+    else:
+        start = np.zeros_like(first)
+    ends = np.concatenate([[0], np.cumsum(matters)])
+    pointers = ends[np.concatenate([[0], np.cumsum(counts)])]
+    going, going_pointers = order.tail
+    labels = np.empty((order.n, chunks.shape[0] * chunks.shape[2]), np.int16)
+    walk(
+        chunks,
+        start,
+        pointers.astype(np.int64),
+        (places[matters] % first.shape[1]).astype(np.int32),
+        values[matters],
+        np.concatenate([w.ravel() for w in tail]) if tail else np.zeros(0, np.float32),
+        np.array([w.shape for w in tail], np.int64).reshape(-1, 2),
+        going.astype(np.int64),
+        going_pointers,
+        np.concatenate([chain.biases[name] for name in names]).astype(np.float32),
+        labels,
+    )
+    found: npt.NDArray[np.int64] = labels[:, :n_rows].astype(np.int64)
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Tally:
+    """One layer along a line: its values before the first step, and totals at each step."""
+
+    decoded: FloatArray
+    storages: list[str]
+    bits: npt.NDArray[np.int64]
+    zeros: npt.NDArray[np.int64]
+    entropy_bytes: npt.NDArray[np.float64]
+
+
+def _tally(quantizer: Quantizer, weight: FloatArray, steps: Steps, n: int) -> _Tally:
+    """Totals of what is there at each step: a weight counts until the step at which it goes."""
+    codes = quantizer.grid(weight, np.ones(weight.shape, np.bool_)).project(weight)
+    decoded, flat, going = codes.decoded(), codes.values.ravel(), steps.ravel()
+    nonzero = flat != 0
+    if codes.storage in _FLOATS:
+        left = _left(np.bincount(going[nonzero], minlength=n + 1), n)
+        entropy = _float_entropy(left, weight.size)
+        bits, storages = np.full(n, codes.bits), [codes.storage] * n
+        return _Tally(decoded, storages, bits, weight.size - left, entropy)
+    values, table = _counts(flat[nonzero], going[nonzero], n)
+    counts = _left(table, n)
+    lows, highs = _end(values, counts), _end(values[::-1], counts[:, ::-1])
+    ends = list(zip(lows.tolist(), highs.tolist(), strict=True))
+    zeros = weight.size - counts.sum(1)
+    return _Tally(
+        decoded,
+        [narrowest_for(low, high) for low, high in ends],
+        np.array([code_bits(max(-low, high)) for low, high in ends]),
+        zeros,
+        _entropy(np.concatenate([counts, zeros[:, None]], axis=1), weight.size),
+    )
+
+
+def _counts(codes: npt.NDArray[Any], going: Steps, n: int) -> tuple[Any, Any]:
+    """The values that codes have, rising, and how many of each go at each step, (n + 1, values)."""
+    low, high = int(codes.min(initial=0)), int(codes.max(initial=0))
+    if high - low < _FEW_CODES:
+        values, place = np.arange(low, high + 1), codes.astype(np.int64) - low
+    else:
+        values, place = np.unique(codes, return_inverse=True)
+    table = np.bincount(going * len(values) + place, minlength=(n + 1) * len(values))
+    return values, table.reshape(n + 1, -1)
+
+
+def _left(gone: npt.NDArray[np.int64], n: int) -> npt.NDArray[np.int64]:
+    """How many are left at each step, of counts that go at step 0, 1, ..., and never (n)."""
+    total: npt.NDArray[np.int64] = gone.sum(0) - np.cumsum(gone, axis=0)[:n]
+    return total
+
+
+def _end(values: npt.NDArray[Any], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The first value that is left at each step, zero where none is."""
+    there = counts > 0
+    found: npt.NDArray[np.int64] = np.where(there.any(1), values[there.argmax(1)], 0)
+    return found
+
+
+def _entropy(counts: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.float64]:
+    """Zero-order entropy in bytes, of counts of shape (steps, values)."""
+    shares = counts / size
+    logs = np.log2(shares, out=np.zeros_like(shares), where=shares > 0)
+    found: npt.NDArray[np.float64] = -(shares * logs).sum(1) * size / 8 + 0.0
+    return found
+
+
+def _float_entropy(left: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.float64]:
+    """The same where nearly every value occurs once: `left` values of their own, and zeros."""
+    zeros = _entropy((size - left)[:, None], size)
+    found: npt.NDArray[np.float64] = zeros + left * np.log2(size) / 8
+    return found
