@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import copy
 import multiprocessing
-import resource
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,9 @@ from paretoscope.network import Network
 from paretoscope.pruning import Magnitude
 from paretoscope.quantization import FixedPoint
 from paretoscope.runtimes import OnnxRuntime
-from paretoscope.surface import surface
+from paretoscope.surface import table
 from paretoscope.sweeps import stops
+from paretoscope.training import find_model, fit
 from threadpoolctl import threadpool_limits
 
 RUNS = 5
@@ -43,14 +44,24 @@ class Case:
     """A network, its rows, and the grid."""
 
     data: Dataset
+    model: str
     network: Network
     baseline: Baseline
     thresholds: list[float]
     qs: list[float]
 
-    @property
+    @cached_property
     def recipes(self) -> list[ps.Recipe]:
         return ps.grid(threshold=self.thresholds, q=self.qs)
+
+    @cached_property
+    def pipeline(self) -> Any:
+        """What scikit-learn trained, with float64 coefficients as it has for float64 rows."""
+        pipeline = fit(find_model(self.model, self.data), self.data, 0, lambda fraction, text: None)
+        estimator = pipeline[-1]
+        estimator.coefs_ = [w.astype(np.float64) for w in estimator.coefs_]
+        estimator.intercepts_ = [b.astype(np.float64) for b in estimator.intercepts_]
+        return pipeline
 
 
 def run() -> None:
@@ -72,7 +83,7 @@ def _case(dataset: str, model: str) -> Case:
     thresholds = stops(network, Magnitude, "threshold", THRESHOLDS)
     found = stops(network, FixedPoint, "q", 24)
     qs = [found[i] for i in np.linspace(0, len(found) - 1, QS).round().astype(int)]
-    return Case(data, network, baseline, thresholds, sorted(set(qs)))
+    return Case(data, model, network, baseline, thresholds, sorted(set(qs)))
 
 
 def _digits() -> None:
@@ -121,9 +132,11 @@ def _report(
     )
     found = _ours(case)
     for loop, (function, runs) in loops.items():
+        if function is _scikit_learn:
+            _ = case.pipeline  # its training is no part of the loop
         try:
             taken = [_seconds(partial(function, case)) for _ in range(runs)]
-        except ImportError:
+        except (ImportError, AttributeError):  # or a folder of that name
             print(f"  {loop}: not installed here")
             continue
         ratio = float(np.median(taken)) / own
@@ -149,34 +162,21 @@ def _wall(call: Callable[[], Any]) -> float:
 
 
 def _ours(case: Case, threads: int = 1) -> np.ndarray:
-    """How many rows are right at each point."""
-    right = np.zeros(len(case.recipes), np.int64)
-    for place, m in surface(case.network, case.recipes, case.baseline, threads=threads):
-        right[place] = m.accuracy.correct
-    return right
+    """How many rows are right at each point; sizes, entropies and zeros come along."""
+    return table(case.network, case.recipes, case.baseline, threads=threads).correct
 
 
 # --- the loops that one would write -------------------------------------------------------------
 
 
-def _pipeline(case: Case) -> Any:
-    from paretoscope.runtimes import ScikitLearn
-
-    return ScikitLearn(case.baseline.artifact.onnx_bytes)._pipeline
-
-
 def _scikit_learn(case: Case) -> list[int]:
-    """scikit-learn as it trains: float64 coefficients; copied, pruned, rounded, predict."""
-    pipeline, rows = _pipeline(case), case.baseline.rows
-    X = np.asarray(pipeline[0].transform(rows.X), np.float64)
-    estimator = pipeline[-1]
-    estimator.coefs_ = [w.astype(np.float64) for w in estimator.coefs_]
-    estimator.intercepts_ = [b.astype(np.float64) for b in estimator.intercepts_]
-    right = []
+    """The trained pipeline copied, its coefficients pruned and rounded, predict."""
+    rows = case.baseline.rows
+    X, right = rows.X.astype(np.float64), []
     for threshold in case.thresholds:
         for q in case.qs:
-            small = copy.deepcopy(estimator)
-            for w in small.coefs_:
+            small = copy.deepcopy(case.pipeline)
+            for w in small[-1].coefs_:
                 w[np.abs(w) < threshold] = 0
                 np.copyto(w, np.round(w * q) / q)
             right.append(int(np.count_nonzero(small.predict(X) == rows.y)))
@@ -270,13 +270,20 @@ def _memory() -> None:
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         before, after = pool.submit(_largest_memory).result()
     print(
-        f"memory for the LeNet-300-100 grid: {after / 1e3:.0f} MB at most, {before / 1e3:.0f} MB "
-        "of it before the sweep (imports, dataset)"
+        f"memory for the LeNet-300-100 grid: {after:.0f} MB at most, {before:.0f} MB of it before "
+        "the sweep (imports, dataset)"
     )
 
 
-def _largest_memory() -> tuple[int, int]:
+def _largest_memory() -> tuple[float, float]:
     case = _case("fashion-mnist", "lenet-300-100")
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _high_water_mb()
     _ours(case)
-    return before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return before, _high_water_mb()
+
+
+def _high_water_mb() -> float:
+    """Of this process since its start; getrusage would tell its parent's too."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1e3

@@ -36,7 +36,8 @@ FLOORS = (
     ("artifact",),
     ("accuracy", "classes", "corruptions", "confirming", "sizes", "textbook"),
     ("latency", "timing", "measurement", "records", "diagnosis"),
-    ("filesize", "walking", "feeding", "surface", "front", "sweeps", "tasks"),
+    ("filesize", "walking", "feeding", "surface", "front"),
+    ("history", "sweeps", "tasks"),
     ("__init__", "__main__"),
 )
 ORDER = [name for floor in FLOORS for name in floor]

@@ -193,9 +193,8 @@ def _fuses(stored: Stored) -> bool:
 def _check_features(network: Network, train_rows: Rows | None) -> FloatArray:
     if train_rows is not None:
         return train_rows.X[:_CHECK_ROWS]
-    n_features = next(iter(network.weights.values())).shape[0]
     rng = np.random.default_rng(0)
-    return rng.standard_normal((_CHECK_ROWS, n_features)).astype(np.float32)
+    return rng.standard_normal((_CHECK_ROWS, network.n_features)).astype(np.float32)
 
 
 def _check_integers(draft: Artifact, X: FloatArray) -> None:

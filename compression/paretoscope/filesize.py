@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -15,7 +14,7 @@ from paretoscope.recovery import Stored
 
 
 def file_bytes(
-    reduced: Network, network: Network, recipe: Recipe, storages: Mapping[str, str]
+    reduced: Network, network: Network, recipe: Recipe, storages: tuple[str, ...]
 ) -> int:
     """The size in bytes of the file of a recipe, in its first spelling.
 
@@ -30,9 +29,10 @@ def file_bytes(
         The uncompressed network.
     recipe : Recipe
         With quantizers that have one scale a layer, or none.
-    storages : mapping from layer to the type its codes are stored in
+    storages : tuple of str
+        The types that the layers' codes are stored in, in their order.
     """
-    rest = _without_recipe(reduced, network, tuple(storages.values()))
+    rest = _without_recipe(reduced, network, storages)
     return rest + _metadata_bytes(str(recipe))
 
 

@@ -22,6 +22,7 @@ OBJECTIVES: Mapping[str, Callable[[Measurement], float | None]] = {
     "accuracy": lambda m: -m.accuracy.value,
     "size": lambda m: m.size_bytes,
     "gzip": lambda m: m.gzip_bytes,
+    "entropy": lambda m: m.entropy_bytes,
     "time": lambda m: _time_us(m, 1),
     "time256": lambda m: _time_us(m, 256),
 }
@@ -40,7 +41,8 @@ def pareto_front(
     ----------
     measurements : sequence of Measurement
     objectives : sequence of str
-        Of "accuracy", "size", "gzip", "time" (median at batch 1) and "time256".
+        Of "accuracy", "size", "gzip", "entropy" (where computed), "time" (median at batch 1) and
+        "time256".
 
     Returns
     -------

@@ -191,7 +191,7 @@ class Baseline:
 
     @cached_property
     def artifact(self) -> Artifact:
-        return compress(self.network, Recipe(), self.dataset.train)
+        return compress(self.network, Recipe(), None)  # training rows are many, and not needed
 
     @cached_property
     def predictions(self) -> Predictions:

@@ -110,6 +110,13 @@ class Network:
         return str(self._model.graph.inputs[0].name)
 
     @property
+    def n_features(self) -> int:
+        """Features of a row."""
+        shape = self._model.graph.inputs[0].shape
+        assert shape is not None
+        return int(str(shape[1]))
+
+    @property
     def n_parameters(self) -> int:
         """Weights and biases of the prunable layers."""
         arrays = [*self.weights.values(), *self.biases.values()]

@@ -69,6 +69,51 @@ class _Line:
         return [getattr(recipe.pruner, self.axis) for recipe in self.recipes]
 
 
+@dataclass(frozen=True, eq=False)
+class Table:
+    """What was computed of recipes, one value for each in their order.
+
+    `correct`, `broken` and `mended` count rows; `size_bytes` is exact, `entropy_bytes` the bound
+    for the zipped weights; `sparsity` is the share of stored weights that is zero.
+    """
+
+    correct: npt.NDArray[np.int64]
+    broken: npt.NDArray[np.int64]
+    mended: npt.NDArray[np.int64]
+    size_bytes: npt.NDArray[np.int64]
+    entropy_bytes: npt.NDArray[np.float64]
+    sparsity: npt.NDArray[np.float64]
+
+
+def table(
+    network: Network, recipes: Sequence[Recipe], baseline: Baseline, *, threads: int = 1
+) -> Table:
+    """The surface as arrays: what a heatmap draws and a search looks through.
+
+    Parameters
+    ----------
+    network, recipes, baseline, threads
+        As for `surface`.
+    """
+    n = len(recipes)
+    correct, broken, mended, size = (np.zeros(n, np.int64) for _ in range(4))
+    found = Table(correct, broken, mended, size, np.zeros(n), np.zeros(n))
+    for done in _walks(network, recipes, baseline, threads):
+        if isinstance(done, _Walked):
+            places = list(done.line.places)
+            found.correct[places], found.broken[places], found.mended[places] = done.counts
+            found.size_bytes[places] = [done.size_bytes(step) for step in range(len(places))]
+            found.entropy_bytes[places] = done.entropy_bytes
+            found.sparsity[places] = done.sparsity
+        else:
+            place, m = done
+            found.correct[place] = m.accuracy.correct
+            found.broken[place], found.mended[place] = m.change.broken, m.change.mended
+            found.size_bytes[place], found.sparsity[place] = m.size_bytes, m.sparsity
+            found.entropy_bytes[place] = m.entropy_bytes or m.gzip_bytes or m.size_bytes
+    return found
+
+
 def surface(
     network: Network,
     recipes: Sequence[Recipe],
@@ -94,17 +139,27 @@ def surface(
         As they come: a recipe's place in `recipes`, and its measurement with `computed` set, with
         the exact size of the file, its zipped size unknown and `entropy_bytes` in its place.
     """
+    for done in _walks(network, recipes, baseline, threads):
+        if isinstance(done, _Walked):
+            yield from ((p, done.measurement(step)) for step, p in enumerate(done.line.places))
+        else:
+            yield done
+
+
+def _walks(
+    network: Network, recipes: Sequence[Recipe], baseline: Baseline, threads: int
+) -> Iterator[_Walked | tuple[int, Measurement]]:
+    """Whole lines first, then the points that are on none."""
     lines, others = _in_lines(recipes)
     shared = _Shared(network, baseline)
     with one_blas_thread():
         if threads == 1 or len(lines) < 2:
-            for line in lines:
-                yield from shared.walked(line)
+            yield from map(shared.walked, lines)
         else:
-            yield from shared.walked(lines[0])  # what all share is made once
+            yield shared.walked(lines[0])  # what all share is made once
             with ThreadPoolExecutor(threads) as pool:
                 for done in as_completed([pool.submit(shared.walked, line) for line in lines[1:]]):
-                    yield from done.result()
+                    yield done.result()
     for place in others:
         _, computed = compute(network, recipes[place], baseline)
         yield place, computed
@@ -184,31 +239,33 @@ class _Shared:
 
         return in_chunks(as_chain(self.network).preparation(self.baseline.rows.X))
 
-    def walked(self, line: _Line) -> list[tuple[int, Measurement]]:
-        """The measurements of a line."""
+    def walked(self, line: _Line) -> _Walked:
+        """A line with all that was found along it."""
         network = self._network(line)
         order = self._order(network, line)
         tallies = {
-            name: _tally(line.quantizer, network.weights[name], order.steps[name], len(line.values))
+            name: _tally(line.quantizer, network.weights[name], order.steps[name], order.n)
             for name in network.weights
         }
-        n_rows = len(self.baseline.rows)
-        if self._walks:
+        if self._is_dense:
+            n_rows = len(self.baseline.rows)
             labels = _labels(as_chain(network), order, tallies, self.chunks, n_rows)
         else:
             labels = self._fed_labels(network, order, tallies)
-        return [
-            (place, self._measurement(network, recipe, step, labels[step], tallies))
-            for step, (recipe, place) in enumerate(zip(line.recipes, line.places, strict=True))
-        ]
+        right = labels == self.baseline.rows.y
+        correct = right.sum(1)
+        kept_right = right[:, self._was_right].sum(1)
+        n_was_right = int(self._was_right.sum())
+        counts = correct, n_was_right - kept_right, correct - kept_right
+        return _Walked(line, self.baseline, self.network, network, tallies, labels, counts)
 
     @cached_property
-    def _walks(self) -> bool:
+    def _is_dense(self) -> bool:
         return _is_dense_chain(self.network)
 
     def _fed_labels(
         self, network: Network, order: _Order, tallies: dict[str, _Tally]
-    ) -> npt.NDArray[np.int64]:
+    ) -> npt.NDArray[np.int16]:
         """The labels at each step, of shape (steps, rows), by one session for all of them."""
         if network.sha256 not in self._fed:
             self._fed[network.sha256] = FedNetwork(network)
@@ -224,7 +281,7 @@ class _Shared:
                 )
                 for step in range(order.n)
             ]
-        )
+        ).astype(np.int16)
 
     def _network(self, line: _Line) -> Network:
         """The network without the units that the line's recipes remove."""
@@ -241,52 +298,76 @@ class _Shared:
         criterion = line.criterion
         whose = f"{network.sha256} {_at_zero(criterion, line.axis)}"
         if whose not in self._scores:
-            self._scores[whose] = dict(criterion.scores(network, self.baseline.dataset.train))
+            rows = self.baseline.dataset.train if criterion.needs_rows else None
+            self._scores[whose] = dict(criterion.scores(network, rows))
         key = f"{whose} {line.values}"
         if key not in self._steps:
             steps = _AXES[line.axis].steps(self._scores[whose], line.values, criterion.scope)
             self._steps[key] = _Order(steps, len(line.values))
         return self._steps[key]
 
-    def _measurement(
-        self,
-        network: Network,
-        recipe: Recipe,
-        step: int,
-        labels: npt.NDArray[np.int64],
-        tallies: dict[str, _Tally],
-    ) -> Measurement:
-        rows = self.baseline.rows
-        stored = {n: _stored_as(recipe.storage, t.storages[step]) for n, t in tallies.items()}
-        total = sum(w.size for w in network.weights.values())
-        right, was_right = labels == rows.y, self._was_right
+    @cached_property
+    def _was_right(self) -> npt.NDArray[np.bool_]:
+        right: npt.NDArray[np.bool_] = self.baseline.predictions == self.baseline.rows.y
+        return right
+
+
+@dataclass(frozen=True, eq=False)
+class _Walked:
+    """A line and what was found at each of its steps; `counts` are the rows that are right, that
+    broke and that mended. `reduced` is the network without the units that the line removes."""
+
+    line: _Line
+    baseline: Baseline
+    network: Network
+    reduced: Network
+    tallies: dict[str, _Tally]
+    labels: npt.NDArray[np.int16]
+    counts: tuple[npt.NDArray[np.int64], ...]
+
+    @cached_property
+    def sparsity(self) -> npt.NDArray[np.float64]:
+        total = sum(w.size for w in self.reduced.weights.values())
+        share: npt.NDArray[np.float64] = sum(t.zeros for t in self.tallies.values()) / total  # type: ignore[assignment]
+        return share
+
+    @cached_property
+    def entropy_bytes(self) -> npt.NDArray[np.float64]:
+        total: npt.NDArray[np.float64] = sum(t.entropy_bytes for t in self.tallies.values())  # type: ignore[assignment]
+        return total
+
+    def storages(self, step: int) -> tuple[str, ...]:
+        """The types that the layers' codes are stored in."""
+        storage = self.line.recipes[step].storage
+        return tuple(_stored_as(storage, t.storages[step]) for t in self.tallies.values())
+
+    def size_bytes(self, step: int) -> int:
+        recipe = self.line.recipes[step]
+        return file_bytes(self.reduced, self.network, recipe, self.storages(step))
+
+    def measurement(self, step: int) -> Measurement:
+        """The measurement at a step."""
+        correct, broken, mended = (int(counts[step]) for counts in self.counts)
+        n = len(self.baseline.rows)
+        types = zip(self.tallies.items(), self.storages(step), strict=True)
         return Measurement(
-            recipe=recipe,
+            recipe=self.line.recipes[step],
             network_sha256=self.network.sha256,
             artifact_sha256="",
             dataset=self.baseline.dataset.name,
             split=self.baseline.split,
             split_seed=self.baseline.dataset.seed,
             seed=int(self.network.metadata.get("seed", 0)),
-            accuracy=Accuracy(int(np.count_nonzero(right)), len(labels)),
-            change=Change(
-                int(np.count_nonzero(was_right & ~right)),
-                int(np.count_nonzero(right & ~was_right)),
-                len(labels),
-            ),
-            size_bytes=file_bytes(network, self.network, recipe, stored),
-            sparsity=sum(t.zeros[step] for t in tallies.values()) / total,
-            bits=tuple((n, int(t.bits[step]), stored[n]) for n, t in tallies.items()),
-            entropy_bytes=float(sum(t.entropy_bytes[step] for t in tallies.values())),
+            accuracy=Accuracy(correct, n),
+            change=Change(broken, mended, n),
+            size_bytes=self.size_bytes(step),
+            sparsity=float(self.sparsity[step]),
+            bits=tuple((name, int(t.bits[step]), kind) for (name, t), kind in types),
+            entropy_bytes=float(self.entropy_bytes[step]),
             computed=True,
             environment=environment(),
-            predictions=labels,
+            predictions=self.labels[step].astype(np.int64),
         )
-
-    @cached_property
-    def _was_right(self) -> npt.NDArray[np.bool_]:
-        right: npt.NDArray[np.bool_] = self.baseline.predictions == self.baseline.rows.y
-        return right
 
 
 @dataclass(frozen=True, eq=False)
@@ -324,7 +405,7 @@ def _labels(
     tallies: dict[str, _Tally],
     chunks: FloatArray,
     n_rows: int,
-) -> npt.NDArray[np.int64]:
+) -> npt.NDArray[np.int16]:
     """The labels at each step, of shape (steps, rows)."""
     from paretoscope.walking import walk
 
@@ -343,6 +424,12 @@ def _labels(
     ends = np.concatenate([[0], np.cumsum(matters)])
     pointers = ends[np.concatenate([[0], np.cumsum(counts)])]
     going, going_pointers = order.tail
+    whole_tail = np.concatenate([w.ravel() for w in tail]) if tail else np.zeros(0, np.float32)
+    there = whole_tail[going] != 0
+    going_pointers = np.concatenate([[0], np.cumsum(there)])[going_pointers]
+    # A step differs from the next if a weight that is there goes at the next.
+    n_first = np.diff(pointers[:: len(first)])
+    changes = np.append(n_first[1 : order.n] + np.diff(going_pointers)[1:] > 0, True)
     labels = np.empty((order.n, chunks.shape[0] * chunks.shape[2]), np.int16)
     walk(
         chunks,
@@ -350,14 +437,15 @@ def _labels(
         pointers.astype(np.int64),
         (places[matters] % first.shape[1]).astype(np.int32),
         values[matters],
-        np.concatenate([w.ravel() for w in tail]) if tail else np.zeros(0, np.float32),
+        whole_tail,
         np.array([w.shape for w in tail], np.int64).reshape(-1, 2),
-        going.astype(np.int64),
-        going_pointers,
+        going[there].astype(np.int64),
+        going_pointers.astype(np.int64),
+        changes,
         np.concatenate([chain.biases[name] for name in names]).astype(np.float32),
         labels,
     )
-    found: npt.NDArray[np.int64] = labels[:, :n_rows].astype(np.int64)
+    found: npt.NDArray[np.int16] = labels[:, :n_rows]
     return found
 
 

@@ -10,6 +10,8 @@ from typing import Any
 from paretoscope.artifact import compress
 from paretoscope.dataset import Dataset
 from paretoscope.errors import ParetoscopeError, one_of
+from paretoscope.front import pareto_front
+from paretoscope.history import History
 from paretoscope.latency import BATCHES
 from paretoscope.measurement import Baseline, Measurement, measure
 from paretoscope.network import Network
@@ -17,8 +19,12 @@ from paretoscope.parameters import parameters
 from paretoscope.pruning import Criterion, KeepAll, Magnitude
 from paretoscope.quantization import FixedPoint, Float32, Quantizer
 from paretoscope.recipe import Recipe
+from paretoscope.store import default_store, sha256
+from paretoscope.surface import surface
 
 CURVE_POINTS = 21
+MEASURED = ("all", "front", "none")
+_KEPT_AT_ONCE = 32  # points in one transaction
 
 
 def grid(
@@ -109,6 +115,10 @@ def sweep(
     split: str = "validation",
     *,
     batches: Sequence[int] = BATCHES,
+    measured: str = "all",
+    pins: Sequence[Recipe] = (),
+    history: History | None = None,
+    threads: int = 1,
 ) -> Iterator[Measurement]:
     """Measure recipe after recipe; yields each measurement as it is there.
 
@@ -121,8 +131,96 @@ def sweep(
     split : str, default "validation"
     batches : sequence of int, default (1, 256)
         Batch sizes to time.
+    measured : str, default "all"
+        "all": every recipe's file is made and run. "front": all recipes are computed first, then
+        the files of those that matter are made and run: the front of what was computed (accuracy
+        against size, and against entropy), and `pins`. "none": all are computed.
+    pins : sequence of Recipe
+        Recipes whose files are made and run in any case, after the front.
+    history : History, optional
+        Where measurements are kept. What is known there is not done again, so a sweep that was
+        interrupted goes on; files are kept in the store.
+    threads : int, default 1
+        For what is computed.
     """
-    baseline = Baseline(network, data, split)
-    for recipe in recipes:
-        artifact = compress(network, recipe, data.train, data.validation)
-        yield measure(artifact, data, split, batches=batches, baseline=baseline)
+    if measured not in MEASURED:
+        raise one_of("measured", measured, list(MEASURED))
+    run = _Run(Baseline(network, data, split), history, batches)
+    if history is not None:
+        recipes = list(recipes)
+        run.start([*recipes, *pins])
+    if measured != "all":
+        computed = list(run.compute(list(recipes), threads))
+        yield from computed
+        recipes = [m.recipe for m in _matter(computed)] if measured == "front" else []
+    for recipe in itertools.chain(recipes, pins):
+        yield run.measure(recipe)
+    run.finish()
+
+
+def _matter(computed: Sequence[Measurement]) -> list[Measurement]:
+    """The front of accuracy against size, and of accuracy against entropy."""
+    fronts = [pareto_front(computed, ("accuracy", size)) for size in ("size", "entropy")]
+    return [m for m in computed if any(m is other for front in fronts for other in front)]
+
+
+class _Run:
+    """A sweep at work, with what its history knows."""
+
+    def __init__(self, baseline: Baseline, history: History | None, batches: Sequence[int]) -> None:
+        self._baseline, self._history, self._batches = baseline, history, batches
+        self._measured: dict[str, Measurement] = {}
+        self._computed: dict[str, Measurement] = {}
+        self._name = ""
+
+    def start(self, recipes: Sequence[Recipe]) -> None:
+        """Look up what is known, and note that the sweep was begun."""
+        assert self._history is not None
+        network, data, split = self._baseline.network, self._baseline.dataset, self._baseline.split
+        self._measured = self._history.find(network, data, split, recipes)
+        self._computed = self._history.find(network, data, split, recipes, computed=True)
+        whole = [network.sha256, data.sha256, split, *map(str, recipes)]
+        self._name = sha256("\n".join(whole).encode())
+        self._history.start_sweep(self._name, network, data, split, len(recipes))
+
+    def compute(self, recipes: Sequence[Recipe], threads: int) -> Iterator[Measurement]:
+        """What is known, then the rest, kept in the history some at a time."""
+        yield from (self._computed[str(r)] for r in recipes if str(r) in self._computed)
+        left = [r for r in recipes if str(r) not in self._computed]
+        waiting: list[Measurement] = []
+        for _, found in surface(self._baseline.network, left, self._baseline, threads=threads):
+            waiting.append(found)
+            if len(waiting) >= _KEPT_AT_ONCE:
+                self._keep(waiting)
+                waiting = []
+            yield found
+        self._keep(waiting)
+
+    def measure(self, recipe: Recipe) -> Measurement:
+        """The measurement of a recipe's file: the known one where its file is still there."""
+        known = self._measured.get(str(recipe))
+        if known is not None and self._is_whole(known):
+            return known
+        data = self._baseline.dataset
+        artifact = compress(self._baseline.network, recipe, data.train, data.validation)
+        found = measure(
+            artifact, data, self._baseline.split, batches=self._batches, baseline=self._baseline
+        )
+        if self._history is not None:  # the file first: what the history names is there
+            default_store().keep(f"artifact {artifact.sha256}", artifact.onnx_bytes)
+            self._keep([found])
+        return found
+
+    def finish(self) -> None:
+        if self._history is not None:
+            self._history.finish_sweep(self._name)
+
+    def _is_whole(self, known: Measurement) -> bool:
+        timed = {latency.batch for latency in known.latencies}
+        return timed >= set(self._batches) and (
+            default_store().read(known.artifact_sha256) is not None
+        )
+
+    def _keep(self, found: Sequence[Measurement]) -> None:
+        if self._history is not None:
+            self._history.add(self._baseline.network, self._baseline.dataset, found)

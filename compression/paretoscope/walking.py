@@ -45,6 +45,7 @@ def walk(
     shapes: Any,
     going: Any,
     going_pointers: Any,
+    changes: Any,
     biases: Any,
     labels: Any,
 ) -> None:
@@ -66,6 +67,8 @@ def walk(
         The other layers' weights, transposed to (out, in), one after another.
     going : int64 (q,), going_pointers : int64 (steps + 1,)
         The places in `tail` that go at each step.
+    changes : bool (steps,)
+        Whether a step has other weights than the next one, so that its labels can differ.
     biases : float32 (b,)
         Of all layers, one after another.
     labels : int16 (steps, c * r)
@@ -79,6 +82,7 @@ def walk(
     here = np.empty((widest, length), np.float32)
     there = np.empty((widest, length), np.float32)
     z = np.empty((hidden, length), np.float32)
+    best, found = np.empty(length, np.float32), np.empty(length, np.int16)
     weights, dense = tail.copy(), np.any(first)
     zero, low = np.float32(0), np.float32(-np.inf)
     for c in range(n_chunks):
@@ -89,6 +93,9 @@ def walk(
             z[:] = zero
         weights[going] = zero
         for s in range(steps - 1, -1, -1):
+            if not changes[s]:
+                labels[s, c * length : (c + 1) * length] = found
+                continue
             floor = zero if n_tail else low  # ReLU between layers only
             for j in range(hidden):
                 row = z[j]
@@ -127,10 +134,14 @@ def walk(
                 here, there = there, here
                 width, place, at = n_out, place + n_out * n_in, at + n_out
             for r in range(length):
-                best, found = here[0, r], 0
-                if width == 1:
-                    found = 1 if best > 0 else 0
-                for j in range(1, width):
-                    if here[j, r] > best:
-                        best, found = here[j, r], j
-                labels[s, c * length + r] = found
+                best[r] = here[0, r]
+                found[r] = 0
+            if width == 1:
+                for r in range(length):
+                    found[r] = 1 if best[r] > 0 else 0
+            for j in range(1, width):
+                for r in range(length):
+                    better = here[j, r] > best[r]
+                    best[r] = here[j, r] if better else best[r]
+                    found[r] = j if better else found[r]
+            labels[s, c * length : (c + 1) * length] = found
