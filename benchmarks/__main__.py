@@ -8,7 +8,7 @@ import sys
 from paretoscope.measurement import environment
 
 QUICK = ("spelling", "curve", "methods", "surface", "app")
-ALL = (*QUICK, "intervals", "noise", "quality")
+ALL = (*QUICK, "intervals", "noise", "search", "quality")
 
 
 def main(names: list[str]) -> int:

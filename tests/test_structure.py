@@ -37,7 +37,7 @@ FLOORS = (
     ("accuracy", "classes", "corruptions", "confirming", "sizes", "textbook"),
     ("latency", "timing", "measurement", "records", "diagnosis"),
     ("filesize", "walking", "feeding", "surface", "front"),
-    ("history", "sweeps", "tasks"),
+    ("search", "history", "sweeps", "tasks"),
     ("__init__", "__main__"),
 )
 ORDER = [name for floor in FLOORS for name in floor]
