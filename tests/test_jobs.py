@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,8 @@ def test_an_unforeseen_failure_is_a_sentence_too() -> None:
 
 def test_a_killed_process_is_a_sentence(home: Path) -> None:
     job = Job(TRAIN, SLOW)
+    _until(lambda: job._worker is not None)
+    assert job._worker is not None
     os.kill(job._worker._process.pid, signal.SIGKILL)
     assert job.wait(60) == "failed"
     assert job.error == f"the process for {TRAIN} ended before its result (exit code -9)"
@@ -97,6 +101,7 @@ def test_a_worker_ends_with_its_parent(home: Path) -> None:
     program = (
         "from paretoscope.jobs import Job\n"
         f"job = Job({TRAIN!r}, {SLOW!r})\n"
+        "while job._worker is None: pass\n"
         "print(job._worker._process.pid, flush=True)\n"
         "job.wait()\n"
     )
@@ -154,3 +159,45 @@ def test_an_interrupted_task_gives_what_it_has(mlp: Network) -> None:
     again = list(worker.run("tasks:measure_task", _measuring(2)))  # and the worker goes on
     assert "result" in again[-1]
     worker.close()
+
+
+# --- turns --------------------------------------------------------------------------------------
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.02)
+
+
+def test_two_work_at_a_time_and_the_others_say_where_they_stand(home: Path) -> None:
+    jobs = Jobs(limit=2)
+    first, second, third, fourth = (jobs.start(TRAIN, SLOW | {"seed": seed}) for seed in range(4))
+    _until(lambda: third.progress().text == "waiting for its turn, the next one")
+    _until(lambda: fourth.progress().text == "waiting for its turn, 1 before it")
+    assert "waiting" not in first.progress().text + second.progress().text
+    third.stop()  # before its turn: nothing was started, and the next one moves up
+    assert third.state == "stopped"
+    assert third._worker is None
+    _until(lambda: fourth.progress().text == "waiting for its turn, the next one")
+    first.stop()
+    _until(lambda: "waiting" not in fourth.progress().text)
+    for job in (second, fourth):
+        job.stop()
+        assert job.wait(10) == "stopped"
+
+
+def test_a_turn_is_given_back_after_a_failure_too(home: Path) -> None:
+    jobs = Jobs(limit=1)
+    started = [jobs.start("nowhere:task", {"number": number}) for number in range(3)]
+    assert [job.wait(60) for job in started] == ["failed"] * 3
+
+
+def test_ended_jobs_are_forgotten_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paretoscope.jobs._REMEMBERED", 2)
+    jobs = Jobs()
+    for number in range(4):
+        jobs.start("nowhere:task", {"number": number}).wait(60)
+    assert jobs.find("nowhere:task", {"number": 0}) is None
+    assert jobs.find("nowhere:task", {"number": 3}) is not None

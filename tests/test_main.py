@@ -164,3 +164,45 @@ def test_as_a_program() -> None:
     )  # fmt: skip
     assert failed.returncode == 2
     assert "Traceback" not in failed.stderr
+
+
+def test_a_search_names_the_smallest_and_what_came_near(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "small.onnx"
+    place = ["search", "digits", "mlp-64-32", "--drop", "2", "--q", "4,8,16"]
+    assert main([*place, "-o", str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert "candidates, the work of " in printed
+    assert "under gzip -9; chosen on these rows" in printed
+    assert path.stat().st_size > 0
+    assert path.with_suffix(".json").stat().st_size > 0
+    assert main(["search", "digits", "mlp-64-32", "--drop", "0", "--threshold", "0.4"]) == 0
+    assert "none drops by at most 0 points" in capsys.readouterr().out
+
+
+def test_a_sweep_goes_on_where_it_was_and_anew_does_not(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = ["sweep", "digits", "mlp-64-32", "--threshold", "0,0.1", "--q", "4"]
+    first, second = tmp_path / "a.csv", tmp_path / "b.csv"
+    assert main([*place, "-o", str(first)]) == 0
+    assert main([*place, "-o", str(second)]) == 0
+    assert first.read_bytes() == second.read_bytes()  # times too: nothing was measured again
+    assert main([*place, "--anew", "-o", str(second)]) == 0
+    assert first.read_bytes() != second.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["sweep", "digits", "mlp-64-32", "--measured", "some"], "--measured must be one of all"),
+        (["search", "digits", "mlp-64-32", "--drop", "200"], "max_drop must be a share"),
+        (["search", "digits", "mlp-64-32", "--size", "zip"], "size must be one of entropy, file"),
+    ],
+)
+def test_wrong_sweeps_and_searches_are_one_sentence(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert sentence in capsys.readouterr().err

@@ -17,7 +17,7 @@ EVERY = [
     (dataset, model)
     for dataset in ("iris", "wine", "breast-cancer", "digits", "fashion-mnist")
     for model in models(dataset)
-    if model != "cnn"
+    if model != "cnn" and (dataset, model) != ("fashion-mnist", "linear-svm")  # half a minute alone
 ]
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-4}
 

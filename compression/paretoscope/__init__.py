@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from paretoscope.dataset import load_dataset as load_dataset
     from paretoscope.errors import ParetoscopeError as ParetoscopeError
     from paretoscope.front import pareto_front as pareto_front
+    from paretoscope.history import History as History
     from paretoscope.measurement import Measurement as Measurement
     from paretoscope.measurement import measure as measure
     from paretoscope.network import Network as Network
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from paretoscope.recovery import LeastSquares as LeastSquares
     from paretoscope.recovery import Project as Project
     from paretoscope.runtimes import OnnxRuntime as OnnxRuntime
+    from paretoscope.search import smallest as smallest
     from paretoscope.storage import Bytes as Bytes
     from paretoscope.storage import Packed as Packed
     from paretoscope.sweeps import curve as curve
@@ -65,6 +67,7 @@ _PUBLIC = {
     "FixedPoint": "quantization",
     "Float16": "quantization",
     "Float32": "quantization",
+    "History": "history",
     "Int8Activations": "activations",
     "KMeans": "quantization",
     "KeepAll": "pruning",
@@ -100,6 +103,7 @@ _PUBLIC = {
     "measure": "measurement",
     "models": "training",
     "pareto_front": "front",
+    "smallest": "search",
     "sweep": "sweeps",
     "train": "training",
 }

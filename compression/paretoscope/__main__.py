@@ -14,6 +14,7 @@ import paretoscope as ps
 from paretoscope.accuracy import Accuracy
 from paretoscope.dataset import SOURCES, SPLITS, Dataset, find_source, is_present
 from paretoscope.errors import ParetoscopeError, one_of
+from paretoscope.measurement import Baseline
 from paretoscope.network import Network
 from paretoscope.parameters import Choice, Member, format_value, parameters, parse_member
 from paretoscope.pruning import CRITERIA, Criterion
@@ -21,7 +22,7 @@ from paretoscope.quantization import QUANTIZERS
 from paretoscope.records import record_path, remeasure, to_json
 from paretoscope.recovery import RECOVERIES
 from paretoscope.store import write_atomically
-from paretoscope.sweeps import CURVE_POINTS, stops
+from paretoscope.sweeps import CURVE_POINTS, MEASURED, stops
 from paretoscope.training import MODELS, models
 
 TABLES = (".csv", ".parquet")
@@ -87,7 +88,31 @@ def _parser() -> _Parser:
     sweep.add_argument("--split", default="validation", help="validation (default), test or train")
     tables = "a .csv or .parquet file (default: CSV on standard output)"
     sweep.add_argument("-o", "--output", metavar="FILE", help=tables)
+    sweep.add_argument(
+        "--measured",
+        default="all",
+        help="all (default): every file is made and run; front: all are computed, then the files "
+        "of the front made and run; none",
+    )
+    sweep.add_argument(
+        "--anew", action="store_true", help="also what the history knows, of a sweep before this"
+    )
     sweep.set_defaults(run=_sweep)
+
+    search = commands.add_parser(
+        "search", help="the smallest recipe within a drop, over thresholds and quantizers"
+    )
+    _add_network(search)
+    _add_family(search, "criterion", CRITERIA)
+    _add_family(search, "quantizer", QUANTIZERS, default="q")
+    search.add_argument(
+        "--drop", type=float, default=0.5, help="of accuracy, at most, in points (default: 0.5)"
+    )
+    search.add_argument(
+        "--size", default="entropy", help="entropy (default, for zipped files) or file (on disk)"
+    )
+    search.add_argument("-o", "--output", metavar="FILE", help="where the .onnx file is written")
+    search.set_defaults(run=_search)
     return parser
 
 
@@ -191,10 +216,73 @@ def _accuracy(found: Accuracy, split: str) -> str:
 def _sweep(arguments: argparse.Namespace) -> None:
     path = None if arguments.output is None else _checked_output(arguments.output, TABLES)
     _check_split(arguments.split)
+    if arguments.measured not in MEASURED:
+        raise one_of("--measured", arguments.measured, list(MEASURED))
+    recovery: Any = parse_member(arguments.recovery, RECOVERIES)
+    data, network, grid = _grid(arguments)
+    recipes = [replace(recipe, recovery=recovery) for recipe in grid]
+    from tqdm import tqdm
+
+    measurements = ps.sweep(
+        network,
+        data,
+        recipes,
+        arguments.split,
+        measured=arguments.measured,
+        history=None if arguments.anew else ps.History(),
+    )
+    shown = tqdm(measurements, total=len(recipes), unit="recipe", disable=not sys.stderr.isatty())
+    rows = [m.row() for m in shown]
+    table = _table(rows, path)
+    if path is None:
+        sys.stdout.write(table.decode())
+    else:
+        write_atomically(path, table)
+        print(f"{path}: {len(rows)} measurements")
+
+
+def _search(arguments: argparse.Namespace) -> None:
+    path = None if arguments.output is None else _checked_output(arguments.output, (".onnx",))
+    data, network, recipes = _grid(arguments)
+    baseline = Baseline(network, data)
+    found = ps.smallest(
+        network,
+        recipes,
+        baseline,
+        arguments.drop / 100,
+        size=arguments.size,
+        measure=lambda recipe: ps.measure(
+            ps.compress(network, recipe, data.train, data.validation), data, baseline=baseline
+        ),
+    )
+    print(
+        f"{found.candidates} candidates, the work of {found.evaluations:.1f} evaluations on all "
+        f"{len(baseline.rows):,} validation rows"
+    )
+    if found.best is None or found.measurement is None:
+        print(f"none drops by at most {arguments.drop:g} points; the nearest:")
+    else:
+        m = found.measurement
+        print(f"{found.best.recipe}: {_accuracy(m.accuracy, m.split)}")
+        print(
+            f"change {100 * m.change.value:+.2f} points, {m.size_bytes:,} bytes, {m.gzip_bytes:,} "
+            "under gzip -9; chosen on these rows, so judge it on others: measure --split test"
+        )
+        print("smaller, but over:" if found.near else "nothing smaller came near")
+    for near in found.near:
+        print(f"  {near.recipe}: change {100 * near.change.value:+.2f} points")
+    if path is not None and found.best is not None:
+        artifact = ps.compress(network, found.best.recipe, data.train, data.validation)
+        write_atomically(path, artifact.onnx_bytes)
+        write_atomically(record_path(path), to_json(ps.measure(artifact, data)))
+        print(f"{path}: written, its figures beside it")
+
+
+def _grid(arguments: argparse.Namespace) -> tuple[Dataset, Network, list[ps.Recipe]]:
+    """The network, and the recipes that the options ask for, with stops for what was not given."""
     criterion: Any = _member("criterion", arguments.criterion, CRITERIA)
     quantizer: Any = _member("quantizer", arguments.quantizer, QUANTIZERS)
     axes = _axes(arguments, criterion) | _axes(arguments, quantizer)
-    recovery: Any = parse_member(arguments.recovery, RECOVERIES)
     place = {} if _PLACES & set(axes) else {_default_place(criterion): [0.0]}
     ps.grid(criterion, quantizer, **(place | axes))  # refuses bad values before any work
     data, network = _network(arguments)
@@ -202,17 +290,7 @@ def _sweep(arguments: argparse.Namespace) -> None:
     for scope in axes.pop("scope", ["global"]):  # each has thresholds of its own
         whole = _with_stops(network, criterion, quantizer, axes, scope)
         recipes += ps.grid(criterion, quantizer, **whole, scope=scope)
-    recipes = [replace(recipe, recovery=recovery) for recipe in recipes]
-    from tqdm import tqdm
-
-    measurements = ps.sweep(network, data, recipes, arguments.split)
-    shown = tqdm(measurements, total=len(recipes), unit="recipe", disable=not sys.stderr.isatty())
-    table = _table([m.row() for m in shown], path)
-    if path is None:
-        sys.stdout.write(table.decode())
-    else:
-        write_atomically(path, table)
-        print(f"{path}: {len(recipes)} measurements")
+    return data, network, recipes
 
 
 def _with_stops(

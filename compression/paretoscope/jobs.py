@@ -31,6 +31,9 @@ from typing import IO, Any, Literal
 
 from paretoscope.errors import ParetoscopeError
 
+_PATIENCE_S = 0.2  # a job that waits so long is not just about to start
+_REMEMBERED = 500  # jobs of a server, ended ones among them
+
 Arguments = Mapping[str, Any]
 Emit = Callable[[Mapping[str, Any]], None]
 State = Literal["running", "done", "failed", "stopped"]
@@ -136,10 +139,53 @@ class Progress:
         return self.elapsed_s * (1 - self.fraction) / self.fraction
 
 
-class Job:
-    """One task in a worker of its own. `result` is there when `state` is "done", else None."""
+class _Turns:
+    """Lets a number of jobs work at a time, in the order in which they came."""
 
-    def __init__(self, task: str, arguments: Arguments) -> None:
+    def __init__(self, limit: int) -> None:
+        self._free = limit
+        self._waiting: list[object] = []
+        self._changed = threading.Condition()
+
+    def enter(self, who: object) -> None:
+        with self._changed:
+            self._waiting.append(who)
+
+    def wait(self, who: object, given_up: Callable[[], bool]) -> bool:
+        """Wait for the turn of one who entered; False if it gave up meanwhile."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: given_up() or (self._free > 0 and self._waiting[0] is who)
+            )
+            self._waiting.remove(who)
+            gone = given_up()
+            self._free -= not gone
+            self._changed.notify_all()
+            return not gone
+
+    def leave(self) -> None:
+        with self._changed:
+            self._free += 1
+            self._changed.notify_all()
+
+    def look_again(self) -> None:
+        """One of those who wait may have given up."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def ahead(self, who: object) -> int | None:
+        """How many come before one who waits; None where it does not wait."""
+        with self._changed:
+            return self._waiting.index(who) if who in self._waiting else None
+
+
+class Job:
+    """One task in a worker of its own. `result` is there when `state` is "done", else None.
+
+    A job that waits for its turn is "running" too; its progress says how many come before it.
+    """
+
+    def __init__(self, task: str, arguments: Arguments, turns: _Turns | None = None) -> None:
         self.task = task
         self.result: dict[str, Any] | None = None
         self.error: str | None = None
@@ -148,18 +194,27 @@ class Job:
         self._last: dict[str, Any] = {}
         self._lock = threading.Lock()
         self._ended = threading.Event()
-        self._worker = Worker()
+        self._worker: Worker | None = None
+        self._turns = turns or _Turns(1)
+        self._turns.enter(self)
         threading.Thread(target=self._follow, args=(arguments,), daemon=True).start()
 
     def progress(self) -> Progress:
-        fraction = self._last.get("fraction")
         elapsed = time.monotonic() - self._started
-        return Progress(self._last.get("text", "starting"), fraction, elapsed)
+        ahead = self._turns.ahead(self)
+        if ahead is not None and elapsed > _PATIENCE_S:
+            before = f", {ahead} before it" if ahead else ", the next one"
+            return Progress(f"waiting for its turn{before}", None, elapsed)
+        return Progress(self._last.get("text", "starting"), self._last.get("fraction"), elapsed)
 
     def stop(self) -> None:
         """End the job now. A job that has ended stays as it is."""
         self._end("stopped")
-        self._worker.close()
+        with self._lock:
+            worker = self._worker
+        if worker is not None:
+            worker.close()
+        self._turns.look_again()
 
     def wait(self, timeout_s: float | None = None) -> State:
         """Wait until the job has ended, at most `timeout_s` seconds; returns its state."""
@@ -167,8 +222,27 @@ class Job:
         return self.state
 
     def _follow(self, arguments: Arguments) -> None:
+        if not self._turns.wait(self, lambda: self.state != "running"):
+            return
         try:
-            for message in self._worker.run(self.task, arguments):
+            self._work(arguments)
+        finally:
+            self._turns.leave()
+
+    def _work(self, arguments: Arguments) -> None:
+        try:
+            worker = Worker()
+        except OSError as error:
+            self._end("failed", error=f"no process for {self.task}: {error.strerror}")
+            return
+        with self._lock:  # a stop before this finds no worker, one after it closes it
+            self._worker, self._started = worker, time.monotonic()
+            stopped = self.state != "running"
+        if stopped:
+            worker.close()
+            return
+        try:
+            for message in worker.run(self.task, arguments):
                 if "result" in message:
                     self._end("done", result=message["result"])
                 else:
@@ -177,7 +251,7 @@ class Job:
             self._end("failed", error=str(error))
         except (OSError, ValueError):  # the pipe was closed under us by stop()
             self._end("stopped")
-        self._worker.close()
+        worker.close()
 
     def _end(
         self, state: State, *, result: dict[str, Any] | None = None, error: str | None = None
@@ -189,10 +263,17 @@ class Job:
 
 
 class Jobs:
-    """The jobs of one server. The same task with the same arguments is one job while it runs."""
+    """The jobs of one server. The same task with the same arguments is one job while it runs.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    limit : int, default 2
+        How many work at a time; the others wait in the order in which they came.
+    """
+
+    def __init__(self, limit: int = 2) -> None:
         self._jobs: dict[str, Job] = {}
+        self._turns = _Turns(limit)
         self._lock = threading.Lock()
 
     def start(self, task: str, arguments: Arguments) -> Job:
@@ -201,13 +282,20 @@ class Jobs:
         with self._lock:
             job = self._jobs.get(key)
             if job is None or job.state != "running":
-                job = self._jobs[key] = Job(task, arguments)
+                job = self._jobs[key] = Job(task, arguments, self._turns)
+                self._forget()
             return job
 
     def find(self, task: str, arguments: Arguments) -> Job | None:
         """The job last started with this task and these arguments, running or ended."""
         with self._lock:
             return self._jobs.get(json.dumps([task, arguments], sort_keys=True))
+
+    def _forget(self) -> None:
+        """Forget the oldest that have ended."""
+        ended = [key for key, job in self._jobs.items() if job.state != "running"]
+        for key in ended[: max(0, len(self._jobs) - _REMEMBERED)]:
+            del self._jobs[key]
 
 
 def _absolute_folders() -> dict[str, str]:

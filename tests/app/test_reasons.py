@@ -91,14 +91,14 @@ def test_integer_steps_are_the_cause() -> None:
 
 
 def test_codes_that_run_as_floats_are_the_cause() -> None:
-    told = _told("fashion-mnist", "cnn", "q(8)")
+    told = _told("digits", "cnn", "q(8)")
     assert [line for line in told if "are unpacked once, when the file is loaded" in line]
 
 
 def test_zeros_that_are_multiplied_are_the_cause_and_removed_neurons_help() -> None:
     trained("fashion-mnist", "lenet-300-100")
     place = {"dataset": "fashion-mnist", "model": "lenet-300-100"}
-    app = until(open_page(**place, recipe="magnitude(sparsity=0.9)"), _timed)
+    app = until(open_page(**place, recipe="magnitude(pattern=1:4)"), _timed)
     assert [line for line in _panel(app) if "ONNX Runtime multiplies by them" in line]
     (button,) = [b for b in app.button if b.label == "Try fewer neurons"]
     button.click().run()
@@ -108,7 +108,7 @@ def test_zeros_that_are_multiplied_are_the_cause_and_removed_neurons_help() -> N
 def test_the_panel_is_silent_where_there_is_a_gain() -> None:
     trained("fashion-mnist", "lenet-300-100")
     place = {"dataset": "fashion-mnist", "model": "lenet-300-100"}
-    app = until(open_page(**place, recipe="symmetric(4)"), _timed)
+    app = until(open_page(**place, recipe="magnitude(pattern=2:4)+symmetric(4)"), _timed)
     assert any("× faster" in c.value for c in app.caption)
     assert not _panel(app)
 
