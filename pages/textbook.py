@@ -4,7 +4,7 @@ import streamlit as st
 from paretoscope.accuracy import Accuracy
 from paretoscope.textbook import PRINTED_Q, Q_VALUES
 
-from ui import frame, textbook, training, view, words
+from ui import frame, provenance, textbook, training, view, words
 from ui.palette import here
 
 frame.require_router()
@@ -85,5 +85,6 @@ st.dataframe(
 )
 st.caption(
     f"With {n} test rows one row is {100 / n:.1f} points, and no difference of a row or two means "
-    "anything: the Explore page uses larger sets and says what they can tell."
+    "anything: the Explore page uses larger sets and says what they can tell.  \n"
+    f"iris, random state 42, logistic regression  \n{provenance.caption(provenance.machine())}"
 )
