@@ -18,6 +18,7 @@ from ui.bench import Bench, Subject
 SEED = SPLIT_SEED = 0
 _LOOKING_S = 3.0  # pages that show a job look several times a second
 _KEPT_RESULTS = 500
+_KEPT_MISSING = 20_000
 _TRAIN = "training:train_task"
 _FETCH = "dataset:fetch_task"
 _TEXTBOOK = "textbook:run_task"
@@ -117,14 +118,26 @@ def _results() -> dict[str, dict[str, Any]]:
     return {}
 
 
+@st.cache_resource(show_spinner=False)
+def _missing() -> set[str]:
+    """What was looked for in the store and is not there: only a job of this server puts it there,
+    or another server's, which is then seen after a restart."""
+    return set()
+
+
 def result(subject: Subject, task: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
     """What a remembered task gave, now or before a restart, or None."""
     key = f"{task} {sorted(arguments.items())} {subject.network.sha256}"
     if key not in _results():
         job = work(task, arguments)
+        if job is None and key in _missing():
+            return None
         if job is None or job.state == "done":
             found = find_result(task, arguments, subject.network)
             if found is None:
+                if len(_missing()) >= _KEPT_MISSING:
+                    _missing().clear()
+                _missing().add(key)
                 return None
             while len(_results()) >= _KEPT_RESULTS:
                 _results().pop(next(iter(_results())))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paretoscope.artifact import compress
 from paretoscope.dataset import Dataset
 from paretoscope.errors import ParetoscopeError, one_of
 from paretoscope.front import pareto_front
-from paretoscope.history import History
 from paretoscope.latency import BATCHES
 from paretoscope.measurement import Baseline, Measurement, measure
 from paretoscope.network import Network
@@ -21,6 +20,9 @@ from paretoscope.quantization import FixedPoint, Float32, Quantizer
 from paretoscope.recipe import Recipe
 from paretoscope.store import default_store, sha256
 from paretoscope.surface import surface
+
+if TYPE_CHECKING:  # a page that asks for stops should not wait for a database's library
+    from paretoscope.history import History
 
 CURVE_POINTS = 21
 MEASURED = ("all", "front", "none")
