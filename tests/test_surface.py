@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paretoscope.artifact import draft_artifact
-from paretoscope.feeding import FedNetwork
 from paretoscope.measurement import Baseline
 from paretoscope.network import Network
 from paretoscope.pruning import Sparsity, Threshold
@@ -154,16 +153,3 @@ def test_chunks_hold_every_row_once(n: int, d: int) -> None:
     rows = chunks.transpose(0, 2, 1).reshape(-1, d)
     np.testing.assert_array_equal(rows[:n], X)
     assert not rows[n:].any()
-
-
-def test_a_fed_network_is_the_network_with_those_weights(
-    any_network: Network, digits: ps.Dataset
-) -> None:
-    rng = np.random.default_rng(0)
-    weights = {
-        n: (w + rng.normal(0, 0.05, w.shape)).astype(np.float32)
-        for n, w in any_network.weights.items()
-    }
-    X = digits.validation.X
-    labels = FedNetwork(any_network).labels(X, weights)
-    assert np.count_nonzero(labels != any_network.scores(X, weights).argmax(1)) <= 1

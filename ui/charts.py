@@ -209,12 +209,12 @@ def _provenance(
     axis: Axis, baseline: Measurement, chosen: Measurement | None, timing: Timing | None
 ) -> str:
     file = None if chosen is None else chosen.artifact_sha256
-    what, machine = provenance.lines(baseline, file=file)
+    *what, machine = provenance.lines(baseline, file=file)
     marks = "whiskers: 95 % interval of accuracy"
     if axis == "time":
-        marks += ", quartiles of quick times; grey band: "
+        marks += ", quartiles of quick times<br>grey band: "
         marks += "quartiles of the uncompressed model" if timing is None else "A/A noise"
-    return "<br>".join([what, marks, machine])
+    return "<br>".join([*what, marks, machine])
 
 
 def line_name(recipe: Recipe) -> str:

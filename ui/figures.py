@@ -16,7 +16,7 @@ from ui.charts import AXIS_TITLES, Line, Point, TradeOff
 from ui.palette import CURSOR, Theme
 
 _FRONT_GREY = "rgba(140,140,140,0.75)"
-_HEIGHT = 498
+_HEIGHT = 524
 _LINE_LETTERS = 70
 _NAME_WIDTH, _NAME_HEIGHT = 0.12, 0.07  # of a faint line's name, as shares of the chart
 _LABEL_FITS_UNTIL = 0.65  # the share of the width from which a label stands left of its point
@@ -242,7 +242,7 @@ def _lay_out(figure: go.Figure, record: TradeOff, theme: Theme) -> None:
         font={"color": theme.ink, "size": 13, "family": "Source Sans, Source Sans Pro, sans-serif"},
         paper_bgcolor=theme.paper,
         plot_bgcolor=theme.paper,
-        margin={"l": 58, "r": 16, "t": 134, "b": 106},
+        margin={"l": 58, "r": 16, "t": 134, "b": 132},
         title={
             "text": f"{record.network}<br><span style='font-size:15px'>{record.finding}</span>"
             f"<br><span style='font-size:12px'>{_wrapped(record.recipe)}</span>",
@@ -279,7 +279,7 @@ def _lay_out(figure: go.Figure, record: TradeOff, theme: Theme) -> None:
         x=0,
         y=0,
         xshift=-50,
-        yshift=-104,
+        yshift=-130,
         xanchor="left",
         yanchor="bottom",
         align="left",

@@ -16,10 +16,8 @@ def lines(measurement: Measurement, *, file: str | None = None) -> list[str]:
     figures are of one."""
     rows = f"{measurement.dataset}, n = {measurement.accuracy.n:,} {measurement.split} rows"
     network = f"network {measurement.network_sha256[:_SHOWN_SHA]} (seed {measurement.seed})"
-    parts = [rows, f"split seed {measurement.split_seed}", network]
-    if file is not None:
-        parts.append(f"file {file[:_SHOWN_SHA]}")
-    return [", ".join(parts), machine(measurement.date)]
+    made = network if file is None else f"{network}, file {file[:_SHOWN_SHA]}"
+    return [f"{rows}, split seed {measurement.split_seed}", made, machine(measurement.date)]
 
 
 def machine(date: str | None = None) -> str:

@@ -292,7 +292,7 @@ def codes_run_as_floats(case: Case) -> Reason | None:
     """Codes are unpacked when the file is loaded, and each call runs floats."""
     if not case.no_faster or case.call_dominates or case.call_share is None or case.inconclusive:
         return None
-    coded = [(n, bits, s) for n, bits, s in case.now.bits if s not in ("float32",)]
+    coded = [(n, bits, s) for n, bits, s in case.now.bits if s != "float32"]
     integers = isinstance(case.recipe.activations, Int8Activations)
     if not coded or integers or any(may_fuse(s, case.network.weights[n]) for n, _, s in coded):
         return None

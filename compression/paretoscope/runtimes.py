@@ -7,7 +7,7 @@ have at hand without it; they run float arithmetic on the weights that a file's 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -93,11 +93,6 @@ class OnnxRuntime(Runtime):
     def run(self, X: FloatArray) -> FloatArray:
         """One call of the session, with all rows at once."""
         result: FloatArray = self._session.run(self._outputs, {self._input: X})[0]
-        return result
-
-    def fed(self, inputs: Mapping[str, FloatArray]) -> FloatArray:
-        """One call of a session that has several inputs, by their names."""
-        result: FloatArray = self._session.run(self._outputs, dict(inputs))[0]
         return result
 
     def caller(self, X: FloatArray) -> Callable[[], Any]:

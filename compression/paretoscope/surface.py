@@ -3,8 +3,8 @@
 Recipes that differ only in their threshold (or sparsity) form a *line*. Along a line everything is
 shared: each weight goes at one step and stays gone, so codes, zeros, bits and entropy are running
 totals, and of dense chains the first layer's products only gain what is newly kept, walking down
-(`paretoscope.walking`); other networks run through one session that is fed each step's weights
-(`paretoscope.feeding`). What is on no line is computed point by point.
+(`paretoscope.walking`); other networks run through a session of ONNX Runtime a step. What is on no
+line is computed point by point.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from paretoscope.accuracy import Accuracy, Change
 from paretoscope.activations import FloatActivations
 from paretoscope.chain import Chain, as_chain
 from paretoscope.errors import ParetoscopeError
-from paretoscope.feeding import FedNetwork
 from paretoscope.filesize import file_bytes
 from paretoscope.measurement import Baseline, Measurement, compute, environment
-from paretoscope.network import Network
+from paretoscope.network import Network, as_filters
 from paretoscope.parameters import FloatArray
 from paretoscope.processors import one_blas_thread
 from paretoscope.pruning import Criterion, KeepUnits, Sparsity, Threshold, remove_units
 from paretoscope.quantization import Codes, Quantizer, code_bits, narrowest_for
 from paretoscope.recipe import Recipe
 from paretoscope.recovery import Project
+from paretoscope.runtimes import OnnxRuntime
 from paretoscope.storage import Storage
 
 Steps = npt.NDArray[np.intp]
@@ -231,7 +231,6 @@ class _Shared:
         self._scores: dict[str, dict[str, FloatArray]] = {}
         self._steps: dict[str, _Order] = {}
         self._reduced: dict[str, Network] = {}
-        self._fed: dict[str, FedNetwork] = {}
 
     @cached_property
     def chunks(self) -> FloatArray:
@@ -251,7 +250,7 @@ class _Shared:
             n_rows = len(self.baseline.rows)
             labels = _labels(as_chain(network), order, tallies, self.chunks, n_rows)
         else:
-            labels = self._fed_labels(network, order, tallies)
+            labels = self._session_labels(network, order, tallies)
         right = labels == self.baseline.rows.y
         correct = right.sum(1)
         kept_right = right[:, self._was_right].sum(1)
@@ -263,25 +262,24 @@ class _Shared:
     def _is_dense(self) -> bool:
         return _is_dense_chain(self.network)
 
-    def _fed_labels(
+    def _session_labels(
         self, network: Network, order: _Order, tallies: dict[str, _Tally]
     ) -> npt.NDArray[np.int16]:
-        """The labels at each step, of shape (steps, rows), by one session for all of them."""
-        if network.sha256 not in self._fed:
-            self._fed[network.sha256] = FedNetwork(network)
-        fed, X = self._fed[network.sha256], self.baseline.rows.X
-        return np.stack(
-            [
-                fed.labels(
-                    X,
-                    {
-                        name: np.where(order.steps[name] > step, tally.decoded, np.float32(0))
-                        for name, tally in tallies.items()
-                    },
-                )
-                for step in range(order.n)
-            ]
-        ).astype(np.int16)
+        """The labels at each step, of shape (steps, rows), by a session a step."""
+        import onnx
+
+        model = onnx.load_model_from_string(network.onnx_bytes)
+        tensors = [(t, t.name) for t in model.graph.initializer if t.name in tallies]
+        found = []
+        for step in range(order.n):
+            for tensor, name in tensors:
+                there = order.steps[name] > step
+                weight = np.where(there, tallies[name].decoded, np.float32(0))
+                filters = as_filters(weight, tuple(tensor.dims[2:]))
+                tensor.CopyFrom(onnx.numpy_helper.from_array(filters, name))
+            runtime = OnnxRuntime(model.SerializeToString(), threads=1)
+            found.append(runtime.labels(self.baseline.rows.X))
+        return np.stack(found).astype(np.int16)
 
     def _network(self, line: _Line) -> Network:
         """The network without the units that the line's recipes remove."""

@@ -113,7 +113,8 @@ def rows_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
         "recalls" by class, the "confusion" that grew most or None, and "flips": for each kind how
         many there are in all, and the first of them as [row, actual, before, now].
     """
-    baseline, data = _baseline_of(arguments), _baseline_of(arguments).dataset
+    baseline = _baseline_of(arguments)
+    data = baseline.dataset
     emit({"fraction": None, "text": "running the file on the validation rows"})
     y = baseline.rows.y
     now = OnnxRuntime(_file(arguments, emit)).labels(baseline.rows.X)

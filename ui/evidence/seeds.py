@@ -94,8 +94,8 @@ def seed_chart(subject: Subject, view: View, found: list[Measurement]) -> SeedCh
         str(view.recipe),
         tuple(_before(m.accuracy, m.change) for m in found),
         tuple(m.accuracy for m in found),
-        f"{m.dataset}, n = {m.accuracy.n:,} {m.split} rows each; what varied: split, first weights "
-        f"and order of training, seeds {seeds}<br>{provenance.machine(m.date)}",
+        f"{m.dataset}, n = {m.accuracy.n:,} {m.split} rows each<br>what varied: split, first "
+        f"weights and order of training, seeds {seeds}<br>{provenance.machine(m.date)}",
     )
 
 
@@ -139,7 +139,13 @@ def seed_figure(record: SeedChart, theme: Theme) -> go.Figure:
         )
     lowest = min(a.value for a in (*record.before, *record.now))
     figure.update_layout(
-        **layout(theme, record.title, [record.finding, record.recipe], 460, record.provenance),
+        **layout(
+            theme,
+            record.title,
+            [*record.finding.split("; "), record.recipe],
+            480,
+            record.provenance,
+        ),
         xaxis={
             "tickvals": [0, 1],
             "ticktext": ["uncompressed", "this recipe"],

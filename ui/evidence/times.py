@@ -184,14 +184,15 @@ def ratio_figure(record: RatioChart, theme: Theme) -> go.Figure:
     )
     lines = [
         f"{record.recipe} · {record.runtimes}",
-        "whiskers: 95 % interval; grey: interval of an identical copy; dotted: 5 % either way",
+        "whiskers: 95 % interval; dotted: 5 % either way",
+        "grey: interval of an identical copy",
     ]
     base = layout(theme, record.title, lines, 230 + 62 * len(names), record.provenance, 150)
     shown = _ticks(record.rows)
     figure.update_layout(
         **base,
         xaxis={
-            "title": {"text": "Time relative to the uncompressed model (log scale)"},
+            "title": {"text": "Time (uncompressed = 1)"},
             "type": "log",
             "range": [math.log10(shown[0]), math.log10(shown[-1])],
             "tickvals": shown,
@@ -212,8 +213,7 @@ def ratio_figure(record: RatioChart, theme: Theme) -> go.Figure:
 
 def _ticks(rows: Sequence[tuple[Any, ...]]) -> list[float]:
     """Round ratios from below the smallest to above the largest that is drawn."""
-    around = [0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5]
-    every = sorted({*(m * 10.0**e for e in range(-3, 4) for m in (1, 2, 3, 5)), *around})
+    every = sorted({*(m * 10.0**e for e in range(-3, 4) for m in (1, 2, 5)), 0.7, 1.4})
     bounds = [b for _, _, own, noise, _ in rows for b in (*own, *noise)] + [0.8, 1.25]
     low = max((t for t in every if t <= min(bounds)), default=every[0])
     high = min((t for t in every if t >= max(bounds)), default=every[-1])
