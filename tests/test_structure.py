@@ -36,7 +36,7 @@ FLOORS = (
     ("artifact",),
     ("accuracy", "classes", "corruptions", "confirming", "sizes", "textbook"),
     ("latency", "timing", "measurement", "records", "diagnosis"),
-    ("filesize", "walking", "surface", "front"),
+    ("filesize", "layout", "vectors", "walking", "lines", "surface", "front"),
     ("search", "history", "sweeps", "tasks"),
     ("__init__", "__main__"),
 )

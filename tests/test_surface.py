@@ -10,13 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paretoscope.artifact import draft_artifact
+from paretoscope.building import Convolution, Dense, build
+from paretoscope.chain import as_chain
+from paretoscope.layout import layout_of
+from paretoscope.lines import Order
 from paretoscope.measurement import Baseline
 from paretoscope.network import Network
+from paretoscope.parameters import FloatArray
 from paretoscope.pruning import Sparsity, Threshold
 from paretoscope.pruning.selections import SCOPES
 from paretoscope.sizes import entropy_bytes
 from paretoscope.surface import surface
-from paretoscope.walking import in_chunks
+from paretoscope.walking import walk
 
 from tests.conftest import load, trained
 
@@ -147,9 +152,72 @@ def test_each_weight_goes_at_the_first_value_that_cuts_it(
 @given(st.integers(1, 700), st.integers(1, 5))
 def test_chunks_hold_every_row_once(n: int, d: int) -> None:
     X = np.arange(n * d, dtype=np.float32).reshape(n, d)
-    chunks = in_chunks(X, 256)
-    assert chunks.shape[2] % 16 == 0
-    assert chunks.shape[2] <= 272
-    rows = chunks.transpose(0, 2, 1).reshape(-1, d)
+    layer = Dense(np.ones((d, 3), np.float32), np.zeros(3, np.float32))
+    network = build([layer], None, np.ones(1, np.float32), {})
+    layout = layout_of(as_chain(network), n)
+    chunks = layout.chunks(X)
+    assert layout.lanes % 64 == 0
+    assert layout.lanes <= 256
+    rows = chunks.reshape(len(chunks), d, layout.lanes).transpose(0, 2, 1).reshape(-1, d)
     np.testing.assert_array_equal(rows[:n], X)
     assert not rows[n:].any()
+
+
+@st.composite
+def _networks(draw: st.DrawFn) -> Network:
+    """Small networks of all shapes: with convolutions, with pooling, with one output or more."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+
+    def weight(*shape: int) -> FloatArray:
+        return rng.standard_normal(shape).astype(np.float32)
+
+    n_in, shape, layers = draw(st.integers(1, 120)), None, []
+    if draw(st.booleans()):
+        size, channels = draw(st.integers(4, 9)), draw(st.integers(1, 3))
+        shape = (channels, size, size)
+        for _ in range(draw(st.integers(1, 2))):
+            pool = draw(st.integers(1, min(2, size)))
+            out, kernel = draw(st.integers(1, 6)), draw(st.sampled_from([1, 3, 5]))
+            filters = weight(out, channels, kernel, kernel)
+            layers.append(Convolution(filters, weight(out), pool=pool))
+            size, channels = size // pool, out
+        n_in = channels * size * size
+    for width in draw(st.lists(st.integers(1, 20), max_size=2)):
+        layers.append(Dense(weight(n_in, width), weight(width)))
+        n_in = width
+    n_classes = draw(st.sampled_from([1, 3, 10]))
+    layers.append(Dense(weight(n_in, n_classes), weight(n_classes)))
+    return build(layers, None, np.ones(1, np.float32), {}, shape)
+
+
+@settings(max_examples=60)
+@given(_networks(), st.integers(1, 150), st.integers(0, 2**32 - 1))
+def test_a_walk_takes_every_step_of_every_chain(network: Network, n: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n_steps = int(rng.integers(1, 7))
+    steps = {name: rng.integers(0, n_steps + 1, w.shape) for name, w in network.weights.items()}
+    if rng.random() < 0.5:  # most go together, so that some layers stay as they are for a while
+        steps = {name: np.where(rng.random(s.shape) < 0.9, s.max(), s) for name, s in steps.items()}
+    order, chain = Order(steps, n_steps), as_chain(network)
+    layout = layout_of(chain, n)
+    X = rng.standard_normal((n, network.n_features)).astype(np.float32)
+    flat = np.concatenate([w.ravel() for w in network.weights.values()])
+    found = walk(
+        layout,
+        layout.chunks(chain.preparation(X)),
+        np.concatenate([[0], order.ends]),
+        layout.offsets[order.places],
+        layout.groups[order.places],
+        flat[order.places],
+        np.concatenate(list(chain.biases.values())),
+        n_steps,
+    )[:, :n]
+    for step in range(n_steps):
+        masked = {
+            name: np.where(steps[name] > step, w, np.float32(0))
+            for name, w in network.weights.items()
+        }
+        scores = network.scores(X, masked)
+        of_found = np.take_along_axis(scores, found[step][:, None].astype(int), 1)[:, 0]
+        # The label's score is the largest, but for what another order of sums gives.
+        assert (scores.max(1) - of_found <= 1e-3 * (1 + np.abs(scores).max())).all()

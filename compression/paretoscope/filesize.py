@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from paretoscope.artifact import write_artifact
 from paretoscope.network import Network
@@ -14,9 +16,12 @@ from paretoscope.recovery import Stored
 
 
 def file_bytes(
-    reduced: Network, network: Network, recipe: Recipe, storages: tuple[str, ...]
-) -> int:
-    """The size in bytes of the file of a recipe, in its first spelling.
+    reduced: Network,
+    network: Network,
+    recipes: Sequence[Recipe],
+    storages: Sequence[tuple[str, ...]],
+) -> npt.NDArray[np.int64]:
+    """The sizes in bytes of recipes' files, in their first spelling.
 
     One file is written for each combination of types; every other one differs from it by the length
     of the recipe's text alone.
@@ -24,16 +29,20 @@ def file_bytes(
     Parameters
     ----------
     reduced : Network
-        Without the units that the recipe removes.
+        Without the units that the recipes remove.
     network : Network
         The uncompressed network.
-    recipe : Recipe
+    recipes : sequence of Recipe
         With quantizers that have one scale a layer, or none.
-    storages : tuple of str
-        The types that the layers' codes are stored in, in their order.
+    storages : sequence of tuple of str
+        For each recipe, the types that the layers' codes are stored in, in their order.
     """
-    rest = _without_recipe(reduced, network, storages)
-    return rest + _metadata_bytes(str(recipe))
+    rest = {kinds: _without_recipe(reduced, network, kinds) for kinds in set(storages)}
+    found = [
+        rest[kinds] + _metadata_bytes(len(str(recipe)))
+        for recipe, kinds in zip(recipes, storages, strict=True)
+    ]
+    return np.array(found, np.int64)
 
 
 @lru_cache(maxsize=512)
@@ -43,7 +52,7 @@ def _without_recipe(reduced: Network, network: Network, storages: tuple[str, ...
         {n: _some(w.shape, s) for (n, w), s in zip(weights.items(), storages, strict=True)}
     )
     written = write_artifact(network, reduced, Recipe(), stored, "fused")
-    return len(written) - _metadata_bytes(str(Recipe()))
+    return len(written) - _metadata_bytes(len(str(Recipe())))
 
 
 def _some(shape: tuple[int, ...], storage: str) -> Codes:
@@ -53,10 +62,11 @@ def _some(shape: tuple[int, ...], storage: str) -> Codes:
     return Codes(np.zeros(shape, np.int32), np.ones(1, np.float32), storage)
 
 
-def _metadata_bytes(recipe: str) -> int:
-    """What the recipe takes in the file: a message (key, value) within the model's message."""
-    value = len(recipe.encode())
-    entry = 2 + len(b"recipe") + 1 + _varint_bytes(value) + value
+@lru_cache(maxsize=1024)
+def _metadata_bytes(length: int) -> int:
+    """What a recipe's text of that length, which is ASCII, takes in the file: a message
+    (key, value) within the model's message."""
+    entry = 2 + len(b"recipe") + 1 + _varint_bytes(length) + length
     return 1 + _varint_bytes(entry) + entry
 
 

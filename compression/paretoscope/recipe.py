@@ -41,9 +41,9 @@ from paretoscope.storage import STORAGES, Packed, Storage
 class Treatment:
     """What is done to one layer: which weights and which units go, and how the rest is stored."""
 
-    pruner: Pruner = field(default_factory=KeepAll)
-    quantizer: Quantizer = field(default_factory=Float32)
-    units: Units = field(default_factory=KeepUnits)
+    pruner: Pruner = KeepAll()
+    quantizer: Quantizer = Float32()
+    units: Units = KeepUnits()
 
     def __post_init__(self) -> None:
         _check(
@@ -83,13 +83,13 @@ class Recipe:
     True
     """
 
-    pruner: Pruner = field(default_factory=KeepAll)
-    quantizer: Quantizer = field(default_factory=Float32)
+    pruner: Pruner = KeepAll()
+    quantizer: Quantizer = Float32()
     overrides: Mapping[str, Treatment] = field(default_factory=dict)
-    recovery: Recovery = field(default_factory=Project)
-    storage: Storage = field(default_factory=Packed)
-    units: Units = field(default_factory=KeepUnits)
-    activations: Activations = field(default_factory=FloatActivations)
+    recovery: Recovery = Project()
+    storage: Storage = Packed()
+    units: Units = KeepUnits()
+    activations: Activations = FloatActivations()
 
     def __post_init__(self) -> None:
         _ = self.everywhere  # checks its parts
@@ -110,7 +110,7 @@ class Recipe:
     def __hash__(self) -> int:
         return hash(str(self))
 
-    @property
+    @cached_property
     def everywhere(self) -> Treatment:
         """What is done to layers that have no treatment of their own."""
         return Treatment(self.pruner, self.quantizer, self.units)

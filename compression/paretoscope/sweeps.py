@@ -56,21 +56,25 @@ def grid(
         v if isinstance(v, Sequence) and not isinstance(v, str) else [v] for v in _lists(axes)
     ]
     points = [dict(zip(axes, point, strict=True)) for point in itertools.product(*values)]
-    return [
-        Recipe(_member(criterion, point, KeepAll), _member(quantizer, point, Float32))
-        for point in points
-    ]
+    pruners, quantizers = _members(criterion, points, KeepAll), _members(quantizer, points, Float32)
+    return [Recipe(p, q) for p, q in zip(pruners, quantizers, strict=True)]
 
 
 def _lists(axes: Mapping[str, Any]) -> list[Any]:
     return [v.tolist() if hasattr(v, "tolist") else v for v in axes.values()]
 
 
-def _member(family: type[Any], point: Mapping[str, Any], nothing: type[Any]) -> Any:
-    given = {name: point[name] for name in parameters(family) if name in point}
-    if not given or None in given.values():
-        return nothing()
-    return family(**given)
+def _members(
+    family: type[Any], points: Sequence[Mapping[str, Any]], nothing: type[Any]
+) -> Iterator[Any]:
+    """The member at each point; points that ask for the same one share it."""
+    names, made = parameters(family), {}
+    for point in points:
+        given = tuple((name, point[name]) for name in names if name in point)
+        if given not in made:
+            absent = not given or any(value is None for _, value in given)
+            made[given] = nothing() if absent else family(**dict(given))
+        yield made[given]
 
 
 def curve(network: Network, recipe: Recipe, axis: str, points: int = CURVE_POINTS) -> list[Recipe]:

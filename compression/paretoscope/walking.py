@@ -1,9 +1,11 @@
 """The inner loop of a sweep: one network at many thresholds, walked downward, in compiled code.
 
-Thresholds are nested: what a lower one keeps is what a higher one keeps and a little more. So the
-first layer's products start with the few weights that every threshold keeps, and only gain the
-others; the later layers, whose inputs change at every step, are multiplied anew. A chunk of rows
-stays in the processor's cache through all steps.
+Thresholds are nested: what a lower one keeps is what a higher one keeps and a little more. So a
+walk starts with the few weights that every threshold keeps and lets the others enter, step by step;
+nothing is multiplied that is zero. A layer whose input stays the same only gains the products of
+what enters. So does a convolution of whose input channels few changed, after it made up for what
+these changed by. Any other layer is multiplied anew, by all that is there or, where that is much,
+densely. A chunk of rows stays in the processor's cache through all steps.
 
 Compiled by numba at the first call (some seconds, once: the machine code is kept on disk).
 """
@@ -14,134 +16,379 @@ from typing import Any
 
 import numba
 import numpy as np
+import numpy.typing as npt
 
+from paretoscope.layout import (
+    BASES,
+    DENSE_FROM,
+    DESTINATIONS,
+    DIFFERENCE,
+    INPUT,
+    LANES,
+    LISTS,
+    N_GROUPS,
+    N_IN,
+    N_OUT,
+    N_POSITIONS,
+    N_WINDOWS,
+    OUT_STRIDE,
+    OUTPUTS,
+    POOLED,
+    PRODUCT,
+    RECTIFIED,
+    WEIGHTS,
+    WINDOW_SIZE,
+    Layout,
+)
 from paretoscope.parameters import FloatArray
+from paretoscope.vectors import accumulate, choose, rectify
 
-CHUNK_ROWS = 256
-
-
-def in_chunks(X: FloatArray, rows: int = CHUNK_ROWS) -> FloatArray:
-    """Rows (n, d) as chunks (c, d, r), each transposed, the last one filled up with zeros.
-
-    The chunks are about `rows` long, all alike, and a multiple of 16.
-    """
-    n, d = X.shape
-    n_chunks = max(1, -(-n // rows))
-    length = -(-n // n_chunks)
-    length = -(-length // 16) * 16
-    filled = np.zeros((n_chunks * length, d), np.float32)
-    filled[:n] = X
-    return np.ascontiguousarray(filled.reshape(n_chunks, length, d).transpose(0, 2, 1))
+_ALIGNED_NUMBERS = 16
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"contract"})
 def walk(
-    chunks: Any,
-    first: Any,
-    pointers: Any,
-    inputs: Any,
-    values: Any,
-    tail: Any,
-    shapes: Any,
-    going: Any,
-    going_pointers: Any,
-    changes: Any,
-    biases: Any,
-    labels: Any,
-) -> None:
-    """The labels of all rows at every step.
+    layout: Layout,
+    chunks: FloatArray,
+    pointers: npt.NDArray[np.int64],
+    offsets: npt.NDArray[np.int32],
+    groups: npt.NDArray[np.int32],
+    values: FloatArray,
+    biases: FloatArray,
+    n_steps: int,
+) -> npt.NDArray[np.int16]:
+    """The labels of all rows at every step, of shape (steps, rows).
 
     A weight *goes* at a step: it is there before, and zero from then on. Those that never go have
     the number of steps in its place.
 
     Parameters
     ----------
-    chunks : float32 (c, d, r)
-        The rows, by `in_chunks`.
-    first : float32 (h, d)
-        Weights of the first layer, transposed, that never go and are not among the entries.
-    pointers : int64 ((steps + 1) * h + 1,), inputs : int32 (m,), values : float32 (m,)
-        The first layer's other weights: for those of output j that go at step s the entries from
-        ``pointers[s * h + j]`` to ``pointers[s * h + j + 1]``, each an input and its weight.
-    tail : float32 (k,), shapes : int64 (layers - 1, 2)
-        The other layers' weights, transposed to (out, in), one after another.
-    going : int64 (q,), going_pointers : int64 (steps + 1,)
-        The places in `tail` that go at each step.
-    changes : bool (steps,)
-        Whether a step has other weights than the next one, so that its labels can differ.
-    biases : float32 (b,)
+    layout : Layout
+    chunks : float32 (c, numbers)
+        The rows, by `Layout.chunks`.
+    pointers : int64 (layers' outputs times (steps + 1), and one,)
+        Layer by layer, of the weights of output j that go at step s: entries from
+        ``pointers[s * outputs + j]`` to the next.
+    offsets, groups, values : int32, int32 and float32
+        The entries: as in the layout, and the weights themselves.
+    biases : float32
         Of all layers, one after another.
-    labels : int16 (steps, c * r)
-        Where the labels go. A single output is the log-odds of the second of two classes.
+    n_steps : int
     """
-    n_chunks, _, length = chunks.shape
-    steps, hidden, n_tail = labels.shape[0], first.shape[0], shapes.shape[0]
-    widest = hidden
-    for k in range(n_tail):
-        widest = max(widest, shapes[k, 0])
-    here = np.empty((widest, length), np.float32)
-    there = np.empty((widest, length), np.float32)
-    z = np.empty((hidden, length), np.float32)
-    best, found = np.empty(length, np.float32), np.empty(length, np.int16)
-    weights, dense = tail.copy(), np.any(first)
-    zero, low = np.float32(0), np.float32(-np.inf)
-    for c in range(n_chunks):
-        x = chunks[c]
-        if dense:
-            np.dot(first, x, z)
-        else:
-            z[:] = zero
-        weights[going] = zero
-        for s in range(steps - 1, -1, -1):
-            if not changes[s]:
-                labels[s, c * length : (c + 1) * length] = found
-                continue
-            floor = zero if n_tail else low  # ReLU between layers only
-            for j in range(hidden):
-                row = z[j]
-                e, stop = pointers[(s + 1) * hidden + j], pointers[(s + 1) * hidden + j + 1]
-                while e + 8 <= stop:  # eight at a time: the row is read and written once
-                    i0, i1, i2, i3 = inputs[e], inputs[e + 1], inputs[e + 2], inputs[e + 3]
-                    i4, i5, i6, i7 = inputs[e + 4], inputs[e + 5], inputs[e + 6], inputs[e + 7]
-                    v0, v1, v2, v3 = values[e], values[e + 1], values[e + 2], values[e + 3]
-                    v4, v5, v6, v7 = values[e + 4], values[e + 5], values[e + 6], values[e + 7]
-                    for r in range(length):
-                        a = v0 * x[i0, r] + v1 * x[i1, r] + v2 * x[i2, r] + v3 * x[i3, r]
-                        b = v4 * x[i4, r] + v5 * x[i5, r] + v6 * x[i6, r] + v7 * x[i7, r]
-                        row[r] += a + b
-                    e += 8
-                while e < stop:
-                    i0, v0 = inputs[e], values[e]
-                    for r in range(length):
-                        row[r] += v0 * x[i0, r]
-                    e += 1
-                bias = biases[j]
-                for r in range(length):
-                    here[j, r] = max(row[r] + bias, floor)
-            if s + 1 < steps:
-                for q in range(going_pointers[s + 1], going_pointers[s + 2]):
-                    weights[going[q]] = tail[going[q]]
-            width, place, at = hidden, 0, hidden
-            for k in range(n_tail):
-                n_out, n_in = shapes[k, 0], shapes[k, 1]
-                w = weights[place : place + n_out * n_in].reshape(n_out, n_in)
-                np.dot(w, here[:n_in], there[:n_out])
-                floor = zero if k + 1 < n_tail else low
+    memory = np.zeros(layout.n_numbers + _ALIGNED_NUMBERS, np.float32)
+    start = (-memory.ctypes.data // memory.itemsize) % _ALIGNED_NUMBERS
+    labels = np.empty((n_steps, len(chunks) * layout.lanes), np.int16)
+    _walk(
+        memory[start : start + layout.n_numbers],
+        chunks,
+        layout.lanes,
+        layout.table,
+        layout.bases,
+        layout.pooled,
+        layout.destinations,
+        pointers,
+        offsets,
+        groups,
+        values,
+        biases,
+        labels,
+    )
+    return labels
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+def _walk(
+    memory: Any,
+    chunks: Any,
+    lanes: Any,
+    table: Any,
+    bases: Any,
+    pooled: Any,
+    destinations: Any,
+    pointers: Any,
+    offsets: Any,
+    groups: Any,
+    values: Any,
+    biases: Any,
+    labels: Any,
+) -> None:
+    n_steps, n_layers = labels.shape[0], table.shape[0]
+    last = table[n_layers - 1]
+    n_weights = last[WEIGHTS] + last[N_IN] * last[N_OUT]
+    # What is there by now: as lists, one for each group and output, and as a matrix.
+    list_offsets, list_values = np.empty(n_weights, np.int32), np.empty(n_weights, np.float32)
+    lengths = np.zeros(last[LISTS] + last[N_GROUPS] * last[N_OUT], np.int64)
+    matrix = np.zeros(n_weights, np.float32)
+    there = np.zeros(n_layers, np.int64)
+    widest = 1
+    for k in range(n_layers):
+        widest = max(widest, table[k, N_OUT], table[k, N_GROUPS])
+    changed, touched = np.zeros(widest, np.bool_), np.zeros(widest, np.bool_)
+    found = np.empty(lanes, np.int16)
+    for c in range(chunks.shape[0]):
+        memory[: chunks.shape[1]] = chunks[c]
+        lengths[:] = 0
+        there[:] = 0
+        matrix[:] = 0
+        for s in range(n_steps - 1, -1, -1):
+            begins = s == n_steps - 1
+            n_changed = 0
+            for k in range(n_layers):
+                layer = table[k]
+                n_out, n_groups, product = layer[N_OUT], layer[N_GROUPS], layer[PRODUCT]
+                at = (n_steps + 1) * layer[OUTPUTS] + (s + 1) * n_out  # of this step's pointers
+                start, stop = pointers[at], pointers[at + n_out]
+                if not begins and n_changed == 0 and start == stop:
+                    continue
+                anew = 2 * n_changed > n_groups
+                if n_changed > 0 and not anew:
+                    _make_up(
+                        memory, lanes, layer, bases, changed, list_offsets, list_values, lengths
+                    )
+                if k > 0 or begins:
+                    for j in range(n_out):
+                        for e in range(pointers[at + j], pointers[at + j + 1]):
+                            g = groups[e]
+                            of = layer[LISTS] + g * n_out + j
+                            place = layer[WEIGHTS] + (g * n_out + j) * (layer[N_IN] // n_groups)
+                            list_offsets[place + lengths[of]] = offsets[e]
+                            list_values[place + lengths[of]] = values[e]
+                            lengths[of] += 1
+                            if n_groups == 1:
+                                column = offsets[e] // lanes
+                                matrix[layer[WEIGHTS] + j * layer[N_IN] + column] = values[e]
+                    there[k] += stop - start
+                size = layer[N_POSITIONS] * n_out * lanes
+                if (anew or begins) and there[k] >= layer[DENSE_FROM]:
+                    n_in, place = layer[N_IN], layer[INPUT]
+                    weight = matrix[layer[WEIGHTS] : layer[WEIGHTS] + n_out * n_in]
+                    np.dot(
+                        weight.reshape(n_out, n_in),
+                        memory[place : place + n_in * lanes].reshape(n_in, lanes),
+                        memory[product : product + size].reshape(n_out, lanes),
+                    )
+                elif anew and not begins:
+                    memory[product : product + size] = 0
+                    _multiply(memory, lanes, layer, bases, list_offsets, list_values, lengths)
+                else:
+                    if begins:
+                        memory[product : product + size] = 0
+                    _gain(memory, lanes, layer, bases, pointers, at, offsets, values)
                 for j in range(n_out):
-                    bias = biases[at + j]
-                    for r in range(length):
-                        there[j, r] = max(there[j, r] + bias, floor)
-                here, there = there, here
-                width, place, at = n_out, place + n_out * n_in, at + n_out
-            for r in range(length):
-                best[r] = here[0, r]
-                found[r] = 0
-            if width == 1:
-                for r in range(length):
-                    found[r] = 1 if best[r] > 0 else 0
-            for j in range(1, width):
-                for r in range(length):
-                    better = here[j, r] > best[r]
-                    best[r] = here[j, r] if better else best[r]
-                    found[r] = j if better else found[r]
-            labels[s, c * length : (c + 1) * length] = found
+                    enters = pointers[at + j + 1] > pointers[at + j]
+                    touched[j] = begins or n_changed > 0 or enters
+                if k + 1 < n_layers:
+                    following = table[k + 1]
+                    _pass_on(
+                        memory,
+                        lanes,
+                        layer,
+                        following,
+                        pooled,
+                        destinations,
+                        biases,
+                        touched,
+                        begins,
+                    )
+                    n_changed = 0
+                    for j in range(n_out):
+                        changed[j] = touched[j]
+                        n_changed += touched[j]
+                    if following[N_GROUPS] == 1:
+                        changed[0], n_changed = n_changed > 0, min(1, n_changed)
+                else:
+                    _label(memory, lanes, layer, biases, found)
+            labels[s, c * lanes : (c + 1) * lanes] = found
+
+
+@numba.njit(nogil=True, cache=True)
+def _gain(
+    memory: Any,
+    lanes: Any,
+    layer: Any,
+    bases: Any,
+    pointers: Any,
+    at: Any,
+    offsets: Any,
+    values: Any,
+) -> None:
+    """Add the products of what enters."""
+    n_out = layer[N_OUT]
+    for lane in range(0, lanes, LANES):
+        for p in range(layer[N_POSITIONS]):
+            base = layer[INPUT] + bases[layer[BASES] + p] + lane
+            for j in range(n_out):
+                start, stop = pointers[at + j], pointers[at + j + 1]
+                if start < stop:
+                    to = layer[PRODUCT] + (p * n_out + j) * lanes + lane
+                    accumulate(memory, to, base, offsets, values, start, stop)
+
+
+@numba.njit(nogil=True, cache=True)
+def _multiply(
+    memory: Any,
+    lanes: Any,
+    layer: Any,
+    bases: Any,
+    offsets: Any,
+    values: Any,
+    lengths: Any,
+) -> None:
+    """Add the products of all that is there."""
+    n_out, n_groups = layer[N_OUT], layer[N_GROUPS]
+    room = layer[N_IN] // n_groups
+    for lane in range(0, lanes, LANES):
+        for p in range(layer[N_POSITIONS]):
+            base = layer[INPUT] + bases[layer[BASES] + p] + lane
+            for j in range(n_out):
+                to = layer[PRODUCT] + (p * n_out + j) * lanes + lane
+                for g in range(n_groups):
+                    n = lengths[layer[LISTS] + g * n_out + j]
+                    if n > 0:
+                        start = layer[WEIGHTS] + (g * n_out + j) * room
+                        accumulate(memory, to, base, offsets, values, start, start + n)
+
+
+@numba.njit(nogil=True, cache=True)
+def _make_up(
+    memory: Any,
+    lanes: Any,
+    layer: Any,
+    bases: Any,
+    changed: Any,
+    offsets: Any,
+    values: Any,
+    lengths: Any,
+) -> None:
+    """Add the products of what is there with what the changed channels changed by."""
+    n_out, n_groups = layer[N_OUT], layer[N_GROUPS]
+    room = layer[N_IN] // n_groups
+    for lane in range(0, lanes, LANES):
+        for p in range(layer[N_POSITIONS]):
+            base = layer[DIFFERENCE] + bases[layer[BASES] + p] + lane
+            for g in range(n_groups):
+                if not changed[g]:
+                    continue
+                for j in range(n_out):
+                    n = lengths[layer[LISTS] + g * n_out + j]
+                    if n > 0:
+                        start = layer[WEIGHTS] + (g * n_out + j) * room
+                        to = layer[PRODUCT] + (p * n_out + j) * lanes + lane
+                        accumulate(memory, to, base, offsets, values, start, start + n)
+
+
+@numba.njit(nogil=True, cache=True)
+def _pass_on(
+    memory: Any,
+    lanes: Any,
+    layer: Any,
+    following: Any,
+    pooled: Any,
+    destinations: Any,
+    biases: Any,
+    touched: Any,
+    begins: Any,
+) -> None:
+    """Pool and rectify the touched outputs into the next layer's input, and keep the difference
+    where that layer makes up for it."""
+    n_out, size = layer[N_OUT], layer[WINDOW_SIZE]
+    floor = np.float32(0) if layer[RECTIFIED] else np.float32(-np.inf)
+    differs = following[DIFFERENCE] >= 0 and not begins
+    for w in range(layer[N_WINDOWS]):
+        out = destinations[layer[DESTINATIONS] + w]
+        start = layer[POOLED] + w * size
+        for j in range(n_out):
+            if touched[j]:
+                bias = biases[layer[OUTPUTS] + j]
+                for lane in range(0, lanes, LANES):
+                    place = out + j * layer[OUT_STRIDE] + lane
+                    difference = following[DIFFERENCE] + place if differs else -1
+                    base = layer[PRODUCT] + j * lanes + lane
+                    rectify(
+                        memory,
+                        following[INPUT] + place,
+                        difference,
+                        base,
+                        n_out * lanes,
+                        pooled,
+                        start,
+                        start + size,
+                        bias,
+                        floor,
+                    )
+
+
+@numba.njit(nogil=True, cache=True)
+def _label(memory: Any, lanes: Any, layer: Any, biases: Any, found: Any) -> None:
+    """The labels of the last layer's products. A single output is the log-odds of the second of two
+    classes."""
+    n_out, start, product = layer[N_OUT], layer[OUTPUTS], layer[PRODUCT]
+    names = product + n_out * lanes  # the end of the memory
+    for lane in range(0, lanes, LANES):
+        choose(memory, names, product + lane, lanes, biases, start, start + n_out)
+        for r in range(LANES):
+            if n_out > 1:
+                found[lane + r] = np.int16(memory[names + r])
+            else:
+                found[lane + r] = memory[product + lane + r] + biases[start] > 0
+
+
+@numba.njit(nogil=True, cache=True)
+def count_right(labels: Any, y: Any, was_right: Any, right: Any, still: Any) -> None:
+    """How many rows are right at each step, and how many of those that were right before."""
+    for s in range(len(labels)):
+        n_right, n_still = 0, 0
+        for r in range(len(y)):
+            is_right = labels[s, r] == y[r]
+            n_right += is_right
+            n_still += is_right & was_right[r]
+        right[s], still[s] = n_right, n_still
+
+
+@numba.njit(nogil=True, cache=True)
+def tally(
+    codes: Any,
+    ranks: Any,
+    n_ranks: Any,
+    ends: Any,
+    sizes: Any,
+    logs: Any,
+    zeros: Any,
+    lows: Any,
+    highs: Any,
+    entropy_bits: Any,
+) -> None:
+    """Totals of a line's codes at each step, layer by layer.
+
+    Parameters
+    ----------
+    codes : int32
+        Of all weights, by layer and then by the step at which they go.
+    ranks : int, n_ranks : int
+        A number below `n_ranks` for each different code.
+    ends : int64 (layers, steps + 1)
+        Where the codes of each layer that go at each step end.
+    sizes : int64 (layers,)
+        Weights of each layer.
+    logs : float64
+        ``c log2 c`` of the counts c from 0 to the largest size.
+    zeros, lows, highs, entropy_bits : (layers, steps)
+        Where the totals go.
+    """
+    n_layers, n_steps = zeros.shape
+    counts = np.zeros(n_ranks, np.int64)
+    for k in range(n_layers):
+        counts[:] = 0
+        n_left, total, low, high = 0, 0.0, 0, 0
+        for s in range(n_steps, 0, -1):
+            for e in range(ends[k, s - 1], ends[k, s]):
+                code = codes[e]
+                if code != 0:
+                    n_left += 1
+                    low, high = min(low, code), max(high, code)
+                    n = counts[ranks[e]]
+                    total += logs[n + 1] - logs[n]
+                    counts[ranks[e]] = n + 1
+            n_zero = sizes[k] - n_left
+            zeros[k, s - 1], lows[k, s - 1], highs[k, s - 1] = n_zero, low, high
+            entropy_bits[k, s - 1] = logs[sizes[k]] - total - logs[n_zero]

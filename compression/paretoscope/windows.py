@@ -32,7 +32,7 @@ class Window:
 
     def unfold(self, x: FloatArray) -> FloatArray:
         """The windows of images as rows: (n * positions, channels * kernel height * width)."""
-        found = self._windows(x, 0.0).transpose(0, 2, 3, 1, 4, 5)
+        found = self.windows(x, 0.0).transpose(0, 2, 3, 1, 4, 5)
         return found.reshape(-1, x.shape[1] * self.kernel[0] * self.kernel[1])
 
     def fold(self, rows: FloatArray, shape: tuple[int, ...]) -> FloatArray:
@@ -53,7 +53,7 @@ class Window:
         height, width = x.shape[2:]
         out_h, out_w = self.output_shape(height, width)
         if any(self.pads):
-            found: FloatArray = self._windows(x, -np.inf).max((4, 5))
+            found: FloatArray = self.windows(x, -np.inf).max((4, 5))
             return found
         places = [
             x[:, :, self._slice(i, out_h, 0), self._slice(j, out_w, 1)]
@@ -85,7 +85,8 @@ class Window:
         stride = self.strides[axis]
         return slice(start, start + stride * (count - 1) + 1, stride)
 
-    def _windows(self, x: FloatArray, fill: float) -> FloatArray:
+    def windows(self, x: FloatArray, fill: float) -> FloatArray:
+        """The windows of images (n, channels, out height, out width, *kernel), pads filled."""
         top, left, bottom, right = self.pads
         if any(self.pads):
             edges = ((0, 0), (0, 0), (top, bottom), (left, right))
