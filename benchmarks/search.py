@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 import paretoscope as ps
+from paretoscope.budget import Budget
 from paretoscope.measurement import Baseline
 from paretoscope.pruning import Magnitude
 from paretoscope.quantization import FixedPoint
-from paretoscope.search import smallest
+from paretoscope.searches import search
 from paretoscope.surface import table
 from paretoscope.sweeps import stops
 
@@ -34,7 +35,7 @@ def run() -> None:
         if within.any():
             sizes = np.where(within, whole.entropy_bytes, np.inf)
             expected = recipes[int(sizes.argmin())]
-        found = smallest(network, recipes, baseline, MAX_DROP, seed=seed)
+        found = search(network, recipes, baseline, Budget(drop=MAX_DROP), seed=seed)
         best = None if found.best is None else found.best.recipe
         same += best == expected
         shares.append(found.evaluations / len(recipes))

@@ -88,7 +88,7 @@ def _case(dataset: str, model: str) -> Case:
 
 def _digits() -> None:
     case = _case("digits", "mlp-64-32")
-    ours = [_seconds(lambda: _ours(case)) for _ in range(RUNS + 1)][1:]
+    ours = [_seconds(lambda: _ours(case)) for _ in range(4 * RUNS + 1)][1:]
     _report("digits, MLP 64-32", case, ours, {
         "scikit-learn copy and predict": (_scikit_learn, RUNS),
         "numpy float32": (_numpy, RUNS),
@@ -255,7 +255,7 @@ def _growth() -> None:
         _ = few.predictions
         _print_growth(replace(case, baseline=few, qs=qs), runs=3)
     for n_qs in (1, 10, 100):
-        grid = replace(case, qs=[4 + 0.25 * i for i in range(n_qs)])
+        grid = replace(case, qs=np.linspace(4, 12, n_qs).tolist())
         _print_growth(grid, runs=1 if n_qs == 100 else 3)
 
 

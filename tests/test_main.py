@@ -178,7 +178,7 @@ def test_a_search_names_the_smallest_and_what_came_near(
     assert path.stat().st_size > 0
     assert path.with_suffix(".json").stat().st_size > 0
     assert main(["search", "digits", "mlp-64-32", "--drop", "0", "--threshold", "0.4"]) == 0
-    assert "none drops by at most 0 points" in capsys.readouterr().out
+    assert "none is within the budget" in capsys.readouterr().out
 
 
 def test_a_sweep_goes_on_where_it_was_and_anew_does_not(
@@ -197,8 +197,11 @@ def test_a_sweep_goes_on_where_it_was_and_anew_does_not(
     ("arguments", "sentence"),
     [
         (["sweep", "digits", "mlp-64-32", "--measured", "some"], "--measured must be one of all"),
-        (["search", "digits", "mlp-64-32", "--drop", "200"], "max_drop must be a share"),
-        (["search", "digits", "mlp-64-32", "--size", "zip"], "size must be one of entropy, file"),
+        (["search", "digits", "mlp-64-32", "--drop", "200"], "the budget's drop must be at most 1"),
+        (
+            ["search", "digits", "mlp-64-32", "--aim", "zip"],
+            "--aim must be one of gzip, file",
+        ),
     ],
 )
 def test_wrong_sweeps_and_searches_are_one_sentence(

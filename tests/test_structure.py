@@ -36,8 +36,8 @@ FLOORS = (
     ("artifact",),
     ("accuracy", "classes", "corruptions", "confirming", "sizes", "textbook"),
     ("latency", "timing", "measurement", "records", "diagnosis"),
-    ("filesize", "layout", "vectors", "walking", "lines", "surface", "front"),
-    ("search", "history", "sweeps", "tasks"),
+    ("filesize", "layout", "vectors", "walking", "lines", "surface", "front", "budget"),
+    ("racing", "searches", "history", "sweeps", "tasks"),
     ("__init__", "__main__"),
 )
 ORDER = [name for floor in FLOORS for name in floor]

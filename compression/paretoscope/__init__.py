@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from paretoscope.activations import Int8Activations as Int8Activations
     from paretoscope.artifact import Artifact as Artifact
     from paretoscope.artifact import compress as compress
+    from paretoscope.budget import Budget as Budget
     from paretoscope.dataset import Dataset as Dataset
     from paretoscope.dataset import Rows as Rows
     from paretoscope.dataset import datasets as datasets
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from paretoscope.recovery import LeastSquares as LeastSquares
     from paretoscope.recovery import Project as Project
     from paretoscope.runtimes import OnnxRuntime as OnnxRuntime
-    from paretoscope.search import smallest as smallest
+    from paretoscope.searches import search as search
     from paretoscope.storage import Bytes as Bytes
     from paretoscope.storage import Packed as Packed
     from paretoscope.sweeps import curve as curve
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
 # not wait for what trains new ones.
 _PUBLIC = {
     "Artifact": "artifact",
+    "Budget": "budget",
     "BiasCorrection": "recovery",
     "Bytes": "storage",
     "Compensation": "recovery",
@@ -103,7 +105,7 @@ _PUBLIC = {
     "measure": "measurement",
     "models": "training",
     "pareto_front": "front",
-    "smallest": "search",
+    "search": "searches",
     "sweep": "sweeps",
     "train": "training",
 }

@@ -21,6 +21,7 @@ from paretoscope.pruning import CRITERIA, Criterion
 from paretoscope.quantization import QUANTIZERS
 from paretoscope.records import record_path, remeasure, to_json
 from paretoscope.recovery import RECOVERIES
+from paretoscope.searches import AIMS
 from paretoscope.store import write_atomically
 from paretoscope.sweeps import CURVE_POINTS, MEASURED, stops
 from paretoscope.training import MODELS, models
@@ -99,17 +100,28 @@ def _parser() -> _Parser:
     )
     sweep.set_defaults(run=_sweep)
 
-    search = commands.add_parser(
-        "search", help="the smallest recipe within a drop, over thresholds and quantizers"
-    )
+    search = commands.add_parser("search", help="the smallest or fastest recipe within a budget")
     _add_network(search)
     _add_family(search, "criterion", CRITERIA)
     _add_family(search, "quantizer", QUANTIZERS, default="q")
     search.add_argument(
         "--drop", type=float, default=0.5, help="of accuracy, at most, in points (default: 0.5)"
     )
+    search.add_argument("--bytes", type=float, help="of the file, at most: zipped, or on disk")
+    search.add_argument("--us", type=float, help="for one row, at most, in microseconds")
     search.add_argument(
-        "--size", default="entropy", help="entropy (default, for zipped files) or file (on disk)"
+        "--aim",
+        default="gzip",
+        help="gzip (default): smallest under gzip; file: smallest on disk; time: fastest",
+    )
+    search.add_argument(
+        "--recover",
+        default="",
+        metavar="RECOVERIES",
+        help="tried on smaller candidates, like 'ls,gptq'",
+    )
+    search.add_argument(
+        "--by-layer", action="store_true", help="then give layers coarser codes, one by one"
     )
     search.add_argument("-o", "--output", metavar="FILE", help="where the .onnx file is written")
     search.set_defaults(run=_search)
@@ -243,24 +255,35 @@ def _sweep(arguments: argparse.Namespace) -> None:
 
 def _search(arguments: argparse.Namespace) -> None:
     path = None if arguments.output is None else _checked_output(arguments.output, (".onnx",))
+    if arguments.aim not in AIMS:
+        raise one_of("--aim", arguments.aim, list(AIMS))
+    size = {"gzip_bytes" if arguments.aim == "gzip" else "file_bytes": arguments.bytes}
+    budget = ps.Budget(drop=arguments.drop / 100, time_us=arguments.us, **size)
+    recoveries: Any = [parse_member(t, RECOVERIES) for t in arguments.recover.split(",") if t]
     data, network, recipes = _grid(arguments)
     baseline = Baseline(network, data)
-    found = ps.smallest(
+    timed = arguments.aim == "time" or arguments.us is not None
+
+    def measure(recipe: ps.Recipe) -> ps.Measurement:
+        artifact = ps.compress(network, recipe, data.train, data.validation)
+        return ps.measure(artifact, data, batches=(1,) if timed else (), baseline=baseline)
+
+    found = ps.search(
         network,
         recipes,
         baseline,
-        arguments.drop / 100,
-        size=arguments.size,
-        measure=lambda recipe: ps.measure(
-            ps.compress(network, recipe, data.train, data.validation), data, baseline=baseline
-        ),
+        budget,
+        aim=arguments.aim,
+        recoveries=recoveries,
+        by_layer=arguments.by_layer,
+        measure=measure,
     )
     print(
         f"{found.candidates} candidates, the work of {found.evaluations:.1f} evaluations on all "
         f"{len(baseline.rows):,} validation rows"
     )
     if found.best is None or found.measurement is None:
-        print(f"none drops by at most {arguments.drop:g} points; the nearest:")
+        print("none is within the budget; the nearest:")
     else:
         m = found.measurement
         print(f"{found.best.recipe}: {_accuracy(m.accuracy, m.split)}")
@@ -268,7 +291,7 @@ def _search(arguments: argparse.Namespace) -> None:
             f"change {100 * m.change.value:+.2f} points, {m.size_bytes:,} bytes, {m.gzip_bytes:,} "
             "under gzip -9; chosen on these rows, so judge it on others: measure --split test"
         )
-        print("smaller, but over:" if found.near else "nothing smaller came near")
+        print("cheaper, but over:" if found.near else "nothing cheaper came near")
     for near in found.near:
         print(f"  {near.recipe}: change {100 * near.change.value:+.2f} points")
     if path is not None and found.best is not None:

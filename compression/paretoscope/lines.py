@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from paretoscope.activations import FloatActivations
 from paretoscope.network import Network
+from paretoscope.parameters import parameters
 from paretoscope.pruning import Criterion, Scores, Sparsity, Threshold
 from paretoscope.quantization import Quantizer
 from paretoscope.recipe import Recipe
@@ -122,7 +123,7 @@ def _axis(pruner: object) -> tuple[str, tuple[Any, ...]] | None:
     axis = next((axis for axis in _AXES if getattr(pruner, axis) is not None), None)
     if axis is None:
         return None
-    own = ((n, v) for n, v in vars(pruner).items() if n != axis)
+    own = (getattr(pruner, name) for name in parameters(type(pruner)) if name != axis)
     return axis, (axis, type(pruner), *own)
 
 

@@ -23,6 +23,7 @@ from paretoscope.network import Network
 from paretoscope.parameters import FloatArray
 from paretoscope.recipe import Recipe
 from paretoscope.runtimes import OnnxRuntime
+from paretoscope.sizes import entropy_bytes
 
 _ZIP_AT_ONCE_BYTES = 64_000  # zipping less takes at most a few milliseconds
 
@@ -77,7 +78,7 @@ class Measurement:
     size_bytes, gzip_bytes : int
         The file as it lies on disk, and under gzip -9 (None: not yet known).
     entropy_bytes : float or None
-        The zero-order entropy bound of the stored weights, where the zipped size is not known.
+        The zero-order entropy bound of the stored weights, where `computed`.
     sparsity : float
         Share of the stored weights that is zero.
     bits : tuple of (layer, bits a code needs, type it is stored in)
@@ -249,7 +250,9 @@ def compute(network: Network, recipe: Recipe, baseline: Baseline) -> tuple[Artif
     """
     draft = draft_artifact(network, recipe, baseline.dataset.train, baseline.dataset.validation)
     predictions = draft.scores(baseline.rows.X).argmax(1)
-    return draft, _measurement(draft, baseline, predictions, computed=True)
+    computed = _measurement(draft, baseline, predictions, computed=True)
+    entropy = sum(entropy_bytes(codes.values) for codes in draft.stored.codes.values())
+    return draft, replace(computed, entropy_bytes=entropy)
 
 
 def with_latency(

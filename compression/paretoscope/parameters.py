@@ -14,6 +14,8 @@ import sys
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, cached_property
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -133,6 +135,10 @@ class Member(ABC):
                     object.__setattr__(self, name, float(value))
 
     def __str__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         parts = []
         for name in parameters(type(self)):
             value, default = getattr(self, name), _default(type(self), name)
@@ -143,13 +149,15 @@ class Member(ABC):
         return f"{self.text_name}({','.join(parts)})" if parts else self.text_name
 
 
-def parameters(member: type[Member]) -> dict[str, Parameter]:
+@cache
+def parameters(member: type[Member]) -> Mapping[str, Parameter]:
     """The parameters of a family member, in the order of its fields."""
-    return {
+    found = {
         f.name: f.metadata["parameter"]
         for f in dataclasses.fields(member)
         if "parameter" in f.metadata
     }
+    return MappingProxyType(found)
 
 
 def parse_member(text: str, families: Sequence[type[Member]]) -> Member:
@@ -209,6 +217,7 @@ def _called(member: type[Member], name: str) -> str:
     return name if name == member.text_name else f"{member.text_name}'s {name}"
 
 
+@cache
 def _default(member: type[Member], name: str) -> Any:
     defaults = {f.name: f.default for f in dataclasses.fields(member)}
     return defaults[name]

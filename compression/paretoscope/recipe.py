@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, unquote
@@ -54,8 +54,8 @@ class Treatment:
 
     def __str__(self) -> str:
         given = (self.units, self.pruner, self.quantizer)
-        parts = [part for part in given if part not in _NOTHING]
-        return "+".join(map(str, parts)) or str(Float32())
+        parts = [text for text in map(str, given) if text not in _NOTHING]
+        return "+".join(parts) or str(Float32())
 
 
 @dataclass(frozen=True)
@@ -100,12 +100,13 @@ class Recipe:
             _check(treatment, (Treatment,), f"the override of {layer}", "Treatment(q)")
         ordered = dict(sorted(self.overrides.items()))
         object.__setattr__(self, "overrides", MappingProxyType(ordered))
-        quantizers = [self.quantizer, *(t.quantizer for t in ordered.values())]
-        other = next((q for q in quantizers if not isinstance(q, Float32)), None)
-        if isinstance(self.activations, Int8Activations) and other is not None:
-            raise ParetoscopeError(
-                f"int8 activations bring 8-bit weights of their own; leave {other} out"
-            )
+        if type(self.activations) is Int8Activations:
+            quantizers = [self.quantizer, *(t.quantizer for t in ordered.values())]
+            other = next((q for q in quantizers if not isinstance(q, Float32)), None)
+            if other is not None:
+                raise ParetoscopeError(
+                    f"int8 activations bring 8-bit weights of their own; leave {other} out"
+                )
 
     def __hash__(self) -> int:
         return hash(str(self))
@@ -153,7 +154,7 @@ class Recipe:
     def _text(self) -> str:
         first = str(self.everywhere)
         for part in (self.recovery, self.storage, self.activations):
-            if part not in _DEFAULTS:
+            if str(part) not in _DEFAULTS:
                 first = f"{first}+{part}"
         layers = [f"{quote(name, safe='')}={t}" for name, t in self.overrides.items()]
         return ";".join([first, *layers])
@@ -184,8 +185,8 @@ class Recipe:
         return cls(**parts, overrides=overrides)
 
 
-_NOTHING: tuple[Member, ...] = (KeepAll(), Float32(), KeepUnits())
-_DEFAULTS: tuple[Member, ...] = (Project(), Packed(), FloatActivations())
+_NOTHING = frozenset(map(str, (KeepAll(), Float32(), KeepUnits())))
+_DEFAULTS = frozenset(map(str, (Project(), Packed(), FloatActivations())))
 _KINDS: dict[str, tuple[type[Member], ...]] = {
     "units": UNITS,
     "pruner": PRUNERS,
@@ -211,5 +212,11 @@ def _parse_parts(text: str) -> dict[str, Any]:
 
 
 def _check(value: object, kinds: tuple[type, ...], what: str, example: str) -> None:
-    if not isinstance(value, kinds):
+    kind: Any = type(value)
+    if not _is_one(kind, kinds):
         raise ParetoscopeError(f"{what} must be like {example}; got {value!r}")
+
+
+@cache  # a grid makes hundreds of recipes of a few members, and to ask abstract classes is slow
+def _is_one(kind: Any, kinds: tuple[Any, ...]) -> bool:
+    return issubclass(kind, kinds)

@@ -43,7 +43,8 @@ class Table:
     """What was computed of recipes, one value for each in their order.
 
     `correct`, `broken` and `mended` count rows; `size_bytes` is exact, `entropy_bytes` the bound
-    for the zipped weights; `sparsity` is the share of stored weights that is zero.
+    for the zipped weights; `sparsity` is the share of stored weights that is zero, `storages` the
+    types that the layers' codes are stored in.
     """
 
     correct: npt.NDArray[np.int64]
@@ -52,6 +53,7 @@ class Table:
     size_bytes: npt.NDArray[np.int64]
     entropy_bytes: npt.NDArray[np.float64]
     sparsity: npt.NDArray[np.float64]
+    storages: list[tuple[str, ...]]
 
 
 def table(
@@ -66,7 +68,7 @@ def table(
     """
     n = len(recipes)
     correct, broken, mended, size = (np.zeros(n, np.int64) for _ in range(4))
-    found = Table(correct, broken, mended, size, np.zeros(n), np.zeros(n))
+    found = Table(correct, broken, mended, size, np.zeros(n), np.zeros(n), [()] * n)
     for done in _walks(network, recipes, baseline, threads):
         if isinstance(done, _Walked):
             places = list(done.line.places)
@@ -74,12 +76,15 @@ def table(
             found.size_bytes[places] = done.size_bytes
             found.entropy_bytes[places] = done.entropy_bytes
             found.sparsity[places] = done.sparsity
+            for place, kinds in zip(places, done.storages, strict=True):
+                found.storages[place] = kinds
         else:
             place, m = done
             found.correct[place] = m.accuracy.correct
             found.broken[place], found.mended[place] = m.change.broken, m.change.mended
             found.size_bytes[place], found.sparsity[place] = m.size_bytes, m.sparsity
-            found.entropy_bytes[place] = m.entropy_bytes or m.gzip_bytes or m.size_bytes
+            found.entropy_bytes[place] = m.entropy_bytes or 0.0
+            found.storages[place] = tuple(kind for _, _, kind in m.bits)
     return found
 
 

@@ -14,7 +14,7 @@ from paretoscope.front import pareto_front
 from paretoscope.latency import BATCHES
 from paretoscope.measurement import Baseline, Measurement, measure
 from paretoscope.network import Network
-from paretoscope.parameters import parameters
+from paretoscope.parameters import Member, parameters
 from paretoscope.pruning import Criterion, KeepAll, Magnitude
 from paretoscope.quantization import FixedPoint, Float32, Quantizer
 from paretoscope.recipe import Recipe
@@ -56,6 +56,8 @@ def grid(
         v if isinstance(v, Sequence) and not isinstance(v, str) else [v] for v in _lists(axes)
     ]
     points = [dict(zip(axes, point, strict=True)) for point in itertools.product(*values)]
+    if not points:
+        return []
     pruners, quantizers = _members(criterion, points, KeepAll), _members(quantizer, points, Float32)
     return [Recipe(p, q) for p, q in zip(pruners, quantizers, strict=True)]
 
@@ -65,15 +67,15 @@ def _lists(axes: Mapping[str, Any]) -> list[Any]:
 
 
 def _members(
-    family: type[Any], points: Sequence[Mapping[str, Any]], nothing: type[Any]
+    family: type[Member], points: Sequence[Mapping[str, Any]], nothing: type[Member]
 ) -> Iterator[Any]:
     """The member at each point; points that ask for the same one share it."""
-    names, made = parameters(family), {}
+    names, made = [name for name in parameters(family) if name in points[0]], {}
     for point in points:
-        given = tuple((name, point[name]) for name in names if name in point)
+        given = tuple([point[name] for name in names])
         if given not in made:
-            absent = not given or any(value is None for _, value in given)
-            made[given] = nothing() if absent else family(**dict(given))
+            absent = not names or None in given
+            made[given] = nothing() if absent else family(**dict(zip(names, given, strict=True)))
         yield made[given]
 
 

@@ -1,0 +1,136 @@
+"""Charts that stay: drawn by `Plotly.react`, so that zoom and legend survive a slider's move.
+
+`st.plotly_chart` makes a new chart whenever its figure changes, which loses what the visitor did to
+the old one and takes half as long again. Plotly's script comes from the installed plotly package:
+it is copied once to the folder `static`, from where Streamlit serves it; where that folder cannot
+be written, charts are Streamlit's own, and clicks on points do nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import filecmp
+import json
+import shutil
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import plotly
+import plotly.graph_objects as go
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+_STATIC = Path(__file__).resolve().parents[1] / "static"
+_SCRIPT = "plotly.min.js"
+_CSS = ".paretoscope-plot {width: 100%}"
+_JS = """
+const loadPlotly = (url) => {
+  window.paretoscopePlotly ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = url;
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => reject(new Error(`no answer from ${url}`));
+    document.head.appendChild(script);
+  });
+  return window.paretoscopePlotly;
+};
+const drawn = new WeakMap();
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const box = parentElement.querySelector(".paretoscope-plot");
+  const known = drawn.get(box) ?? {};
+  drawn.set(box, known);
+  known.trigger = setTriggerValue;
+  box.style.minHeight = `${data.height}px`;
+  box.setAttribute("aria-label", data.alt);
+  if (known.figure === data.figure) return;
+  known.figure = data.figure;
+  loadPlotly(data.script).then((Plotly) => {
+    if (known.figure !== data.figure) return;
+    const figure = JSON.parse(data.figure);
+    const config = { ...JSON.parse(data.config), responsive: true };
+    Plotly.react(box, figure.data, figure.layout, config).then(() => {
+      if (known.listens || !data.clicks) return;
+      known.listens = true;
+      box.on("plotly_click", ({ points }) => {
+        const point = points.find((p) => p.customdata !== undefined);
+        const chosen = Array.isArray(point?.customdata) ? point.customdata[0] : point?.customdata;
+        if (chosen) known.trigger("clicked", chosen);
+      });
+    });
+  });
+}
+"""
+
+
+@lru_cache(maxsize=1)
+def _script_is_served() -> bool:
+    """Put Plotly's script where Streamlit serves it from."""
+    own = Path(plotly.__file__).parent / "package_data" / _SCRIPT
+    served = _STATIC / _SCRIPT
+    with contextlib.suppress(OSError):
+        if not served.is_file() or not filecmp.cmp(own, served):
+            _STATIC.mkdir(exist_ok=True)
+            part = served.with_suffix(".part")
+            shutil.copyfile(own, part)
+            part.replace(served)
+    return served.is_file()
+
+
+@st.cache_resource(show_spinner=False)
+def _component() -> Any:
+    html = '<div class="paretoscope-plot" role="img"></div>'
+    return st.components.v2.component(
+        "paretoscope_plot", html=html, css=_CSS, js=_JS, isolate_styles=False
+    )
+
+
+def chart(
+    figure: go.Figure,
+    *,
+    key: str,
+    alt: str,
+    config: dict[str, Any],
+    on_pick: Callable[[str], None] | None = None,
+    place: DeltaGenerator | None = None,
+) -> None:
+    """Draw a figure.
+
+    Parameters
+    ----------
+    figure : Figure
+        With a height of its own, and a `uirevision` for as long as zoom is to be kept.
+    key : str
+    alt : str
+        The chart in a sentence, for screen readers.
+    config : dict
+        As `ui.palette.camera` makes it.
+    on_pick : callable, optional
+        Is given the first of a clicked point's `customdata`, in a callback.
+    place : container, optional
+    """
+    with place or contextlib.nullcontext():
+        if not _script_is_served():
+            st.plotly_chart(figure, key=key, theme=None, config=config, alt=alt)
+            return
+
+        def picked() -> None:
+            clicked = st.session_state[key].get("clicked")
+            if clicked is not None and on_pick is not None:
+                on_pick(str(clicked))
+
+        base = st.get_option("server.baseUrlPath").strip("/")
+        _component()(
+            key=key,
+            data={
+                "figure": figure.to_json(),
+                "config": json.dumps(config),
+                "alt": alt,
+                "height": figure.layout.height,
+                "clicks": on_pick is not None,
+                "script": f"{'/' + base if base else ''}/app/static/{_SCRIPT}",
+            },
+            on_clicked_change=picked,
+        )
