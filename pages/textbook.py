@@ -4,8 +4,8 @@ import streamlit as st
 from paretoscope.accuracy import Accuracy
 from paretoscope.textbook import PRINTED_Q, Q_VALUES
 
-from ui import frame, provenance, textbook, training, view, words
-from ui.palette import here
+from ui import frame, plot, provenance, textbook, training, view, words
+from ui.palette import camera, here
 
 frame.require_router()
 
@@ -74,10 +74,12 @@ result(f"Q = {q}, codes divided by Q", point.rescaled, rescaled)
 result(f"Q = {q}, codes as they are", point.unscaled, unscaled)
 
 record = textbook.q_chart(found)
-st.plotly_chart(
-    textbook.q_figure(record, here()), key="textbook-chart", theme=None, alt=record.alt,
-    config={"displaylogo": False},
-)  # fmt: skip
+plot.chart(
+    textbook.q_figure(record, here()),
+    key="textbook-chart",
+    alt=record.alt,
+    config=camera("paretoscope-textbook"),
+)
 st.dataframe(
     textbook.weight_table(found, q).style.format(precision=3),
     hide_index=True,

@@ -70,7 +70,9 @@ def test_a_second_sweep_does_nothing_again(
 ) -> None:
     first = _swept(mlp, digits, history, measured="front")
     monkeypatch.setattr("paretoscope.sweeps.compress", lambda *a: pytest.fail("made again"))
-    monkeypatch.setattr("paretoscope.surface._Shared.walked", lambda *a: pytest.fail("computed again"))
+    monkeypatch.setattr(
+        "paretoscope.surface._Shared.walked", lambda *a: pytest.fail("computed again")
+    )
     again = _swept(mlp, digits, history, measured="front")
     assert {str(m.recipe): m for m in again} == {str(m.recipe): m for m in first}
     (sweep,) = history.sweeps()

@@ -25,6 +25,7 @@ from paretoscope.recipe import Recipe
 _KEPT = 20_000
 _AT_ONCE_PRODUCTS = 2e7  # multiplications that a page may do itself: about 2 ms
 _TASK = "tasks:measure_task"
+_TASKS = {"surface": "tasks:surface_task"}
 _SETTLE_S = 0.15  # a slider that is still moving need not be measured, and pages draw undisturbed
 _AWAY_S = 10.0  # a page says its wish again at every poll, so a dropped one comes back
 _LOG = logging.getLogger(__name__)
@@ -74,12 +75,14 @@ class Subject:
 class Wish:
     """What one visitor looks at: recipes to measure, in their order, and others to compute only.
 
-    With `zipped`, a file's zipped size comes with its first figures, not after all others'.
+    Lines are computed whole, those that come first first. With `zipped`, a file's zipped size comes
+    with its first figures, not after all others'.
     """
 
     subject: Subject
     recipes: Sequence[Recipe]
     backdrop: Sequence[Recipe] = ()
+    lines: Sequence[Sequence[Recipe]] = ()
     zipped: bool = False
 
     @cached_property
@@ -88,8 +91,20 @@ class Wish:
         return [(recipe, self.subject.key(recipe)) for recipe in self.recipes]
 
     @cached_property
+    def lines_keyed(self) -> list[list[tuple[Recipe, Key]]]:
+        return [[(recipe, self.subject.key(recipe)) for recipe in line] for line in self.lines]
+
+    @cached_property
     def backdrop_keyed(self) -> list[tuple[Recipe, Key]]:
         return [(recipe, self.subject.key(recipe)) for recipe in self.backdrop]
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Of so many files that were computed and then run, the largest difference in rows right."""
+
+    files: int = 0
+    rows: int = 0
 
 
 class Bench:
@@ -101,6 +116,7 @@ class Bench:
     def __init__(self) -> None:
         self._known: OrderedDict[Key, Measurement] = OrderedDict()
         self._failed: OrderedDict[Key, str] = OrderedDict()
+        self._apart: dict[str, Apart] = {}
         self._died: Counter[Key] = Counter()
         self._interrupted: Key | None = None
         self._running: tuple[Key, float | None, str] | None = None
@@ -158,13 +174,17 @@ class Bench:
             _, computed = compute(subject.network, recipe, subject.baseline)
             self._learn(key, computed)
         except ParetoscopeError as error:
-            self._fail(key, str(error))
+            self._fail([key], str(error))
 
     def wait(self, subject: Subject, recipe: Recipe, timeout_s: float) -> None:
         """Wait a moment until something is known of a recipe."""
         key = subject.key(recipe)
         with self._changed:
             self._changed.wait_for(lambda: key in self._known or key in self._failed, timeout_s)
+
+    def apart(self, subject: Subject) -> Apart:
+        """How far computed and measured accuracies of this network lie apart, so far."""
+        return self._apart.get(subject.network.sha256, Apart())
 
     def progress(self, visitor: str) -> tuple[int, int, int]:
         """How many of a visitor's files are measured, how many failed, of how many."""
@@ -186,12 +206,12 @@ class Bench:
             with self._changed:
                 while (chosen := self._choose(now := time.monotonic())) is None:
                     self._changed.wait(self._until_settled(now))
-                visitor, recipe, stage = chosen
+                visitor, recipes, stage = chosen
                 self._wishes.move_to_end(visitor)
                 wish = self._wishes[visitor]
-            self._step(wish, recipe, stage)
+            self._step(wish, recipes, stage)
 
-    def _choose(self, now: float) -> tuple[str, Recipe, str] | None:
+    def _choose(self, now: float) -> tuple[str, Sequence[Recipe], str] | None:
         """The next step of the visitor whose turn it is; those with nothing to do step aside."""
         for visitor in [v for v, seen in self._seen.items() if now - seen > _AWAY_S]:
             del self._seen[visitor], self._settles[visitor]
@@ -206,60 +226,75 @@ class Bench:
         """Seconds until the next wish has stood long enough; None where none is about to."""
         return min((at - now for at in self._settles.values() if at > now), default=None)
 
-    def _next_step(self, wish: Wish) -> tuple[Recipe, str] | None:
+    def _next_step(self, wish: Wish) -> tuple[Sequence[Recipe], str] | None:
         open_ = [(r, k) for r, k in wish.keyed if k not in self._failed]
         for recipe, key in open_[:2]:  # the uncompressed model and what is looked at
             if not self._is_measured(key):
-                return recipe, "measure"
+                return [recipe], "measure"
+        for line in wish.lines_keyed:
+            left = [r for r, key in line if key not in self._known and key not in self._failed]
+            if left:
+                return left, "surface"
         for recipe, key in open_:
             if key not in self._known:
-                return recipe, "compute"
+                return [recipe], "compute"
         for recipe, key in open_:
             if not self._is_measured(key):
-                return recipe, "measure"
+                return [recipe], "measure"
         for recipe, key in open_:
             if self._known[key].latency(256) is None and not recipe.trains:
-                return recipe, "complete"
+                return [recipe], "complete"
         for recipe, key in wish.backdrop_keyed:
-            if key not in self._known and key not in self._failed:
-                return recipe, "compute"
+            if key in self._failed:
+                continue
+            known = self._known.get(key)
+            if known is None or (wish.zipped and known.gzip_bytes is None):
+                return [recipe], "compute"
         return None
 
     def _is_measured(self, key: Key) -> bool:
         known = self._known.get(key)
         return key in self._failed or (known is not None and not known.computed)
 
-    def _step(self, wish: Wish, recipe: Recipe, stage: str) -> None:
-        key = wish.subject.key(recipe)
+    def _step(self, wish: Wish, recipes: Sequence[Recipe], stage: str) -> None:
+        """One step of work: on one recipe, or on all of a line."""
+        keys = [wish.subject.key(recipe) for recipe in recipes]
+        first = keys[0]
         try:
-            known = self._known.get(key)
+            known = self._known.get(first)
             zipped = wish.zipped and (known is None or known.gzip_bytes is None)
-            arguments = wish.subject.arguments(recipe) | {"stage": stage, "zipped": zipped}
+            arguments = wish.subject.arguments(recipes[0]) | {"stage": stage, "zipped": zipped}
+            if stage == "surface":
+                arguments["recipes"] = list(map(str, recipes))
             if stage == "complete" and known is not None:
                 arguments["measurement"] = known.to_dict()
             if not self._worker.alive:
                 self._worker.close()
                 self._worker = Worker()
-            for message in self._worker.run(_TASK, arguments):
-                if "result" in message:
-                    self._learn(key, Measurement.from_dict(message["result"]))
+            for message in self._worker.run(_TASKS.get(stage, _TASK), arguments):
+                if "emit" in message:
+                    self._running = first, message["emit"]["fraction"], message["emit"]["text"]
+                elif stage == "surface":
+                    found = message["result"]["measurements"]
+                    for key, plain in zip(keys, found, strict=True):
+                        self._learn(key, Measurement.from_dict(plain))
                 else:
-                    self._running = key, message["emit"]["fraction"], message["emit"]["text"]
+                    self._learn(first, Measurement.from_dict(message["result"]))
         except WorkerEndedError as error:
-            self._died[key] += 1  # perhaps for want of memory just then: tried once more
-            if self._died[key] > 1:
-                self._fail(key, str(error))
+            self._died[first] += 1  # perhaps for want of memory just then: tried once more
+            if self._died[first] > 1:
+                self._fail(keys, str(error))
         except ParetoscopeError as error:
-            self._fail(key, str(error))
+            self._fail(keys, str(error))
         except Exception as error:  # this thread must go on for all other visitors
-            _LOG.exception("measuring %s failed", recipe)
-            self._fail(key, f"measuring failed: {type(error).__name__}")
+            _LOG.exception("measuring %s failed", recipes[0])
+            self._fail(keys, f"measuring failed: {type(error).__name__}")
         finally:
             self._running = self._interrupted = None
 
-    def _fail(self, key: Key, sentence: str) -> None:
+    def _fail(self, keys: Sequence[Key], sentence: str) -> None:
         with self._changed:
-            self._failed[key] = sentence
+            self._failed |= dict.fromkeys(keys, sentence)
             while len(self._failed) > _KEPT:
                 self._failed.popitem(last=False)
             self._changed.notify_all()
@@ -270,6 +305,12 @@ class Bench:
             if known is not None and known.artifact_sha256 == measurement.artifact_sha256:
                 gzip_bytes = measurement.gzip_bytes or known.gzip_bytes
                 measurement = replace(measurement, gzip_bytes=gzip_bytes)
+            if known is not None and measurement.entropy_bytes is None:
+                measurement = replace(measurement, entropy_bytes=known.entropy_bytes)
+            if known is not None and known.computed and not measurement.computed:
+                apart = abs(known.accuracy.correct - measurement.accuracy.correct)
+                so_far = self._apart.get(key[0], Apart())
+                self._apart[key[0]] = Apart(so_far.files + 1, max(so_far.rows, apart))
             if known is None or known.computed or not measurement.computed:
                 self._known[key] = measurement
             while len(self._known) > _KEPT:

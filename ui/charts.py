@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from paretoscope.activations import FloatActivations
+from paretoscope.budget import Budget
 from paretoscope.front import pareto_front
 from paretoscope.measurement import Measurement
 from paretoscope.quantization import FixedPoint
@@ -37,6 +38,7 @@ class Point:
     text: str
     x_low: float | None = None
     x_high: float | None = None
+    recipe: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class TradeOff:
     cursor: Point | None
     x_range: tuple[float, float]
     y_range: tuple[float, float]
+    limits: tuple[float | None, float | None] = (None, None)
+    pins: tuple[tuple[str, Point], ...] = ()
 
     @property
     def alt(self) -> str:
@@ -84,11 +88,14 @@ def trade_off(
     baseline: Measurement,
     curve_name: str,
     timing: Timing | None = None,
+    budget: Budget | None = None,
+    pins: Sequence[tuple[str, Measurement]] = (),
 ) -> TradeOff:
     """What the chart of accuracy against `axis` draws.
 
     Measurements that lack the axis's figure are left out until it is there. `timing` is that of the
-    recipe by protocol, if there is one: then the band is its noise, else quick quartiles.
+    recipe by protocol, if there is one: then the band is its noise, else quick quartiles. `pins`
+    are lettered.
     """
     start = _point(baseline, axis)
     points = _points(curve, axis)
@@ -113,7 +120,16 @@ def trade_off(
         cursor=cursor,
         x_range=_x_range(axis, baseline.size_bytes if start is None else start.x, points),
         y_range=_y_range(baseline.accuracy.value),
+        limits=(None, None) if budget is None else _limits(budget, axis, baseline),
+        pins=tuple((letter, p) for letter, m in pins if (p := _point(m, axis)) is not None),
     )
+
+
+def _limits(budget: Budget, axis: Axis, baseline: Measurement) -> tuple[float | None, float | None]:
+    """The least accuracy and the most bytes or microseconds that the budget allows."""
+    least = None if budget.drop is None else baseline.accuracy.value - budget.drop
+    most = {"gzip": budget.gzip_bytes, "size": budget.file_bytes, "time": budget.time_us}[axis]
+    return least, most
 
 
 def _by_protocol(timing: Timing, start: Point, cursor: Point) -> tuple[Point, Point]:
@@ -180,7 +196,14 @@ def _point(measurement: Measurement, axis: Axis) -> Point | None:
     latency = measurement.latency()
     spread = latency.quartiles_us if axis == "time" and latency is not None else (None, None)
     return Point(
-        x, accuracy.value, *accuracy.interval, measurement.computed, f"{text}, {state}", *spread
+        x,
+        accuracy.value,
+        *accuracy.interval,
+        measurement.computed,
+        f"{text}, {state}",
+        x_low=spread[0],
+        x_high=spread[1],
+        recipe=str(measurement.recipe),
     )
 
 

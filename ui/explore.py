@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import streamlit as st
 from paretoscope.activations import FloatActivations
 from paretoscope.artifact import compress
+from paretoscope.lines import in_lines
 from paretoscope.measurement import Measurement
 from paretoscope.network import Network
 from paretoscope.quantization import FixedPoint, Float32
@@ -17,17 +17,16 @@ from paretoscope.records import to_json
 from paretoscope.store import default_store
 from paretoscope.timing import Timing
 
-from ui import charts, controls, figures, reasons, server, words
-from ui.bench import Bench, Subject, Wish
+from ui import around, charts, controls, figures, grid, pins, plot, server, words
+from ui.bench import Apart, Bench, Subject, Wish
 from ui.evidence import times
 from ui.frame import hold
 from ui.palette import camera, here
-from ui.progress import follow
-from ui.view import MARGINS, SIZES, View, change, plain, rerun
+from ui.view import MARGINS, SIZES, View, change, go_to, plain, rerun
 
 _POLL_S = 0.4
+_POLL_AROUND_S = 1.0  # what stands below the main charts may come later
 _WAIT_S = 0.3  # for the first figure of a network too large to compute within the page
-_BACKDROP_Q = (2.0, 4.0, 8.0, 16.0, None)
 
 
 def show(view: View, network: Network, title: str) -> None:
@@ -43,10 +42,14 @@ def show(view: View, network: Network, title: str) -> None:
     ordered = sorted(curve, key=lambda recipe: recipe != view.recipe)
     if view.recipe.trains:  # a curve of trainings would take hours: only what was asked for
         ordered = [recipe for recipe in ordered if str(recipe) in _asked()]
+    lines = grid.lines_of(network, view.recipe)
+    pinned = [recipe for recipe in view.pins if not recipe.trains]
+    on_lines = [line for line in ([curve, *backdrop] if not view.recipe.trains else []) if lines]
     wish = Wish(
         subject,
-        [Recipe(), *ordered],
+        [Recipe(), *ordered, *[recipe for recipe in pinned if recipe not in ordered]],
         backdrop=[] if view.recipe.trains else [recipe for line in backdrop for recipe in line],
+        lines=[[r for r in line if in_lines([r])[0]] for line in on_lines] + list(lines),
         zipped=view.size == "gzip",
     )
     bench, visitor = server.bench(), server.visitor()
@@ -55,6 +58,7 @@ def show(view: View, network: Network, title: str) -> None:
     if every is not None:
         st.session_state.pop("finished", None)
     st.fragment(_show, run_every=every)(view, subject, title, wish, curve, backdrop)
+    st.fragment(around.show, run_every=every and _POLL_AROUND_S)(view, subject, title, curve)
 
 
 def _show(
@@ -81,21 +85,13 @@ def _show(
     elif bench.failure(subject, Recipe()) is None:
         st.caption("Measuring the uncompressed model")
     _below(bench, subject, view, visitor)
-    known = bench.known(subject, view.recipe)
-    if baseline is not None and known is not None:
-        timing = times.known_timings(subject, _arguments(subject, known)).get("batch 1")
-        reasons.show(subject, known, baseline, timing)
-        with st.container(horizontal=True, vertical_alignment="center"):
-            if not known.computed:
-                _measure_properly(subject, known)
-            st.page_link("pages/evidence.py", label="Evidence for this recipe")
     if bench.finished(visitor) and st.session_state.get("finished") != str(view):
         st.session_state.finished = str(view)
         rerun()
 
 
 def _other_q(recipe: Recipe) -> list[FixedPoint | Float32]:
-    others = [Float32() if q is None else FixedPoint(q) for q in _BACKDROP_Q]
+    others = [Float32() if q is None else FixedPoint(q) for q in (*grid.BACKDROP_QS, None)]
     if not isinstance(recipe.activations, FloatActivations):
         return others
     return [quantizer for quantizer in others if quantizer != recipe.quantizer]
@@ -135,7 +131,7 @@ def _figures(bench: Bench, subject: Subject, view: View) -> None:
         st.metric("Size", words.size(now.size_bytes), help=f"{now.size_bytes:,} bytes on disk")
         st.caption(f"{words.smaller(now.size_bytes, before.size_bytes)}  \n{_zipped(now, before)}")
     with time:
-        proper = times.known_timings(subject, _arguments(subject, now))
+        proper = times.known_timings(subject, times.file_arguments(subject, now))
         if proper:
             _proper_time_figure(proper)
         else:
@@ -182,12 +178,6 @@ def _flips(now: Measurement) -> str:
         f"that were wrong are right (McNemar's exact p = {words.probability(change.p_value)}). "
         "Which ones: page Evidence."
     )
-
-
-def _arguments(subject: Subject, now: Measurement) -> dict[str, Any]:
-    """What a task is told, so that it finds the very file where it was trained."""
-    found = subject.arguments(now.recipe)
-    return found | {"artifact_sha256": now.artifact_sha256} if now.recipe.trains else found
 
 
 def _proper_time_figure(timings: Mapping[str, Timing]) -> None:
@@ -250,7 +240,7 @@ def _charts(
     chosen = bench.known(subject, view.recipe)
     timing = None
     if chosen is not None:
-        timing = times.known_timings(subject, _arguments(subject, chosen)).get("batch 1")
+        timing = times.known_timings(subject, times.file_arguments(subject, chosen)).get("batch 1")
     columns = st.columns(2)
     size_axis: charts.Axis = "gzip" if view.size == "gzip" else "size"
     axes: tuple[charts.Axis, charts.Axis] = (size_axis, "time")
@@ -264,34 +254,17 @@ def _charts(
             baseline,
             charts.line_name(view.recipe),
             timing,
+            view.budget,
+            pins.known(bench, subject, view),
         )
-        column.plotly_chart(
+        plot.chart(
             figures.trade_off_figure(record, here()),
             key=f"chart-{axis}",
-            theme=None,
             config=camera(f"paretoscope-{view.dataset}-{view.model}-{axis}"),
             alt=record.alt,
+            on_pick=go_to,
+            place=column,
         )
-
-
-def _measure_properly(subject: Subject, known: Measurement) -> None:
-    """The button that starts the protocol in the background; while it runs, how far it is."""
-    arguments = times.timing_arguments(_arguments(subject, known))
-    if server.result(subject, times.TASK, arguments) is not None:
-        return
-    job = server.work(times.TASK, arguments)
-    if job is not None and job.state == "running":
-        follow(job, "Measuring properly")
-        return
-    if job is not None and job.error:
-        st.error(plain(job.error))
-    st.button(
-        "Measure properly",
-        on_click=server.start_work,
-        args=(times.TASK, arguments),
-        help="Times this file in five processes of its own, beside an identical copy of the "
-        "uncompressed model, in about ten seconds. Sliders answer meanwhile.",
-    )
 
 
 def _below(bench: Bench, subject: Subject, view: View, visitor: str) -> None:
@@ -306,7 +279,7 @@ def _below(bench: Bench, subject: Subject, view: View, visitor: str) -> None:
             st.caption(f"All {total} files of this curve measured.")
         st.caption(
             "Filled points are files that were run through ONNX Runtime, hollow ones are computed. "
-            f"`{view.recipe}`"
+            f"{_apart(bench.apart(subject), subject)} Click a point to go there.  \n`{view.recipe}`"
         )
     with right.container(horizontal=True, vertical_alignment="bottom"):
         st.number_input(
@@ -350,6 +323,18 @@ def _below(bench: Bench, subject: Subject, view: View, visitor: str) -> None:
                 help="Accuracy, sizes and times of this file with its provenance, as JSON. Keep it "
                 "beside the model: `python -m paretoscope measure MODEL.onnx` compares with it.",
             )
+
+
+def _apart(apart: Apart, subject: Subject) -> str:
+    """How far what was computed lies from what was measured."""
+    if apart.files == 0:
+        return ""
+    n = len(subject.dataset.validation)
+    files = "1 file" if apart.files == 1 else f"{apart.files} files"
+    if apart.rows == 0:
+        return f"On {files} run after being computed, not one of {n:,} rows came out otherwise."
+    told = f"at most {apart.rows} of {n:,} more or fewer rows came out right."
+    return f"On {files} run after being computed, {told}"
 
 
 def artifact_bytes(subject: Subject, recipe: Recipe, known: Measurement | None) -> bytes:

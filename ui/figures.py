@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 
 from ui import words
 from ui.charts import AXIS_TITLES, Line, Point, TradeOff
-from ui.palette import CURSOR, Theme
+from ui.palette import CURSOR, Theme, pin_colour
 
 _FRONT_GREY = "rgba(140,140,140,0.75)"
 _HEIGHT = 524
@@ -31,9 +31,13 @@ def trade_off_figure(record: TradeOff, theme: Theme) -> go.Figure:
         figure.add_trace(_backdrop_trace(line, named, theme))
     if record.band:
         figure.add_vrect(*record.band, fillcolor=theme.band, line_width=0, layer="below")
+    for trace in _budget_traces(record, theme):
+        figure.add_trace(trace)
     if record.front:
         figure.add_trace(_front_trace(record))
     figure.add_trace(_curve_trace(record.curve, theme))
+    for number, (letter, point) in enumerate(record.pins):
+        figure.add_trace(_pin_trace(letter, number, point, theme))
     if record.baseline:
         _add_baseline(figure, record.baseline, theme)
     if record.cursor:
@@ -54,8 +58,8 @@ def _backdrop_trace(line: Line, named: int | None, theme: Theme) -> go.Scatter:
         textposition="middle left",
         textfont={"size": 11, "color": theme.quiet},
         name=line.name,
-        customdata=[p.text for p in line.points],
-        hovertemplate=f"{line.name}<br>%{{customdata}}<extra></extra>",
+        customdata=[[p.recipe, p.text] for p in line.points],
+        hovertemplate=f"{line.name}<br>%{{customdata[1]}}<extra></extra>",
         showlegend=False,
     )
 
@@ -142,8 +146,59 @@ def _curve_trace(line: Line, theme: Theme) -> go.Scatter:
         },
         error_y=_whiskers(points, theme.curve),
         error_x=_time_whiskers(points, theme.curve),
-        text=[p.text for p in points],
-        hovertemplate="%{text}<extra></extra>",
+        customdata=[[p.recipe, p.text] for p in points],
+        hovertemplate="%{customdata[1]}<extra></extra>",
+    )
+
+
+def _budget_traces(record: TradeOff, theme: Theme) -> list[go.Scatter]:
+    """What the budget does not allow, hatched; what it allows, the sweet spot, tinted."""
+    least, most = record.limits
+    (left, right), (low, high) = record.x_range, record.y_range
+    if least is None and most is None:
+        return []
+    bottom, edge = max(low, low if least is None else least), min(right, most or right)
+    outside_x = [left, right, right, edge, edge, left, left]
+    outside_y = [low, low, high, high, bottom, bottom, low]
+    common: dict[str, Any] = {"mode": "lines", "hoverinfo": "skip"}
+    hatching = {"shape": "/", "fgcolor": theme.hatch, "fgopacity": 0.6, "size": 9, "solidity": 0.12}
+    outside = go.Scatter(
+        x=outside_x,
+        y=outside_y,
+        fill="toself",
+        fillcolor="rgba(0,0,0,0)",
+        fillpattern=hatching,
+        line={"width": 0},
+        name="over the budget",
+        showlegend=True,
+        **common,
+    )
+    inside = go.Scatter(
+        x=[left, left, edge, edge, left],
+        y=[bottom, high, high, bottom, bottom],
+        fill="toself",
+        fillcolor=theme.sweet,
+        line={"width": 1, "dash": "dash", "color": theme.budget},
+        name="within the budget",
+        **common,
+    )
+    return [inside, outside]
+
+
+def _pin_trace(letter: str, number: int, point: Point, theme: Theme) -> go.Scatter:
+    colour = pin_colour(number, theme)
+    return go.Scatter(
+        x=[point.x],
+        y=[point.accuracy],
+        mode="markers+text",
+        marker={"symbol": "square", "size": 17, "color": colour},
+        text=[f"<b>{letter}</b>"],
+        textfont={"size": 11, "color": theme.paper},
+        textposition="middle center",
+        customdata=[[point.recipe, point.text]],
+        hovertemplate=f"{letter}: %{{customdata[0]}}<br>%{{customdata[1]}}<extra></extra>",
+        name=f"pin {letter}",
+        showlegend=False,
     )
 
 
@@ -209,8 +264,8 @@ def _cursor_trace(cursor: Point, record: TradeOff, theme: Theme) -> go.Scatter:
         text=[f"{words.percent(cursor.accuracy)}, {value}"],
         textposition=f"{height} {side}",
         textfont={"size": 13, "color": theme.ink},
-        customdata=[cursor.text],
-        hovertemplate="your recipe<br>%{customdata}<extra></extra>",
+        customdata=[[cursor.recipe, cursor.text]],
+        hovertemplate="your recipe<br>%{customdata[1]}<extra></extra>",
         cliponaxis=False,
     )
 

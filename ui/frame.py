@@ -24,8 +24,12 @@ def pages() -> list[StreamlitPage]:
     """The pages, in the order of the menu. To add one, write its file and name it here."""
     return [
         st.Page("pages/explore.py", title="Explore", default=True),
+        st.Page("pages/compare.py", title="Compare"),
+        st.Page("pages/layers.py", title="Layers"),
+        st.Page("pages/search.py", title="Search"),
         st.Page("pages/evidence.py", title="Evidence"),
         st.Page("pages/textbook.py", title="Textbook"),
+        st.Page("pages/methods.py", title="Methods"),
     ]
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import streamlit as st
 
+from ui import words
+
 CURSOR = "#D55E00"
 
 
@@ -22,6 +24,9 @@ class Theme:
     band: str
     curve: str
     faint: str
+    hatch: str
+    sweet: str
+    budget: str
 
 
 LIGHT = Theme(
@@ -32,6 +37,9 @@ LIGHT = Theme(
     band="rgba(120,120,120,0.18)",
     curve="#0072B2",
     faint="rgba(0,114,178,0.35)",
+    hatch="#9A9A9A",
+    sweet="rgba(0,158,115,0.10)",
+    budget="#009E73",
 )
 DARK = Theme(
     ink="#F2F2F2",
@@ -41,12 +49,25 @@ DARK = Theme(
     band="rgba(190,190,190,0.20)",
     curve="#56B4E9",
     faint="rgba(86,180,233,0.38)",
+    hatch="#6E747E",
+    sweet="rgba(0,158,115,0.18)",
+    budget="#2FC79C",
 )
 
 
 def here() -> Theme:
     """The theme that the visitor's browser shows now."""
     return DARK if st.context.theme.type == "dark" else LIGHT
+
+
+# Of pins A, B, C and so on; the same on every page.
+_PINS_LIGHT = ("#009E73", "#CC79A7", "#A66F00", "#0072B2", "#5F5F5F", "#1A1A1A")
+_PINS_DARK = ("#2FC79C", "#E79CC5", "#E69F00", "#56B4E9", "#B4B4B4", "#F2F2F2")
+LETTERS = "ABCDEF"
+
+
+def pin_colour(number: int, theme: Theme) -> str:
+    return (_PINS_DARK if theme is DARK else _PINS_LIGHT)[number]
 
 
 FONT = "Source Sans, Source Sans Pro, sans-serif"
@@ -100,6 +121,13 @@ def layout(
         ],
         "hoverlabel": {"font": {"size": 13}},
     }
+
+
+def log_bytes(title: str) -> dict[str, Any]:
+    """An axis of bytes on a log scale, with sizes in words at 1, 2 and 5 times powers of ten."""
+    ticks = [m * 10**e for e in range(1, 9) for m in (1, 2, 5)]
+    shown = [words.size(tick).replace(".00", "").replace(".0", "") for tick in ticks]
+    return {"type": "log", "tickvals": ticks, "ticktext": shown, "title": {"text": title}}
 
 
 def camera(name: str) -> dict[str, Any]:

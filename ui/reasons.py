@@ -33,16 +33,11 @@ def show(subject: Subject, now: Measurement, before: Measurement, timing: Timing
                 button.button(
                     _label(now.recipe, reason.remedy),
                     key=f"try-{number}",
-                    on_click=_try,
+                    on_click=view.go_to,
                     args=(reason.remedy,),
                     help=f"Sets the recipe to {view.plain(str(reason.remedy))}",
                     width="stretch",
                 )
-
-
-def _try(recipe: Recipe) -> None:
-    st.session_state.linked = recipe
-    view.change(recipe=recipe)
 
 
 def _label(now: Recipe, remedy: Recipe) -> str:

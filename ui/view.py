@@ -1,7 +1,7 @@
 """What a visitor looks at, as one value: it is in the URL whole, so a link shows the same.
 
     ?v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold=0.09)%2Bq(8)
-        &size=gzip&margin=0.5&section=rows
+        &size=gzip&margin=0.5&section=rows&drop=1&kb=none&us=none&heat=accuracy&pins=...
 
 The address holds every part, also those that are at their default now: a default that changes
 later does not change old links.
@@ -10,16 +10,19 @@ later does not change old links.
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 from urllib.parse import urlencode
 
 import streamlit as st
+from paretoscope.budget import Budget
 from paretoscope.dataset import datasets, find_source
 from paretoscope.errors import ParetoscopeError, one_of
 from paretoscope.parameters import Number, format_value
+from paretoscope.pruning import CRITERIA
 from paretoscope.recipe import Recipe
+from paretoscope.recovery import RECOVERIES
 from paretoscope.training import models
 
 VERSION = "1"
@@ -33,6 +36,26 @@ SECTIONS = {
     "seeds": "Other seeds",
 }
 SIZES = {"gzip": "zipped", "file": "on disk"}
+HEATS = {"accuracy": "Accuracy", "size": "Size", "time": "Time"}
+AIMS = {"gzip": "smallest, zipped", "file": "smallest, on disk", "time": "fastest"}
+CURVES = {c.text_name: c.title for c in CRITERIA}
+RECOVER = {r.text_name: r.title for r in RECOVERIES if not r.needs_validation_rows} | {
+    "layers": "Coarser codes layer by layer"
+}
+RECOVER.pop("project")
+# What a recipe is compared with, one part changed.
+VARIANTS = {
+    "float32": "No quantization",
+    "q(4)": "Fixed point, Q = 4",
+    "q(8)": "Fixed point, Q = 8",
+    "q(16)": "Fixed point, Q = 16",
+    "symmetric(4)": "Symmetric, 4 bits",
+    "kmeans(8)": "k-means, 8 clusters",
+} | {r.text_name: r.title for r in RECOVERIES if not r.needs_validation_rows}
+LIMITS = {"drop": Number(0, 100), "kb": Number(0.001, 1e9), "us": Number(0.001, 1e9)}
+NO_LIMIT = "none"
+BETWEEN = "|"  # stands in no recipe
+MOST_PINS = 6
 _DEFAULT_RECIPE = "magnitude(sparsity=0.4)+q(8)"
 
 
@@ -47,6 +70,25 @@ class View:
     size: str = "gzip"
     margin: float = 0.5
     section: str = "rows"
+    drop: float | None = 1.0
+    kb: float | None = None
+    us: float | None = None
+    heat: str = "accuracy"
+    pins: tuple[Recipe, ...] = ()
+    curves: tuple[str, ...] = ("magnitude", "random")
+    aim: str = "gzip"
+    over: tuple[str, ...] = ("magnitude",)
+    recover: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
+    layer: str = ""
+
+    @property
+    def budget(self) -> Budget:
+        """The limits, on the size that is shown."""
+        limit = None if self.kb is None else 1000 * self.kb
+        drop = None if self.drop is None else self.drop / 100
+        sizes = {"gzip_bytes" if self.size == "gzip" else "file_bytes": limit}
+        return Budget(drop=drop, time_us=self.us, **sizes)
 
     def query(self) -> dict[str, str]:
         """The parts of the address."""
@@ -58,6 +100,17 @@ class View:
             "size": self.size,
             "margin": format_value(self.margin),
             "section": self.section,
+            "drop": _limit_text(self.drop),
+            "kb": _limit_text(self.kb),
+            "us": _limit_text(self.us),
+            "heat": self.heat,
+            "pins": BETWEEN.join(map(str, self.pins)),
+            "curves": BETWEEN.join(self.curves),
+            "aim": self.aim,
+            "over": BETWEEN.join(self.over),
+            "recover": BETWEEN.join(self.recover),
+            "variants": BETWEEN.join(self.variants),
+            "layer": self.layer,
         }
 
 
@@ -101,31 +154,73 @@ def _model(view: View, text: str) -> str:
     return text
 
 
-def _size(_: View, text: str) -> str:
-    if text not in SIZES:
-        raise one_of("size", text, list(SIZES))
-    return text
-
-
 def _margin(_: View, text: str) -> float:
     margin = MARGINS.parse("margin", text)
     MARGINS.check("margin", margin)
     return margin
 
 
-def _section(_: View, text: str) -> str:
-    if text not in SECTIONS:
-        raise one_of("section", text, list(SECTIONS))
-    return text
+def _limit_text(limit: float | None) -> str:
+    return NO_LIMIT if limit is None else format_value(limit)
+
+
+def _limit(name: str) -> Callable[[View, str], float | None]:
+    def check(_: View, text: str) -> float | None:
+        if text == NO_LIMIT:
+            return None
+        value = LIMITS[name].parse(name, text)
+        LIMITS[name].check(name, value)
+        return value
+
+    return check
+
+
+def _word(name: str, words: Mapping[str, str]) -> Callable[[View, str], str]:
+    """One of a few words."""
+
+    def check(_: View, text: str) -> str:
+        if text not in words:
+            raise one_of(name, text, list(words))
+        return text
+
+    return check
+
+
+def _several(name: str, words: Mapping[str, str]) -> Callable[[View, str], tuple[str, ...]]:
+    """Some of a few words."""
+    one = _word(name, words)
+
+    def check(view: View, text: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(one(view, part) for part in text.split(BETWEEN) if part))
+
+    return check
+
+
+def _pins(_: View, text: str) -> tuple[Recipe, ...]:
+    parts = [part for part in text.split(BETWEEN) if part]
+    if len(parts) > MOST_PINS:
+        raise ParetoscopeError(f"a link holds at most {MOST_PINS} pins; got {len(parts)}")
+    return tuple(dict.fromkeys(map(Recipe.parse, parts)))
 
 
 _CHECKS: Mapping[str, Any] = {
     "dataset": _dataset,
     "model": _model,
     "recipe": lambda _, text: Recipe.parse(text),
-    "size": _size,
+    "size": _word("size", SIZES),
     "margin": _margin,
-    "section": _section,
+    "section": _word("section", SECTIONS),
+    "drop": _limit("drop"),
+    "kb": _limit("kb"),
+    "us": _limit("us"),
+    "heat": _word("heat", HEATS),
+    "pins": _pins,
+    "curves": _several("curves", CURVES),
+    "aim": _word("aim", AIMS),
+    "over": _several("over", CURVES),
+    "recover": _several("recover", RECOVER),
+    "variants": _several("variants", VARIANTS),
+    "layer": lambda _, text: text,
 }
 
 
@@ -162,6 +257,13 @@ def change(**parts: Any) -> None:
     st.session_state.view = view
     st.session_state.changed = True
     st.session_state.complaints = []
+
+
+def go_to(recipe: Recipe | str) -> None:
+    """Look at another recipe, whose places the sliders keep as stops. For callbacks."""
+    recipe = Recipe.parse(recipe) if isinstance(recipe, str) else recipe
+    st.session_state.linked = recipe
+    change(recipe=recipe)
 
 
 def rerun() -> NoReturn:

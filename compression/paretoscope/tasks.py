@@ -8,17 +8,19 @@ give another; any other is made again, the same.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache, wraps
 from typing import Any
 
 from paretoscope.artifact import compress
+from paretoscope.budget import Budget
 from paretoscope.classes import flips, grown_confusion, recalls
 from paretoscope.confirming import confirm
 from paretoscope.corruptions import corruptions, robustness
 from paretoscope.dataset import Rows, load_dataset
 from paretoscope.errors import ParetoscopeError
+from paretoscope.front import pareto_front
 from paretoscope.measurement import (
     Baseline,
     Measurement,
@@ -30,10 +32,15 @@ from paretoscope.measurement import (
     with_latency,
 )
 from paretoscope.network import Network
+from paretoscope.pruning import CRITERIA
+from paretoscope.quantization import FixedPoint
 from paretoscope.recipe import Recipe
 from paretoscope.runtimes import OnnxRuntime
+from paretoscope.searches import search
 from paretoscope.sizes import size_report
 from paretoscope.store import default_store
+from paretoscope.surface import surface
+from paretoscope.sweeps import CURVE_POINTS, grid, stops
 from paretoscope.timing import time_by_protocol
 from paretoscope.training import find_trained, train
 
@@ -77,6 +84,25 @@ def measure_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
     measurement = Measurement.from_dict(arguments["measurement"])
     timed = with_latency(measurement, artifact, baseline, batch=256)
     return with_gzip(timed, artifact).to_dict()
+
+
+def surface_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+    """Recipes computed at once, without their files.
+
+    Parameters
+    ----------
+    arguments : mapping
+        With the "recipes" instead of one.
+
+    Returns
+    -------
+    mapping
+        "measurements" as dicts, in the order asked for.
+    """
+    baseline = _baseline_of(arguments)
+    recipes = [Recipe.parse(text) for text in arguments["recipes"]]
+    found = dict(surface(baseline.network, recipes, baseline))
+    return {"measurements": [found[place].to_dict() for place in range(len(recipes))]}
 
 
 def remembered(task: Callable[[Arguments, Emit], dict[str, Any]]) -> Any:
@@ -135,6 +161,34 @@ def rows_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
             }
             for kind, places in kinds.items()
         },
+    }
+
+
+@remembered
+def flips_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+    """Two files on the same validation rows: "recipe" and "other".
+
+    Returns
+    -------
+    mapping
+        "both", "first", "second" and "neither": rows that both files, only one, or none gets right;
+        "differ", those of neither on which their labels differ; "n".
+    """
+    baseline = _baseline_of(arguments)
+    X, y = baseline.rows.X, baseline.rows.y
+    second = {"recipe": arguments["other"], "artifact_sha256": arguments.get("other_sha256", "")}
+    labels = []
+    for asked in (arguments, {**arguments, **second}):
+        emit({"fraction": None, "text": f"running {asked['recipe']}"})
+        labels.append(OnnxRuntime(_file(asked, emit)).labels(X))
+    one, other = labels[0] == y, labels[1] == y
+    return {
+        "both": int((one & other).sum()),
+        "first": int((one & ~other).sum()),
+        "second": int((~one & other).sum()),
+        "neither": int((~one & ~other).sum()),
+        "differ": int((~one & ~other & (labels[0] != labels[1])).sum()),
+        "n": len(y),
     }
 
 
@@ -218,6 +272,79 @@ def seeds_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
         artifact = compress(network, recipe, data.train, data.validation, report)
         found.append(measure(artifact, data, batches=()).to_dict())
     return {"measurements": found}
+
+
+@remembered
+def search_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+    """Search within a budget, then compute the front of all candidates.
+
+    Parameters
+    ----------
+    arguments : mapping
+        "budget", a `Budget` as a dict; "aim"; "criteria", names of criteria; "recoveries", texts;
+        "by_layer". While it works it also emits the "found" so far.
+
+    Returns
+    -------
+    mapping
+        "best", the measurement of the best file or None; "near", nearest misses as [recipe, broken,
+        mended]; "over", measurements of files over the budget; "candidates", how many there were;
+        "evaluations"; "front", measurements as computed, each better than the others in one of
+        accuracy and size.
+    """
+    baseline = _baseline_of(arguments)
+    network, data = baseline.network, baseline.dataset
+    candidates = candidates_of(network, arguments["criteria"])
+    timed = arguments["aim"] == "time" or arguments["budget"].get("time_us") is not None
+
+    def report(fraction: float | None, text: str) -> None:
+        emit({"fraction": None if fraction is None else 0.7 * fraction, "text": text})
+
+    def make(recipe: Recipe) -> Measurement:
+        artifact = compress(network, recipe, data.train, data.validation)
+        default_store().keep(f"artifact {artifact.sha256}", artifact.onnx_bytes)
+        return measure(artifact, data, batches=(1,) if timed else (), baseline=baseline)
+
+    found = search(
+        network,
+        candidates,
+        baseline,
+        Budget(**arguments["budget"]),
+        aim=arguments["aim"],
+        recoveries=[Recipe.parse(text).recovery for text in arguments["recoveries"]],
+        by_layer=arguments["by_layer"],
+        measure=make,
+        report=report,
+    )
+    emit({"fraction": 0.7, "text": f"the front of {len(candidates):,} candidates"})
+    computed = []
+    for _, measurement in surface(network, candidates, baseline):
+        computed.append(measurement)
+        done = len(computed) / len(candidates)
+        if len(computed) % 21 == 0:
+            emit({"fraction": 0.7 + 0.3 * done, "text": f"computed {len(computed):,} candidates"})
+    size = "entropy" if arguments["aim"] == "gzip" else "size"
+    front = pareto_front(computed, ("accuracy", size))
+    return {
+        "best": None if found.measurement is None else found.measurement.to_dict(),
+        "near": [[str(n.recipe), n.change.broken, n.change.mended] for n in found.near],
+        "over": [m.to_dict() for m in found.over],
+        "candidates": found.candidates,
+        "evaluations": found.evaluations,
+        "n": len(baseline.rows),
+        "front": [m.to_dict() for m in front],
+    }
+
+
+def candidates_of(network: Network, criteria: Sequence[str]) -> list[Recipe]:
+    """The recipes that a search looks at: places of each criterion by values of Q."""
+    qs, found = stops(network, FixedPoint, "q", CURVE_POINTS), []
+    for name in criteria:
+        criterion = next(c for c in CRITERIA if c.text_name == name)
+        axis = "sparsity" if criterion.needs_rows else "threshold"
+        places = stops(network, criterion, axis, CURVE_POINTS)
+        found += grid(criterion, FixedPoint, **{axis: places}, q=qs)
+    return found
 
 
 def _file(arguments: Arguments, emit: Emit) -> bytes:

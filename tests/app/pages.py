@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
@@ -18,6 +20,16 @@ def open_page(page: str | None = None, **query: str) -> AppTest:
         app.query_params[name] = value
     app.run()
     return app if page is None else app.switch_page(f"pages/{page}").run()
+
+
+def charts(app: AppTest) -> dict[str, dict[str, Any]]:
+    """The figures that a page draws, by their key; each has a text for screen readers."""
+    found = {}
+    for element in app.get("bidi_component"):
+        data = json.loads(element.proto.json)
+        assert data["alt"]
+        found[element.key] = json.loads(data["figure"])
+    return found
 
 
 def address(app: AppTest) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from paretoscope.confirming import confirmations
 from paretoscope.timing import Timing
 from streamlit.testing.v1 import AppTest
 
-from tests.app.pages import address, open_page, until
+from tests.app.pages import address, charts, open_page, until
 from tests.conftest import load, trained
 from ui import words
 from ui.evidence import seeds, times
@@ -45,14 +44,12 @@ def _measured(recipe: str) -> ps.Measurement:
 
 
 def _drawn(app: AppTest) -> bool:
-    return bool(app.get("plotly_chart"))
+    return bool(charts(app))
 
 
 def _chart(app: AppTest) -> dict[str, Any]:
-    (chart,) = app.get("plotly_chart")
-    assert chart.proto.alt
-    spec: dict[str, Any] = json.loads(chart.proto.spec)
-    return spec
+    (chart,) = charts(app).values()
+    return chart
 
 
 def _text(app: AppTest) -> str:
@@ -120,10 +117,10 @@ def test_time_is_measured_when_asked_and_explore_shows_it(fresh: Path) -> None:
     allowed = {"faster", "slower", "no measurable difference", "inconclusive"}
     assert set(table["verdict"]) <= allowed
     assert _carries_provenance(_chart(app))
-    explore = until(open_page(recipe=RECIPE), lambda a: len(a.get("plotly_chart")) == 2)
+    explore = until(open_page(recipe=RECIPE), lambda a: "chart-time" in charts(a))
     assert any("measured properly" in c.value for c in explore.caption)
-    charts = [json.loads(c.proto.spec) for c in explore.get("plotly_chart")]
-    assert "grey band: A/A noise" in charts[1]["layout"]["annotations"][0]["text"]
+    time_chart = charts(explore)["chart-time"]
+    assert "grey band: A/A noise" in time_chart["layout"]["annotations"][0]["text"]
     assert not [b for b in explore.button if b.label == "Measure properly"]
 
 

@@ -13,7 +13,7 @@ from paretoscope.accuracy import Accuracy, Change
 from paretoscope.corruptions import CORRUPTIONS, Robustness
 from plotly.subplots import make_subplots
 
-from ui import provenance, words
+from ui import plot, provenance, words
 from ui.bench import Subject
 from ui.palette import Theme, camera, here, layout
 from ui.progress import result_or_progress
@@ -63,10 +63,12 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
         + (", shifted, turned and blurred" if len(by_name) > 1 else "")
         + ": does compression cost more when rows are not as clean?"
     )
-    st.plotly_chart(
-        robustness_figure(record, here()), key="robustness", theme=None, alt=record.alt,
+    plot.chart(
+        robustness_figure(record, here()),
+        key="robustness",
+        alt=record.alt,
         config=camera(f"paretoscope-{view.dataset}-{view.model}-robustness"),
-    )  # fmt: skip
+    )
     for name, of_one in record.corruptions:
         st.markdown(_words(name, of_one, view.margin / 100))
     st.caption(provenance.caption(source))

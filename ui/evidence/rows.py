@@ -14,7 +14,7 @@ from paretoscope.accuracy import Accuracy, Change
 from paretoscope.classes import Recall, worst
 from paretoscope.dataset import Dataset
 
-from ui import provenance, words
+from ui import plot, provenance, words
 from ui.bench import Subject
 from ui.palette import Theme, camera, here, layout
 from ui.progress import result_or_progress
@@ -63,10 +63,12 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
         f"{subject.dataset.title} · recall by class", str(view.recipe), tuple(found), fell.name,
         source,
     )  # fmt: skip
-    st.plotly_chart(
-        recall_figure(record, here()), key="recalls", theme=None, alt=record.alt,
+    plot.chart(
+        recall_figure(record, here()),
+        key="recalls",
+        alt=record.alt,
         config=camera(f"paretoscope-{view.dataset}-{view.model}-recalls"),
-    )  # fmt: skip
+    )
     st.markdown(_worst_words(fell, len(found), result["confusion"]))
     for kind, title in KINDS.items():
         _gallery(subject.dataset, title, result["flips"][kind])

@@ -11,7 +11,7 @@ import streamlit as st
 from paretoscope.accuracy import Accuracy, Change
 from paretoscope.measurement import Measurement
 
-from ui import provenance, words
+from ui import plot, provenance, words
 from ui.bench import Subject
 from ui.palette import Theme, camera, here, layout
 from ui.progress import result_or_progress
@@ -53,10 +53,12 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
         return
     found = [Measurement.from_dict(plain) for plain in result["measurements"]]
     record = seed_chart(subject, view, found)
-    st.plotly_chart(
-        seed_figure(record, here()), key="seeds-chart", theme=None, alt=record.alt,
+    plot.chart(
+        seed_figure(record, here()),
+        key="seeds-chart",
+        alt=record.alt,
         config=camera(f"paretoscope-{view.dataset}-{view.model}-seeds"),
-    )  # fmt: skip
+    )
     st.dataframe(
         [
             {

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from paretoscope.sizes import PARTS
 
-from ui import provenance, words
+from ui import plot, provenance, words
 from ui.bench import Subject
 from ui.palette import BAR_COLOURS, Theme, camera, here, layout
 from ui.progress import result_or_progress
@@ -44,10 +44,12 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
         return
     source = provenance.of_subject(subject, len(subject.dataset.validation))
     record = size_chart(subject, view, result, source)
-    st.plotly_chart(
-        size_figure(record, here()), key="sizes", theme=None, alt=record.alt,
+    plot.chart(
+        size_figure(record, here()),
+        key="sizes",
+        alt=record.alt,
         config=camera(f"paretoscope-{view.dataset}-{view.model}-bytes"),
-    )  # fmt: skip
+    )
     nonzero = sum(layer["n_nonzero"] for layer in result["layers"])
     bound = sum(layer["entropy_bytes"] for layer in result["layers"])
     st.markdown(

@@ -11,10 +11,11 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 from paretoscope.latency import MARGIN
+from paretoscope.measurement import Measurement
 from paretoscope.runtimes import RUNTIMES, OnnxRuntime, find_runtime
 from paretoscope.timing import PROCESSES, ROUNDS, Timing
 
-from ui import provenance, server, words
+from ui import plot, provenance, server, words
 from ui.bench import Subject
 from ui.palette import Theme, camera, here, layout
 from ui.progress import result_or_progress
@@ -49,6 +50,12 @@ class RatioChart:
         return f"Time of {self.recipe} relative to the uncompressed model. {told}."
 
 
+def file_arguments(subject: Subject, now: Measurement) -> dict[str, Any]:
+    """What a task is told, so that it finds the very file where it was trained."""
+    found = subject.arguments(now.recipe)
+    return found | {"artifact_sha256": now.artifact_sha256} if now.recipe.trains else found
+
+
 def timing_arguments(
     arguments: dict[str, Any],
     runtime: str = OnnxRuntime.name,
@@ -81,10 +88,12 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
     timings = _by_what(result)
     source = provenance.of_subject(subject, len(subject.dataset.validation))
     record = ratio_chart(subject, view, timings, runtime, against, source)
-    st.plotly_chart(
-        ratio_figure(record, here()), key="ratios", theme=None, alt=record.alt,
+    plot.chart(
+        ratio_figure(record, here()),
+        key="ratios",
+        alt=record.alt,
         config=camera(f"paretoscope-{view.dataset}-{view.model}-ratios"),
-    )  # fmt: skip
+    )
     st.dataframe(_table(timings), hide_index=True, height="content")
     st.caption(
         "Median over all rounds; p90: 90 % of single calls took no longer. Ratio: time relative to "

@@ -1,0 +1,25 @@
+"""Layers: which of them hurts, measured on files, and one of them from near."""
+
+import streamlit as st
+
+from ui import controls, frame, sensitivity, server, training, view
+
+frame.require_router()
+
+frame.choose_network()
+view.show_complaints()
+looking_at = view.current()
+view.publish()
+network = training.network_or_progress(looking_at.dataset, looking_at.model)
+controls.drop_unknown_layers(network)
+controls.apply_switch(network)
+view.publish()
+
+title = frame.network_title(looking_at.dataset, looking_at.model)
+with st.container(horizontal=True, vertical_alignment="center"):
+    st.markdown(f"#### Layers · {title}")
+    view.show_link()
+st.code(str(view.current().recipe), language=None, wrap_lines=True)
+st.page_link("pages/explore.py", label="Change the recipe on Explore")
+subject = server.subject(looking_at.dataset, looking_at.model, network)
+sensitivity.show(view.current(), subject, title)

@@ -1,0 +1,23 @@
+"""Search: a budget in; the best recipe within it, the nearest misses and the front out."""
+
+import streamlit as st
+
+from ui import frame, hunt, server, training, view
+
+frame.require_router()
+
+frame.choose_network()
+view.show_complaints()
+looking_at = view.current()
+view.publish()
+network = training.network_or_progress(looking_at.dataset, looking_at.model)
+
+title = frame.network_title(looking_at.dataset, looking_at.model)
+with st.container(horizontal=True, vertical_alignment="center"):
+    st.markdown(f"#### Search · {title}")
+    view.show_link()
+if st.session_state.pop("taken", None):
+    st.switch_page("pages/explore.py")
+hunt.ask(view.current())
+view.publish()
+hunt.show(server.subject(looking_at.dataset, looking_at.model, network), view.current(), title)

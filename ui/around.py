@@ -1,0 +1,196 @@
+"""What stands around the two main charts of Explore: why there is no gain, the budget, the grid of
+thresholds and Q, the weights, the layers, the pins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+from paretoscope.errors import ParetoscopeError
+from paretoscope.measurement import Measurement
+from paretoscope.recipe import Recipe
+
+from ui import grid, pins, plot, provenance, reasons, server, weights, words
+from ui.bench import Subject
+from ui.evidence import times
+from ui.frame import hold
+from ui.palette import camera, here
+from ui.progress import follow
+from ui.view import HEATS, LIMITS, View, change, go_to, plain, rerun
+
+_OVER: Mapping[str, Callable[[Any], str]] = {
+    "drop": lambda m: f"drop {words.points(-m.change.value).removeprefix('+')}",
+    "file_bytes": lambda m: f"{words.size(m.size_bytes)} on disk",
+    "gzip_bytes": lambda m: f"{words.size(m.gzip_bytes)} zipped",
+    "time_us": lambda m: words.duration(m.latency().median_us),
+}
+
+
+def show(view: View, subject: Subject, title: str, curve: Sequence[Recipe]) -> None:
+    """Draw all of it with what is known by now."""
+    if st.session_state.view != view:  # of a fragment's own control only the fragment would run
+        rerun()
+    bench = server.bench()
+    now, baseline = bench.known(subject, view.recipe), bench.known(subject, Recipe())
+    if baseline is None:
+        return
+    if now is not None:
+        timing = times.known_timings(subject, times.file_arguments(subject, now)).get("batch 1")
+        reasons.show(subject, now, baseline, timing)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if not now.computed:
+                _measure_properly(subject, now)
+            pins.pin_button(view)
+            st.page_link("pages/evidence.py", label="Evidence for this recipe")
+    lines = grid.lines_of(subject.network, view.recipe)
+    every = [recipe for line in lines for recipe in line]
+    known = {str(r): m for r in (*every, *curve) if (m := bench.known(subject, r)) is not None}
+    _budget(view, list(known.values()))
+    left, right = st.columns(2)
+    with left:
+        if lines:
+            _heatmap(view, subject, title, lines, known, baseline)
+        else:
+            st.caption("N:M patterns have no threshold, so there is no grid to draw.")
+    with right:
+        _histogram(view, subject, title)
+    _layers(view, subject)
+    pins.show(bench, subject, view)
+
+
+def _measure_properly(subject: Subject, known: Measurement) -> None:
+    """The button that starts the protocol in the background; while it runs, how far it is."""
+    arguments = times.timing_arguments(times.file_arguments(subject, known))
+    if server.result(subject, times.TASK, arguments) is not None:
+        return
+    job = server.work(times.TASK, arguments)
+    if job is not None and job.state == "running":
+        follow(job, "Measuring properly")
+        return
+    if job is not None and job.error:
+        st.error(plain(job.error))
+    st.button(
+        "Measure properly",
+        on_click=server.start_work,
+        args=(times.TASK, arguments),
+        help="Times this file in five processes of its own, beside an identical copy of the "
+        "uncompressed model, in about ten seconds. Sliders answer meanwhile.",
+    )
+
+
+def budget_fields(view: View) -> None:
+    """The three limits; an empty field is no limit."""
+    shown = "zipped" if view.size == "gzip" else "on disk"
+    fields = (
+        ("drop", "Largest drop, points", view.drop, 0.1, "Of accuracy on the validation rows."),
+        ("kb", f"Largest file, kB {shown}", view.kb, 1.0, "1 kB is 1,000 bytes."),
+        ("us", "Longest time, \u00b5s", view.us, 1.0, "Of one row, the median, on this machine."),
+    )
+    for (name, label, value, step, text), column in zip(fields, st.columns(3), strict=True):
+        column.number_input(
+            label,
+            float(LIMITS[name].low),
+            float(LIMITS[name].high),
+            hold(name, value),
+            step=step,
+            format="%.4g",
+            key=name,
+            on_change=lambda name=name: change(**{name: st.session_state[name]}),
+            help=f"{text} Empty: no limit.",
+        )
+
+
+def _budget(view: View, known: list[Measurement]) -> None:
+    """The budget, the best recipe within it, and the nearest misses."""
+    with st.container(border=True):
+        st.markdown("**Budget**")
+        budget_fields(view)
+        zipped = view.size == "gzip"
+        found = grid.advice(known, view.budget, zipped)
+        if found.n == 0:
+            st.caption("Nothing is known yet.")
+            return
+        if found.best is None:
+            st.markdown(f"None of the {found.n} recipes known here is within it.")
+        else:
+            _advise(found.best, f"Smallest of {found.n} within it", zipped, "best", view)
+        for number, (miss, excess) in enumerate(found.near):
+            over = ", ".join(_OVER[name](miss) for name in excess)
+            _advise(miss, f"Near miss ({over})", zipped, f"near-{number}", view)
+
+
+def _advise(m: Measurement, what: str, zipped: bool, key: str, view: View) -> None:
+    text, button = st.columns([6, 1], vertical_alignment="center")
+    at_least = "at least " if zipped and m.gzip_bytes is None else ""
+    size = words.size(grid.shown_size(m, zipped))
+    state = ", computed" if m.computed else ""
+    text.markdown(
+        f"{what}: `{m.recipe}`, {words.change_interval(m.change)}, {at_least}{size}{state}"
+    )
+    if m.recipe != view.recipe:
+        button.button("Go there", key=f"advice-{key}", on_click=go_to, args=(m.recipe,))
+
+
+def _heatmap(
+    view: View,
+    subject: Subject,
+    title: str,
+    lines: Sequence[Sequence[Recipe]],
+    known: dict[str, Measurement],
+    baseline: Measurement,
+) -> None:
+    st.segmented_control(
+        "Heatmap of",
+        list(HEATS),
+        default=hold("heat", view.heat),
+        format_func=HEATS.__getitem__,
+        key="heat",
+        required=True,
+        on_change=lambda: change(heat=st.session_state.heat),
+    )
+    zipped = view.size == "gzip"
+    record = grid.heat(view.heat, title, lines, known, baseline, view.recipe, view.budget, zipped)
+    plot.chart(
+        grid.heat_figure(record, here()),
+        key="chart-heat",
+        alt=record.alt,
+        config=camera(f"paretoscope-{view.dataset}-{view.model}-grid"),
+        on_pick=go_to,
+    )
+    notes = ["Cells are computed in float arithmetic; a white dot marks a file that was run."]
+    if view.heat == "size" and zipped:
+        notes.append("Zipped sizes not measured yet are the entropy bound of the weights.")
+    if view.heat == "time":
+        notes.append("Times are there only for files that were run.")
+    if view.recipe.overrides or str(view.recipe.recovery) != "project":
+        notes.append("Without recovery and with all layers alike.")
+    st.caption(" ".join(notes))
+
+
+def _histogram(view: View, subject: Subject, title: str) -> None:
+    names = list(subject.network.weights)
+    layer = st.segmented_control(
+        "Weights of", names, default=names[0], key=f"histogram-{len(names)}", required=True
+    )
+    record = weights.histogram(subject.network, title, layer or names[0], view.recipe)
+    plot.chart(
+        weights.histogram_figure(record, here()),
+        key="chart-weights",
+        alt=record.alt,
+        config=camera(f"paretoscope-{view.dataset}-{view.model}-weights"),
+    )
+
+
+def _layers(view: View, subject: Subject) -> None:
+    st.markdown("**Layers of this file**")
+    if not view.recipe.is_quick:
+        st.caption("This recipe needs training rows; the page Evidence takes its file apart.")
+        return
+    try:
+        rows = weights.layer_rows(subject.network, view.recipe)
+    except ParetoscopeError as error:
+        st.caption(plain(str(error)))
+        return
+    st.dataframe(rows, hide_index=True, height="content")
+    st.caption(provenance.caption(f"network {subject.network.sha256[:8]}, `{view.recipe}`"))

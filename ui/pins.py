@@ -1,0 +1,104 @@
+"""Pins: recipes that a visitor keeps, lettered A, B, C, on every page and in the link."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+from paretoscope.measurement import Measurement
+from paretoscope.recipe import Recipe
+
+from ui import words
+from ui.bench import Bench, Subject
+from ui.palette import LETTERS
+from ui.view import MOST_PINS, View, change, go_to, plain
+
+
+def known(bench: Bench, subject: Subject, view: View) -> list[tuple[str, Measurement]]:
+    """The pins of which something is known, with their letters."""
+    found = zip(LETTERS, (bench.known(subject, recipe) for recipe in view.pins), strict=False)
+    return [(letter, m) for letter, m in found if m is not None]
+
+
+def pin_button(view: View) -> None:
+    """Keep what is looked at, or let it go."""
+    if view.recipe in view.pins:
+        letter = LETTERS[view.pins.index(view.recipe)]
+        st.button(f"Unpin {letter}", key="unpin-this", on_click=_unpin, args=(view.recipe,))
+        return
+    full = len(view.pins) >= MOST_PINS
+    st.button(
+        f"Pin as {LETTERS[len(view.pins)]}" if not full else "Pin",
+        key="pin-this",
+        on_click=lambda: change(pins=(*view.pins, view.recipe)),
+        disabled=full,
+        help=f"Keeps this recipe, for Compare and in the link; at most {MOST_PINS}.",
+    )
+
+
+def show(bench: Bench, subject: Subject, view: View) -> None:
+    """The pins with their figures; each can be gone to and let go."""
+    if not view.pins:
+        return
+    st.markdown("**Pins**")
+    for letter, recipe in zip(LETTERS, view.pins, strict=False):
+        text, there, away = st.columns([8, 1, 1], vertical_alignment="center")
+        text.markdown(f"**{letter}** `{recipe}` {_figures(bench, subject, recipe)}")
+        if recipe != view.recipe:
+            there.button("Go", key=f"go-{letter}", on_click=go_to, args=(recipe,), width="stretch")
+        away.button(
+            "Unpin", key=f"unpin-{letter}", on_click=_unpin, args=(recipe,), width="stretch"
+        )
+
+
+def _figures(bench: Bench, subject: Subject, recipe: Recipe) -> str:
+    m, failure = bench.known(subject, recipe), bench.failure(subject, recipe)
+    if failure is not None:
+        return plain(failure)
+    if m is None:
+        return "not measured yet"
+    told = [words.percent(m.accuracy.value), words.change_interval(m.change)]
+    told.append(words.size(m.size_bytes))
+    if m.gzip_bytes is not None:
+        told.append(f"zipped {words.size(m.gzip_bytes)}")
+    latency = m.latency()
+    if latency is not None:
+        told.append(words.duration(latency.median_us))
+    return ", ".join(told) + (" (computed)" if m.computed else "")
+
+
+def _unpin(recipe: Recipe) -> None:
+    view: View = st.session_state.view
+    change(pins=tuple(other for other in view.pins if other != recipe))
+
+
+def differences(named: list[tuple[str, Measurement]]) -> pd.DataFrame:
+    """What differs between recipes: only the rows that are not the same for all."""
+    rows: dict[str, list[str]] = {}
+    for _, m in named:
+        for name, value in _parts(m).items():
+            rows.setdefault(name, []).append(value)
+    differing = {name: values for name, values in rows.items() if len(set(values)) > 1}
+    return pd.DataFrame.from_dict(differing, orient="index", columns=[name for name, _ in named])
+
+
+def _parts(m: Measurement) -> dict[str, str]:
+    recipe, latency, many = m.recipe, m.latency(), m.latency(256)
+    layers = "; ".join(f"{name}: {t}" for name, t in recipe.overrides.items())
+    return {
+        "criterion": str(recipe.pruner),
+        "neurons and filters": str(recipe.units),
+        "quantizer": str(recipe.quantizer),
+        "activations": str(recipe.activations),
+        "layers by themselves": layers or "none",
+        "recovery": str(recipe.recovery),
+        "storage": str(recipe.storage),
+        "accuracy": f"{words.percent(m.accuracy.value)}, {words.accuracy_interval(m.accuracy)}",
+        "change": words.change_interval(m.change),
+        "zeros": words.percent(m.sparsity),
+        "bits": "; ".join(f"{name}: {bits} ({kind})" for name, bits, kind in m.bits),
+        "size on disk": words.size(m.size_bytes),
+        "size zipped": "not known yet" if m.gzip_bytes is None else words.size(m.gzip_bytes),
+        "one row": "not timed" if latency is None else words.duration(latency.median_us),
+        "256 rows": "not timed" if many is None else words.duration(many.median_us),
+        "how": "computed, not yet run" if m.computed else "measured on its file",
+    }
