@@ -36,7 +36,7 @@ FLOORS = (
     ("artifact",),
     ("accuracy", "classes", "corruptions", "confirming", "sizes", "textbook"),
     ("latency", "timing", "measurement", "records", "diagnosis"),
-    ("filesize", "layout", "vectors", "walking", "lines", "surface", "front", "budget"),
+    ("filesize", "layout", "vectors", "walking", "lines", "surface", "front", "budget", "tables"),
     ("racing", "searches", "history", "sweeps", "tasks"),
     ("__init__", "__main__"),
 )

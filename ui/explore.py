@@ -17,16 +17,22 @@ from paretoscope.records import to_json
 from paretoscope.store import default_store
 from paretoscope.timing import Timing
 
-from ui import around, charts, controls, figures, grid, pins, plot, server, words
+from ui import around, charts, controls, figures, grid, pins, plot, server, sharing, words
 from ui.bench import Apart, Bench, Subject, Wish
 from ui.evidence import times
 from ui.frame import hold
 from ui.palette import camera, here
-from ui.view import MARGINS, SIZES, View, change, go_to, plain, rerun
+from ui.view import MARGINS, SIZES, View, change, go_to, link, plain, rerun
 
 _POLL_S = 0.4
 _POLL_AROUND_S = 1.0  # what stands below the main charts may come later
 _WAIT_S = 0.3  # for the first figure of a network too large to compute within the page
+
+
+def share(view: View, network: Network, title: str) -> None:
+    """The menu of what can be downloaded."""
+    subject = server.subject(view.dataset, view.model, network)
+    sharing.share_button(view, subject, title, controls.curve_of(network, view.recipe), link())
 
 
 def show(view: View, network: Network, title: str) -> None:

@@ -81,7 +81,7 @@ def _script_is_served() -> bool:
 
 @st.cache_resource(show_spinner=False)
 def _component() -> Any:
-    html = '<div class="paretoscope-plot" role="img"></div>'
+    html = '<div class="paretoscope-plot" role="figure"></div>'
     return st.components.v2.component(
         "paretoscope_plot", html=html, css=_CSS, js=_JS, isolate_styles=False
     )

@@ -313,11 +313,14 @@ def plain(text: str) -> str:
     return "".join(f"\\{c}" if c in string.punctuation else c for c in " ".join(text.split()))
 
 
+def link() -> str:
+    """The link to what is looked at."""
+    page = (st.context.url or "").split("?")[0].rstrip("/")
+    return f"{page}/?{urlencode(st.session_state.view.query())}"
+
+
 def show_link() -> None:
-    """The link to what is looked at, to copy."""
+    """The link, to copy."""
     with st.popover("Copy link"):
-        page = (st.context.url or "").split("?")[0].rstrip("/")
-        st.code(
-            f"{page}/?{urlencode(st.session_state.view.query())}", language=None, wrap_lines=True
-        )
+        st.code(link(), language=None, wrap_lines=True)
         st.caption("It opens this dataset, model and recipe on any Paretoscope it can reach.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +15,7 @@ from paretoscope.dataset import SOURCES, SPLITS, Dataset, find_source, is_presen
 from paretoscope.errors import ParetoscopeError, one_of
 from paretoscope.measurement import Baseline
 from paretoscope.network import Network
-from paretoscope.parameters import Choice, Member, format_value, parameters, parse_member
+from paretoscope.parameters import Choice, Member, parameters, parse_member
 from paretoscope.pruning import CRITERIA, Criterion
 from paretoscope.quantization import QUANTIZERS
 from paretoscope.records import record_path, remeasure, to_json
@@ -24,9 +23,9 @@ from paretoscope.recovery import RECOVERIES
 from paretoscope.searches import AIMS
 from paretoscope.store import write_atomically
 from paretoscope.sweeps import CURVE_POINTS, MEASURED, stops
+from paretoscope.tables import ENDINGS, table
 from paretoscope.training import MODELS, models
 
-TABLES = (".csv", ".parquet")
 _PLACES = {"threshold", "sparsity", "pattern"}
 
 
@@ -87,7 +86,7 @@ def _parser() -> _Parser:
     _add_family(sweep, "quantizer", QUANTIZERS, default="q")
     sweep.add_argument("--recovery", default="project", help="like 'gptq' or 'finetune(epochs=5)'")
     sweep.add_argument("--split", default="validation", help="validation (default), test or train")
-    tables = "a .csv or .parquet file (default: CSV on standard output)"
+    tables = "a .csv, .parquet or .json file (default: CSV on standard output)"
     sweep.add_argument("-o", "--output", metavar="FILE", help=tables)
     sweep.add_argument(
         "--measured",
@@ -226,7 +225,7 @@ def _accuracy(found: Accuracy, split: str) -> str:
 
 
 def _sweep(arguments: argparse.Namespace) -> None:
-    path = None if arguments.output is None else _checked_output(arguments.output, TABLES)
+    path = None if arguments.output is None else _checked_output(arguments.output, ENDINGS)
     _check_split(arguments.split)
     if arguments.measured not in MEASURED:
         raise one_of("--measured", arguments.measured, list(MEASURED))
@@ -245,11 +244,11 @@ def _sweep(arguments: argparse.Namespace) -> None:
     )
     shown = tqdm(measurements, total=len(recipes), unit="recipe", disable=not sys.stderr.isatty())
     rows = [m.row() for m in shown]
-    table = _table(rows, path)
+    whole = table(rows, ".csv" if path is None else path.suffix)
     if path is None:
-        sys.stdout.write(table.decode())
+        sys.stdout.write(whole.decode())
     else:
-        write_atomically(path, table)
+        write_atomically(path, whole)
         print(f"{path}: {len(rows)} measurements")
 
 
@@ -381,20 +380,6 @@ def _network(arguments: argparse.Namespace) -> tuple[Dataset, Network]:
             bar.update((fraction or bar.n) - bar.n)
 
         return data, ps.train(arguments.model, data, arguments.seed, report=report)
-
-
-def _table(rows: list[dict[str, Any]], path: Path | None) -> bytes:
-    import pandas as pd
-
-    frame = pd.DataFrame(rows)
-    if path is not None and path.suffix == ".parquet":
-        buffer = io.BytesIO()
-        frame.to_parquet(buffer, index=False)
-        return buffer.getvalue()
-    text: str = frame.map(lambda v: format_value(v) if isinstance(v, float) else v).to_csv(
-        index=False
-    )
-    return text.encode()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,50 @@
+"""The report: one file that needs nothing else."""
+
+from __future__ import annotations
+
+import re
+
+from tests.app.pages import measured, open_page, until
+from tests.conftest import load, trained
+from ui import server, sharing
+from ui.bench import Subject
+from ui.view import View
+
+RECIPE = "magnitude(threshold=0.1)+q(8)"
+
+
+def _subject() -> Subject:
+    return server.subject("digits", "mlp-64-32", trained("digits", "mlp-64-32"))
+
+
+def test_the_report_holds_charts_figures_and_nothing_from_elsewhere() -> None:
+    import paretoscope as ps
+
+    trained("digits", "mlp-64-32")
+    load("digits")
+    app = until(open_page(recipe=RECIPE), measured)
+    assert not app.exception
+    recipe = ps.Recipe.parse(RECIPE)
+    curve = ps.curve(trained("digits", "mlp-64-32"), recipe, "threshold")
+    link = "http://127.0.0.1/?recipe=<script>"
+    page = sharing.report(server.bench(), _subject(), View(recipe=recipe), "A & B", curve, link)
+    assert "<h1>A &amp; B</h1>" in page
+    assert page.count('class="plotly-graph-div"') == 3
+    assert "n = 360 validation rows" in page
+    assert "<script>'" not in page.split("the same view")[0][-200:]
+    assert "&lt;script&gt;" in page
+    assert re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="http', page) == []
+    assert "Plotly" in page
+
+
+def test_rows_hold_curve_and_grid() -> None:
+    import paretoscope as ps
+
+    trained("digits", "mlp-64-32")
+    until(open_page(recipe=RECIPE), measured)
+    recipe = ps.Recipe.parse(RECIPE)
+    curve = ps.curve(trained("digits", "mlp-64-32"), recipe, "threshold")
+    known = sharing.known_of(server.bench(), _subject(), View(recipe=recipe), curve)
+    texts = {str(m.recipe) for m in known}
+    assert {str(r) for r in curve} <= texts
+    assert len(texts) > 200
