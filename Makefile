@@ -2,6 +2,7 @@
 # make test    everything: format, lint, types, all tests, browser tests included
 # make check   format, lint, types
 # make bench   the figures that performance claims rest on
+# make bench-app   the app in a browser and under many visitors
 # make bench-quality   the smallest files at a small drop, beside other tools' (half an hour)
 # make screenshots   the pictures in docs/
 # make lock    the pins of requirements*.txt anew, from the ranges in pyproject.toml
@@ -13,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 VENV = .venv
 BIN = $(VENV)/bin
 
-.PHONY: run test check format bench bench-quality screenshots lock chromium fashion
+.PHONY: run test check format bench bench-app bench-quality screenshots lock chromium fashion
 
 run: $(VENV)/run.stamp
 	@$(BIN)/streamlit run app.py
@@ -32,6 +33,9 @@ format: $(VENV)/dev.stamp
 
 bench: $(VENV)/dev.stamp chromium
 	$(BIN)/python -m benchmarks
+
+bench-app: $(VENV)/dev.stamp chromium
+	$(BIN)/python -m benchmarks app
 
 bench-quality: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks quality

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 from paretoscope.errors import ParetoscopeError
 from paretoscope.measurement import Measurement
+from paretoscope.parameters import format_value
 from paretoscope.recipe import Recipe
 
 from ui import grid, pins, plot, provenance, reasons, server, weights, words
@@ -83,22 +84,35 @@ def budget_fields(view: View) -> None:
     """The three limits; an empty field is no limit."""
     shown = "zipped" if view.size == "gzip" else "on disk"
     fields = (
-        ("drop", "Largest drop, points", view.drop, 0.1, "Of accuracy on the validation rows."),
-        ("kb", f"Largest file, kB {shown}", view.kb, 1.0, "1 kB is 1,000 bytes."),
-        ("us", "Longest time, \u00b5s", view.us, 1.0, "Of one row, the median, on this machine."),
+        ("drop", "Largest drop, points", view.drop, "Of accuracy on the validation rows."),
+        ("kb", f"Largest file, kB {shown}", view.kb, "1 kB is 1,000 bytes."),
+        ("us", "Longest time, \u00b5s", view.us, "Of one row, the median, on this machine."),
     )
-    for (name, label, value, step, text), column in zip(fields, st.columns(3), strict=True):
-        column.number_input(
+    for (name, label, value, text), column in zip(fields, st.columns(3), strict=True):
+        column.text_input(
             label,
-            float(LIMITS[name].low),
-            float(LIMITS[name].high),
-            hold(name, value),
-            step=step,
-            format="%.4g",
+            hold(name, "" if value is None else format_value(value)),
             key=name,
-            on_change=lambda name=name: change(**{name: st.session_state[name]}),
+            placeholder="no limit",
+            on_change=_set_limit,
+            args=(name, label),
             help=f"{text} Empty: no limit.",
         )
+    wrong = st.session_state.pop("wrong_limit", None)
+    if wrong:
+        st.error(plain(wrong))
+
+
+def _set_limit(name: str, label: str) -> None:
+    """Take what was typed, or say what is wrong with it and leave the limit as it was."""
+    typed = st.session_state[name].strip().replace(",", ".")
+    try:
+        value = LIMITS[name].parse(label, typed) if typed else None
+        if value is not None:
+            LIMITS[name].check(label, value)
+        change(**{name: value})
+    except ParetoscopeError as error:
+        st.session_state.wrong_limit = str(error)
 
 
 def _budget(view: View, known: list[Measurement]) -> None:
@@ -158,9 +172,14 @@ def _heatmap(
         config=camera(f"paretoscope-{view.dataset}-{view.model}-grid"),
         on_pick=go_to,
     )
-    notes = ["Cells are computed in float arithmetic; a white dot marks a file that was run."]
+    n_cells = sum(map(len, lines))
+    n_known = sum(str(recipe) in known for line in lines for recipe in line)
+    how_many = f"All {n_cells}" if n_known == n_cells else f"{n_known} of {n_cells}"
+    notes = [
+        f"{how_many} cells computed in float arithmetic; a white dot marks a file that was run."
+    ]
     if view.heat == "size" and zipped:
-        notes.append("Zipped sizes not measured yet are the entropy bound of the weights.")
+        notes.append("Zipped sizes are compared by the entropy bound of the weights.")
     if view.heat == "time":
         notes.append("Times are there only for files that were run.")
     if view.recipe.overrides or str(view.recipe.recovery) != "project":

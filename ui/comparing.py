@@ -47,9 +47,10 @@ Curve = tuple[str, tuple[Recipe, ...]]
 def choose(view: View) -> None:
     """Which curves are drawn."""
     left, right = st.columns(2)
-    left.multiselect(
+    left.pills(
         "Criteria",
         list(CURVES),
+        selection_mode="multi",
         default=hold("curves", list(view.curves)),
         format_func=CURVES.__getitem__,
         key="curves",
@@ -57,9 +58,10 @@ def choose(view: View) -> None:
         help="Each with the recipe's quantizer and recovery. Random is the control: a criterion "
         "that does not beat it knows nothing.",
     )
-    right.multiselect(
+    right.pills(
         "The recipe's criterion with",
         list(VARIANTS),
+        selection_mode="multi",
         default=hold("variants", list(view.variants)),
         format_func=VARIANTS.__getitem__,
         key="variants",

@@ -13,7 +13,6 @@ from paretoscope.measurement import Measurement
 from paretoscope.network import Network
 from paretoscope.quantization import FixedPoint, Float32
 from paretoscope.recipe import Recipe
-from paretoscope.records import to_json
 from paretoscope.store import default_store
 from paretoscope.timing import Timing
 
@@ -30,9 +29,19 @@ _WAIT_S = 0.3  # for the first figure of a network too large to compute within t
 
 
 def share(view: View, network: Network, title: str) -> None:
-    """The menu of what can be downloaded."""
-    subject = server.subject(view.dataset, view.model, network)
-    sharing.share_button(view, subject, title, controls.curve_of(network, view.recipe), link())
+    """What can be downloaded. Not within what polls: a button that is drawn anew loses clicks."""
+    subject, bench = server.subject(view.dataset, view.model, network), server.bench()
+    known, failed = bench.known(subject, view.recipe), bench.failure(subject, view.recipe)
+    curve = controls.curve_of(network, view.recipe)
+    sharing.share_button(view, subject, title, curve, link())
+    if known is not None or not (view.recipe.trains or failed):
+        st.download_button(
+            "Download this model",
+            data=lambda: artifact_bytes(subject, view.recipe, bench.known(subject, view.recipe)),
+            file_name=f"{view.dataset}-{view.model}.onnx",
+            mime="application/octet-stream",
+            on_click="ignore",
+        )
 
 
 def show(view: View, network: Network, title: str) -> None:
@@ -158,7 +167,7 @@ def _training(bench: Bench, subject: Subject, recipe: Recipe) -> None:
 
 
 def _offer_training(bench: Bench, subject: Subject, recipe: Recipe) -> None:
-    if st.button("Train it", type="primary"):
+    if st.button("Train it"):
         bench.try_again(subject, recipe)
         _asked().add(str(recipe))
         rerun()
@@ -310,25 +319,6 @@ def _below(bench: Bench, subject: Subject, view: View, visitor: str) -> None:
             required=True,
             on_change=lambda: change(size=st.session_state.size),
         )
-        known = bench.known(subject, view.recipe)
-        if known is not None or not (view.recipe.trains or bench.failure(subject, view.recipe)):
-            st.download_button(
-                "Download this model",
-                data=lambda: artifact_bytes(subject, view.recipe, known),
-                file_name=f"{view.dataset}-{view.model}.onnx",
-                mime="application/octet-stream",
-                on_click="ignore",
-            )
-        if known is not None and not known.computed:
-            st.download_button(
-                "Its figures",
-                data=lambda: to_json(known),
-                file_name=f"{view.dataset}-{view.model}.json",
-                mime="application/json",
-                on_click="ignore",
-                help="Accuracy, sizes and times of this file with its provenance, as JSON. Keep it "
-                "beside the model: `python -m paretoscope measure MODEL.onnx` compares with it.",
-            )
 
 
 def _apart(apart: Apart, subject: Subject) -> str:

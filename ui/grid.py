@@ -127,7 +127,7 @@ def heat(
             if m is not None and not m.computed
         ),
         accuracies=_rows(found, lambda m: m.accuracy.value),
-        sizes=_rows(found, lambda m: shown_size(m, zipped)),
+        sizes=_rows(found, lambda m: _compared_size(m, zipped)),
         least=None if budget.drop is None else baseline.accuracy.value - budget.drop,
         most=size_limit,
         cursor=_cursor(recipe, axis, places, [float(line[0].quantizer.q) for line in lines]),  # type: ignore[attr-defined]
@@ -146,11 +146,16 @@ def shown_size(m: Measurement, zipped: bool) -> float:
     return m.gzip_bytes if m.gzip_bytes is not None else (m.entropy_bytes or m.size_bytes)
 
 
+def _compared_size(m: Measurement, zipped: bool) -> float:
+    """The size that recipes are compared by: the bound for all, for few were zipped."""
+    return m.entropy_bytes if zipped and m.entropy_bytes else shown_size(m, zipped)
+
+
 def _value(what: str, m: Measurement, zipped: bool) -> float | None:
     if what == "accuracy":
         return m.accuracy.value
     if what == "size":
-        return shown_size(m, zipped)
+        return _compared_size(m, zipped)
     latency = m.latency()
     return None if latency is None else latency.median_us
 
@@ -294,12 +299,12 @@ class Advice:
 def advice(known: Sequence[Measurement], budget: Budget, zipped: bool) -> Advice:
     """The smallest within the budget; then those with the smallest excess, smallest first."""
     within = [m for m in known if budget.allows(m)]
-    best = min(within, key=lambda m: (shown_size(m, zipped), -m.accuracy.value), default=None)
+    best = min(within, key=lambda m: (_compared_size(m, zipped), -m.accuracy.value), default=None)
     over = [(m, budget.excess(m)) for m in known]
     cheaper = [
         (m, excess)
         for m, excess in over
-        if excess and (best is None or shown_size(m, zipped) < shown_size(best, zipped))
+        if excess and (best is None or _compared_size(m, zipped) < _compared_size(best, zipped))
     ]
     near = sorted(cheaper, key=lambda one: max(one[1].values()))[:_NEAR]
     return Advice(best, tuple(near), len(known))

@@ -28,7 +28,7 @@ _HEIGHT = 470
 def ask(view: View) -> None:
     """The controls: the budget, what is aimed at, and what is searched over."""
     budget_fields(view)
-    aim, criteria, recover = st.columns([2, 3, 3])
+    aim, criteria, recover = st.columns([2, 4, 4])
     aim.selectbox(
         "Aim",
         list(AIMS),
@@ -38,18 +38,20 @@ def ask(view: View) -> None:
         on_change=lambda: change(aim=st.session_state.aim, size=_size_of(st.session_state.aim)),
         help="What is best among the recipes within the budget.",
     )
-    criteria.multiselect(
+    criteria.pills(
         "Criteria",
         list(CURVES),
+        selection_mode="multi",
         default=hold("over", list(view.over)),
         format_func=CURVES.__getitem__,
         key="over",
         on_change=lambda: change(over=tuple(st.session_state.over)),
         help="Thresholds (or sparsities) of each of them by values of Q are the candidates.",
     )
-    recover.multiselect(
+    recover.pills(
         "Then try",
         list(RECOVER),
+        selection_mode="multi",
         default=hold("recover", list(view.recover)),
         format_func=RECOVER.__getitem__,
         key="recover",

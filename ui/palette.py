@@ -131,6 +131,14 @@ def log_bytes(title: str) -> dict[str, Any]:
 
 
 def camera(name: str) -> dict[str, Any]:
-    """A chart's configuration: its camera takes a picture of the size that links show, twice."""
+    """A chart's configuration: its camera takes a picture of the size that links show, twice.
+
+    Plotly's own button to share would send the chart to its company's server.
+    """
     picture = {"format": "png", "width": 1200, "height": 630, "scale": 2, "filename": name}
-    return {"displaylogo": False, "toImageButtonOptions": picture}
+    return {
+        "displaylogo": False,
+        "toImageButtonOptions": picture,
+        "modeBarButtonsToRemove": ["sendChartToCloud", "lasso2d", "select2d"],
+        "plotlyServerURL": "",
+    }

@@ -63,7 +63,6 @@ def result_or_progress(
     st.button(
         start or "Start again",
         key=f"start-{task}",
-        type="primary",
         on_click=server.start_work,
         args=(task, arguments),
     )

@@ -346,12 +346,11 @@ def one_layer(view: View, subject: Subject, title: str) -> None:
     else:
         left.caption("Weights are floats here; a quantizer gives them codes.")
     kept = np.broadcast_to(draft.cut.kept[name], codes.values.shape)
-    right.image(
-        mask_picture(kept),
-        caption=f"{name}: kept weights dark, cut ones light; {kept.shape[0]:,} inputs across, "
-        f"{kept.shape[1]:,} outputs down; {words.percent(kept.mean())} kept",
-        width="stretch",
+    told = (
+        f"{name}: kept weights dark, cut ones light; {kept.shape[0]:,} inputs across, "
+        f"{kept.shape[1]:,} outputs down; {words.percent(kept.mean())} kept"
     )
+    right.image(mask_picture(kept), caption=told, alt=told, width="stretch")
     if name == names[0]:
         _first_layer(subject, network.weights[name], codes.decoded())
     if len(names) == 1:
@@ -431,6 +430,7 @@ def _first_layer(subject: Subject, before: FloatArray, after: FloatArray) -> Non
             tiles(weight[: size[0] * size[1], :n], size, limit),
             caption=f"The first {n} units' weights as images, {what}: blue negative, orange "
             "positive, white zero",
+            alt=f"the first {n} units' weights {what} compressing",
             width="stretch",
         )
 

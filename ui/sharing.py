@@ -10,11 +10,12 @@ import plotly.graph_objects as go
 import streamlit as st
 from paretoscope.measurement import Measurement
 from paretoscope.recipe import Recipe
+from paretoscope.records import to_json
 from paretoscope.tables import ENDINGS, per_repeat, table
 
 from ui import charts, figures, grid, pins, provenance, server, words
 from ui.bench import Bench, Subject
-from ui.palette import LIGHT
+from ui.palette import LIGHT, camera
 from ui.view import View
 
 _STYLE = (
@@ -43,6 +44,15 @@ def share_button(
             on_click="ignore",
             help="One file with these charts, which stay interactive without a network.",
         )
+        st.download_button(
+            "Its figures (JSON)",
+            data=partial(_figures, subject, view.recipe),
+            file_name=f"{view.dataset}-{view.model}.json",
+            mime="application/json",
+            on_click="ignore",
+            help="Accuracy, sizes and times of this file with its provenance. Keep it beside the "
+            "model: `python -m paretoscope measure MODEL.onnx` compares with it.",
+        )
         for ending in ENDINGS:
             st.download_button(
                 f"Raw rows ({ending[1:].upper()})",
@@ -52,6 +62,11 @@ def share_button(
                 on_click="ignore",
                 help="All that is known of this curve, the grid and the pins, a row a repeat.",
             )
+
+
+def _figures(subject: Subject, recipe: Recipe) -> bytes:
+    known = server.bench().known(subject, recipe)
+    return b"{}" if known is None else to_json(known)
 
 
 def _rows(subject: Subject, view: View, curve: Sequence[Recipe], ending: str) -> bytes:
@@ -102,7 +117,9 @@ def report(
         _table([("", baseline), ("this recipe", now), *pinned]),
     ]
     for number, figure in enumerate(drawn):
-        parts.append(figure.to_html(full_html=False, include_plotlyjs=number == 0))
+        parts.append(
+            figure.to_html(full_html=False, include_plotlyjs=number == 0, config=camera("report"))
+        )
     source = "<br>".join(provenance.lines(now, file=now.artifact_sha256))
     parts.append(
         f"<p class='quiet'>{source}<br><a href='{html.escape(link)}'>the same view</a></p>"

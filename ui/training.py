@@ -67,7 +67,7 @@ def _show_training(dataset: str, model: str) -> None:
         view.rerun()
     else:
         st.warning("The trained network is no longer on disk, or was damaged there.")
-    st.button("Train", type="primary", on_click=server.start_training, args=(dataset, model))
+    st.button("Train", on_click=server.start_training, args=(dataset, model))
 
 
 def _offer_fetch(dataset: str) -> None:

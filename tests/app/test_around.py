@@ -137,12 +137,16 @@ def test_budget_fields_are_in_the_link_and_change_what_is_advised() -> None:
     trained("digits", "mlp-64-32")
     app = until(open_page(recipe=RECIPE, drop="2", kb="3.5"), measured)
     assert not app.exception
-    assert app.number_input(key="drop").value == 2.0
-    assert app.number_input(key="kb").value == 3.5
-    assert app.number_input(key="us").value is None
+    shown = [app.text_input(key=name).value for name in ("drop", "kb", "us")]
+    assert shown == ["2", "3.5", ""]
     until(app, lambda a: any("within it" in m.value for m in a.markdown))
-    app.number_input(key="drop").set_value(0.0).run()
+    app.text_input(key="drop").set_value("0").run()
     assert address(app)["drop"] == "0"
+    app.text_input(key="kb").set_value("").run()
+    assert address(app)["kb"] == "none"
+    app.text_input(key="us").set_value("-3").run()
+    assert any("must be at least 0.001; got" in e.value.replace("\\", "") for e in app.error)
+    assert address(app)["us"] == "none"
 
 
 def test_advice_is_one_click_away() -> None:

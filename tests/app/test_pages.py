@@ -174,7 +174,7 @@ def test_nothing_within_the_budget_is_said_with_the_nearest() -> None:
 
 def test_a_search_asks_for_a_criterion() -> None:
     app = open_page("search.py")
-    app.multiselect(key="over").set_value([]).run()
+    app.pills(key="over").set_value([]).run()
     assert any("at least one criterion" in i.value for i in app.info)
     assert address(app)["over"] == ""
 

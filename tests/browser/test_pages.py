@@ -210,7 +210,7 @@ def test_a_machine_that_never_trained_trains_and_shows_the_curve(visitor: Visito
         visit.page.wait_for_selector("[data-testid=stProgress]")
         expect(visit.page.get_by_role("button", name="Stop")).to_be_visible()
         _all_measured(visit.page)
-        expect(visit.page.locator(".js-plotly-plot")).to_have_count(2)
+        expect(visit.page.locator(".js-plotly-plot")).to_have_count(4)
 
 
 def test_choosing_another_network(server: Server, visitor: Visitor) -> None:

@@ -81,7 +81,6 @@ def _offer(arguments: dict[str, Any], job: Job | None) -> None:
         st.error(plain(job.error))
     st.button(
         "Confirm on the test rows",
-        type="primary",
         on_click=server.start_work,
         args=(_TASK, arguments),
         help="Runs this recipe's file and the uncompressed model on the test rows once. The "

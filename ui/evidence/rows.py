@@ -199,6 +199,7 @@ def _gallery(data: Dataset, title: str, flips: Mapping[str, Any]) -> None:
                 _picture(data, row),
                 caption=f"{names[actual]}: {names[before]} → {names[now]}",
                 width=_PICTURE_PIXELS,
+                alt=f"a validation row of class {names[actual]}",
             )
 
 

@@ -1,0 +1,263 @@
+"""What visitors do on the explorer's pages, by mouse and keyboard, in a real Chromium."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pandas as pd
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Download, Page, expect
+
+from tests.browser.conftest import Server, Visit, Visitor
+from tests.conftest import load, trained
+
+QUERY = "?v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold%3D0.1)%2Bq(8)"
+PAGES = ("", "compare", "layers", "search", "evidence", "textbook", "methods")
+# The colours of Streamlit's code blocks.
+NOT_OURS = re.compile(r"class=.token")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _trained() -> None:
+    trained("digits", "mlp-64-32")
+
+
+def _ready(page: Page) -> None:
+    expect(page.get_by_text(re.compile(r"All \d+ files of this curve measured"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"All \d+ cells computed"))).to_be_visible()
+
+
+def _open(
+    visitor: Visitor, server: Server, path: str = "", query: str = QUERY, **how: object
+) -> Visit:
+    visit = visitor(**how)
+    visit.page.goto(f"{server.url}/{path}{query}")
+    return visit
+
+
+def _points(page: Page, chart: int) -> list[list[float]]:
+    """Where the points of a chart are on the screen."""
+    found: list[list[float]] = page.evaluate(
+        """n => [...document.querySelectorAll('.js-plotly-plot')[n]
+            .querySelectorAll('.scatterlayer .point')].map(e => {
+              const r = e.getBoundingClientRect();
+              return [r.x + r.width / 2, r.y + r.height / 2, r.width]; })""",
+        chart,
+    )
+    return found
+
+
+def _recipe(visit: Visit) -> str:
+    (found,) = re.findall(r"[?&]recipe=([^&]*)", visit.query)
+    return str(found).replace("+", " ").replace(" ", "+")
+
+
+def test_a_click_on_a_point_moves_the_sliders_there(server: Server, visitor: Visitor) -> None:
+    visit = _open(visitor, server)
+    page = visit.page
+    _ready(page)
+    before = _recipe(visit)
+    names = page.evaluate(
+        "() => document.querySelectorAll('.js-plotly-plot')[0].data"
+        ".find(t => t.name === 'Q = 8').customdata.map(c => c[0])"
+    )
+    place = 3
+    x, y = page.evaluate(
+        """i => { const e = document.querySelectorAll('.js-plotly-plot')[0];
+          const t = e.data.findIndex(t => t.name === 'Q = 8');
+          const p = e.querySelectorAll('.scatterlayer .trace')[0].parentNode;
+          const all = [...p.querySelectorAll('.trace')].filter(n => n.querySelectorAll('.point')
+            .length === e.data[t].customdata.length);
+          const r = all[0].querySelectorAll('.point')[i].getBoundingClientRect();
+          return [r.x + r.width / 2, r.y + r.height / 2]; }""",
+        place,
+    )
+    page.mouse.move(x, y)
+    page.mouse.click(x, y)
+    page.wait_for_function("old => !decodeURIComponent(location.search).includes(old)", arg=before)
+    assert _recipe(visit) in names
+
+
+def test_zoom_survives_a_slider_move(server: Server, visitor: Visitor) -> None:
+    visit = _open(visitor, server)
+    page = visit.page
+    _ready(page)
+    box = page.locator(".js-plotly-plot").first.locator(".nsewdrag").first.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 40, box["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 200, box["y"] + 120, steps=6)
+    page.mouse.up()
+    read = "() => document.querySelectorAll('.js-plotly-plot')[0].layout.yaxis.range"
+    zoomed = page.evaluate(read)
+    slider = page.locator("[data-testid=stSelectSlider], [data-testid=stSlider]").filter(
+        has=page.get_by_text("Q", exact=True)
+    )
+    slider.locator("input[type=range]").first.press("ArrowLeft")
+    page.wait_for_function("decodeURIComponent(location.search).includes('q(6)')")
+    _ready(page)
+    assert page.evaluate(read) == zoomed
+
+
+def test_the_budget_names_the_best_and_one_click_goes_there(
+    server: Server, visitor: Visitor
+) -> None:
+    visit = _open(visitor, server, height=2600)
+    page = visit.page
+    _ready(page)
+    field = page.get_by_role("textbox", name="Largest drop, points")
+    field.fill("3")
+    field.press("Enter")
+    page.wait_for_function("location.search.includes('drop=3')")
+    told = page.get_by_text(re.compile(r"^Smallest of \d+ within it"))
+    expect(told).to_be_visible()
+    _ready(page)
+    recipe = told.locator("code").inner_text()
+    page.get_by_role("button", name="Go there").first.click()
+    page.wait_for_function(
+        "r => decodeURIComponent(location.search).includes(`recipe=${r}&`)", arg=recipe
+    )
+    _ready(page)
+    field.fill("")
+    field.press("Enter")
+    page.wait_for_function("location.search.includes('drop=none')")
+    field.fill("much")
+    field.press("Enter")
+    sentence = "Largest drop, points must be a number from 0 to 100; got 'much'"
+    expect(page.get_by_text(sentence)).to_be_visible()
+    assert "drop=none" in visit.query
+
+
+def test_pins_are_compared_and_let_go(server: Server, visitor: Visitor) -> None:
+    visit = _open(visitor, server, height=2600)
+    page = visit.page
+    _ready(page)
+    page.get_by_role("button", name="Pin as A").click()
+    page.wait_for_function("decodeURIComponent(location.search).includes('pins=magnitude')")
+    slider = page.locator("[data-testid=stSelectSlider], [data-testid=stSlider]").filter(
+        has=page.get_by_text("Q", exact=True)
+    )
+    slider.locator("input[type=range]").first.press("ArrowLeft")
+    page.wait_for_function("decodeURIComponent(location.search).includes('q(6)')")
+    page.get_by_role("button", name="Pin as B").click()
+    page.locator("[data-testid=stSidebarNav]").get_by_text("Compare").click()
+    expect(page.get_by_text("What differs between the pins")).to_be_visible()
+    expect(page.get_by_text(re.compile("McNemar's exact p"))).to_be_visible()
+    page.get_by_role("button", name="Unpin", exact=True).first.click()
+    page.wait_for_function(
+        "decodeURIComponent(location.search).includes('pins=magnitude(threshold=0.1)+q(6)&')"
+    )
+    expect(page.get_by_text("What differs between the pins")).to_have_count(0)
+
+
+def test_a_search_shows_how_far_it_is_and_takes_its_best_to_explore(
+    server: Server, visitor: Visitor
+) -> None:
+    visit = _open(visitor, server, "search", QUERY + "&drop=2")
+    page = visit.page
+    page.get_by_role("button", name="Search", exact=True).click()
+    expect(page.get_by_text(re.compile("the race took the work of"))).to_be_visible()
+    recipe = page.locator("[data-testid=stMarkdown] code").first.inner_text()
+    page.get_by_role("button", name="Take to Explore").first.click()
+    expect(page.get_by_text("Budget", exact=True)).to_be_visible()
+    assert f"recipe={recipe}&" in visit.query
+    page.go_back()
+    page.go_back()
+    expect(page.get_by_role("button", name="Take to Explore").first).to_be_visible()
+    page.reload()
+    expect(page.get_by_text(re.compile("the race took the work of"))).to_be_visible()
+
+
+def _shared(page: Page, name: str) -> Download:
+    """Open the menu, which a run of the page may have closed, and download from it."""
+    button = page.get_by_role("button", name=name)
+    if not button.is_visible():
+        page.get_by_role("button", name="Share", exact=True).click()
+    with page.expect_download() as found:
+        button.click()
+    return found.value
+
+
+def test_what_is_downloaded_is_what_it_says(
+    server: Server, visitor: Visitor, tmp_path: Path
+) -> None:
+    visit = _open(visitor, server)
+    page = visit.page
+    _ready(page)
+    with page.expect_download() as model:
+        page.get_by_role("button", name="Download this model").click()
+    session = ort.InferenceSession(model.value.path().read_bytes())
+    X = load("digits").validation.X
+    (scores,) = session.run(None, {session.get_inputs()[0].name: X})
+    right = np.mean(scores.argmax(1) == load("digits").validation.y)
+    assert f"{100 * right:.1f} %" in visit.main_text()
+    report = _shared(page, "Report (HTML)")
+    rows = _shared(page, "Raw rows (CSV)")
+    plain = _shared(page, "Raw rows (JSON)")
+    table = pd.read_csv(io.BytesIO(rows.path().read_bytes()))
+    assert "magnitude(threshold=0.1)+q(8)" in set(table["recipe"])
+    assert len(json.loads(plain.path().read_bytes())) == len(table)
+    offline = visitor()
+    offline.page.route(re.compile("^http"), lambda route: route.abort())
+    report.save_as(tmp_path / "report.html")
+    offline.page.goto((tmp_path / "report.html").as_uri())
+    offline.page.wait_for_selector(".js-plotly-plot .main-svg")
+    assert [u for u in offline.requests if u.startswith("http")] == []
+
+
+def test_the_camera_takes_a_picture_of_the_right_size(server: Server, visitor: Visitor) -> None:
+    visit = _open(visitor, server)
+    page = visit.page
+    _ready(page)
+    page.locator(".js-plotly-plot").first.hover()
+    expect(page.get_by_role("button", name="Share chart...")).to_have_count(0)
+    with page.expect_download() as picture:
+        page.locator(".js-plotly-plot").first.locator("[data-title*='ownload']").click()
+    data = picture.value.path().read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    assert (int.from_bytes(data[16:20]), int.from_bytes(data[20:24])) == (2400, 1260)
+    assert picture.value.suggested_filename == "paretoscope-digits-mlp-64-32-gzip.png"
+
+
+@pytest.mark.parametrize("path", ["compare", "layers", "search"])
+def test_a_deep_link_to_each_page_on_a_fresh_server(
+    path: str, fresh_server: Server, visitor: Visitor
+) -> None:
+    visit = _open(visitor, fresh_server, path)
+    menu = visit.page.locator("[data-testid=stSidebarNav]")
+    for name in ("Explore", "Compare", "Layers", "Search", "Evidence", "Textbook", "Methods"):
+        expect(menu.get_by_text(name, exact=True)).to_be_visible()
+    visit.page.wait_for_function("location.search.includes('recipe=')")
+    assert "recipe=magnitude(threshold=0.1)+q(8)" in visit.query
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_axe_finds_nothing_serious_that_is_ours(
+    path: str, server: Server, visitor: Visitor
+) -> None:
+    visit = _open(visitor, server, path)
+    page = visit.page
+    for scheme, paper in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(14, 17, 23)")):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.wait_for_function(
+            "c => getComputedStyle(document.querySelector('.stApp')).backgroundColor === c",
+            arg=paper,
+        )
+        page.wait_for_selector("[data-testid=stMarkdown]")
+        if path not in ("methods", "search"):
+            page.wait_for_selector(".js-plotly-plot .point, .js-plotly-plot .heatmaplayer")
+        found = Axe().run(page).response["violations"]
+        ours = [
+            (scheme, v["id"], node["target"], node["failureSummary"])
+            for v in found
+            if v["impact"] in ("serious", "critical")
+            for node in v["nodes"]
+            if not NOT_OURS.search(json.dumps(node["target"]) + node["html"])
+        ]
+        assert ours == []
