@@ -18,10 +18,16 @@ from tests.browser import chromium  # noqa: E402
 from tests.browser.serving import serve  # noqa: E402
 
 LENET = "?v=1&dataset=fashion-mnist&model=lenet-300-100&recipe=magnitude(threshold%3D0.0652)%2Bq(8)"
+PINS = "&pins=magnitude(threshold%3D0.03)%2Bq(16)|magnitude(threshold%3D0.0652)%2Bq(8)"
+# Each page's address, the height of its picture, and a text that says that it is drawn.
 PAGES = {
-    "explore": f"/{LENET}",
-    "evidence": f"/evidence{LENET}&section=robustness",
-    "textbook": "/textbook",
+    "explore": (f"/{LENET}", 1900, r"All \d+ cells computed"),
+    "compare": (f"/compare{LENET}{PINS}&curves=magnitude|wanda|random", 1250, "McNemar"),
+    "layers": (f"/layers{LENET}", 1150, r"All \d+ files measured"),
+    "search": (f"/search{LENET}", 900, "the race took the work of"),
+    "evidence": (f"/evidence{LENET}&section=robustness", 920, "validation rows"),
+    "textbook": ("/textbook", 920, "test rows"),
+    "methods": ("/methods", 920, "Selections"),
 }
 
 
@@ -31,18 +37,21 @@ def main() -> None:
     assert path is not None
     with serve(str(home())) as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(chromium.FLAGS))
-        for name, address in PAGES.items():
+        for name, (address, height, words) in PAGES.items():
             for scheme in ("light", "dark"):
                 page = browser.new_page(
-                    viewport={"width": 1280, "height": 920},
+                    viewport={"width": 1280, "height": height},
                     color_scheme=scheme,  # type: ignore[arg-type]
                 )
                 page.goto(server.url + address)
-                page.wait_for_selector(".js-plotly-plot", timeout=60_000)
+                if name == "search" and scheme == "light":
+                    page.get_by_role("button", name="Search", exact=True).click()
+                expect(page.get_by_text(re.compile(words)).first).to_be_visible(timeout=180_000)
                 if name == "explore":
                     done = page.get_by_text(re.compile(r"All \d+ files of this curve measured"))
                     expect(done).to_be_visible(timeout=120_000)
                     page.wait_for_timeout(15_000)  # the faint curves fill in last
+                page.wait_for_timeout(1_000)
                 page.screenshot(path=ROOT / "docs" / f"{name}-{scheme}.png")
                 page.close()
         browser.close()

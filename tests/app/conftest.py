@@ -8,6 +8,17 @@ from pathlib import Path
 import pytest
 import streamlit as st
 
+from ui import server
+
+
+@pytest.fixture(autouse=True)
+def _nobody_looks_any_more() -> Iterator[None]:
+    """After a test its visitors are gone, and what they still wished for is not measured."""
+    yield
+    bench = server.bench()
+    with bench._changed:
+        bench._wishes.clear()
+
 
 @pytest.fixture
 def fresh(home: Path) -> Iterator[Path]:

@@ -48,8 +48,8 @@ def test_two_visitors_take_turns(subject: Subject, order: list[str]) -> None:
         recipes = ps.grid(sparsity=sparsity, q=[3, 4, 5, 6])
         bench.wish(visitor, Wish(subject, recipes))
     _until(lambda: bench.finished("a") and bench.finished("b"))
-    first = [line for line in order if "measure" in line][1:7]  # the first may come before b's wish
-    by_visitor = ["0.1" in line for line in first]
+    own = [line for line in order if "measure" in line and "magnitude(sparsity=0." in line]
+    by_visitor = ["sparsity=0.1)" in line for line in own[1:7]]  # the first may precede b's wish
     assert by_visitor in ([True, False] * 3, [False, True] * 3)
     assert bench.progress("a") == bench.progress("b") == (4, 0, 4)
 
