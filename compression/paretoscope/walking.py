@@ -154,7 +154,7 @@ def _walk(
                             list_offsets[place + lengths[of]] = offsets[e]
                             list_values[place + lengths[of]] = values[e]
                             lengths[of] += 1
-                            if n_groups == 1:
+                            if layer[DENSE_FROM] <= layer[N_IN] * n_out:  # no convolution
                                 column = offsets[e] // lanes
                                 matrix[layer[WEIGHTS] + j * layer[N_IN] + column] = values[e]
                     there[k] += stop - start
