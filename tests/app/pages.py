@@ -36,11 +36,11 @@ def address(app: AppTest) -> dict[str, str]:
     return {n: v if isinstance(v, str) else v[0] for n, v in app.query_params.items()}
 
 
-def until(app: AppTest, condition: Callable[[AppTest], bool]) -> AppTest:
+def until(app: AppTest, condition: Callable[[AppTest], bool], pause_s: float = 0.2) -> AppTest:
     deadline = time.monotonic() + 60
     while not condition(app):
         assert time.monotonic() < deadline, "the page did not get there within 60 s"
-        threading.Event().wait(0.2)
+        threading.Event().wait(pause_s)
         app.run()
     return app.run()  # the last of it may have come while the page was being drawn
 
