@@ -103,7 +103,7 @@ def test_codes_that_run_as_floats_are_the_cause() -> None:
 def test_zeros_that_are_multiplied_are_the_cause_and_removed_neurons_help() -> None:
     trained("fashion-mnist", "lenet-300-100")
     place = {"dataset": "fashion-mnist", "model": "lenet-300-100"}
-    for pattern in ("1:4", "2:4", "1:2", "4:8"):  # a quick time can be inconclusive on a busy machine
+    for pattern in ("1:4", "2:4", "1:2", "4:8"):  # a quick time can be inconclusive
         app = until(open_page(**place, recipe=f"magnitude(pattern={pattern})"), _timed, _QUIET_S)
         if [line for line in _panel(app) if "ONNX Runtime multiplies by them" in line]:
             break
