@@ -17,6 +17,7 @@ from ui.around import budget_fields
 from ui.bench import Subject
 from ui.charts import AXIS_TITLES
 from ui.frame import hold
+from ui.grid import shown_size
 from ui.palette import CURSOR, Theme, camera, here, layout, log_bytes
 from ui.progress import result_or_progress
 from ui.view import AIMS, CURVES, RECOVER, View, change, go_to
@@ -178,7 +179,7 @@ def front_chart(
     zipped = view.aim == "gzip"
 
     def point(m: Measurement) -> tuple[float, float, str, str]:
-        size = _size(m, zipped)
+        size = shown_size(m, zipped)
         at_least = "at least " if zipped and m.gzip_bytes is None else ""
         text = f"{words.percent(m.accuracy.value)}, {words.change_interval(m.change)}, "
         state = "computed" if m.computed else "measured on its file"
@@ -201,12 +202,6 @@ def front_chart(
         most=budget.gzip_bytes if zipped else budget.file_bytes,
         provenance=provenance.of_subject(subject, n),
     )
-
-
-def _size(m: Measurement, zipped: bool) -> float:
-    if not zipped:
-        return m.size_bytes
-    return m.gzip_bytes if m.gzip_bytes is not None else (m.entropy_bytes or m.size_bytes)
 
 
 def front_figure(record: FrontChart, theme: Theme) -> go.Figure:
