@@ -208,7 +208,8 @@ def test_a_machine_that_never_trained_trains_and_shows_the_curve(visitor: Visito
         visit = visitor()
         visit.page.goto(running.url)
         visit.page.wait_for_selector("[data-testid=stProgress]")
-        expect(visit.page.get_by_role("button", name="Stop")).to_be_visible()
+        main = visit.page.get_by_test_id("stMainBlockContainer")
+        expect(main.get_by_role("button", name="Stop")).to_be_visible()
         _all_measured(visit.page)
         expect(visit.page.locator(".js-plotly-plot")).to_have_count(4)
 
@@ -289,7 +290,7 @@ def test_measuring_properly_shows_how_far_it_is_stops_and_sliders_answer_meanwhi
     _all_measured(page)
     page.get_by_role("button", name="Measure properly").click()
     expect(page.get_by_text("Measuring properly: process 1 of 5")).to_be_visible(timeout=20_000)
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_test_id("stMainBlockContainer").get_by_role("button", name="Stop").click()
     expect(page.get_by_role("button", name="Measure properly")).to_be_visible()
     page.get_by_role("button", name="Measure properly").click()
     expect(page.get_by_text(re.compile("Measuring properly: process"))).to_be_visible()
