@@ -14,7 +14,6 @@ network = training.network_or_progress(looking_at.dataset, looking_at.model)
 
 controls.drop_unknown_layers(network)
 controls.apply_switch(network)
-controls.recipe_controls(network, view.current().recipe)
 view.publish()
 
 title = frame.network_title(looking_at.dataset, looking_at.model)

@@ -45,7 +45,11 @@ def share(view: View, network: Network, title: str) -> None:
 
 
 def show(view: View, network: Network, title: str) -> None:
-    """Draw what is known of the visitor's recipe and its curve, and let the rest fill in."""
+    """Draw what is known of the visitor's recipe and its curve, and let the rest fill in.
+
+    The figures and the two charts come first, so that they answer a slider first; then the controls
+    in the sidebar, and what stands around the charts.
+    """
     subject = server.subject(view.dataset, view.model, network)
     curve = controls.curve_of(network, view.recipe)
     if view.recipe not in curve:  # without pruning it stands where the threshold is zero
@@ -69,11 +73,16 @@ def show(view: View, network: Network, title: str) -> None:
     )
     bench, visitor = server.bench(), server.visitor()
     bench.wish(visitor, wish)
-    every = None if bench.finished(visitor) else _POLL_S
-    if every is not None:
+    polling = not bench.finished(visitor)
+    if polling:
         st.session_state.pop("finished", None)
+    else:  # all is drawn by this very run
+        st.session_state.finished = str(view)
+    every = _POLL_S if polling else None
     st.fragment(_show, run_every=every)(view, subject, title, wish, curve, backdrop)
-    st.fragment(around.show, run_every=every and _POLL_AROUND_S)(view, subject, title, curve)
+    controls.recipe_controls(network, view.recipe)
+    every = _POLL_AROUND_S if polling else None
+    st.fragment(around.show, run_every=every)(view, subject, title, curve)
 
 
 def _show(

@@ -1,4 +1,4 @@
-"""The figures of Explore's charts: a record of `ui.charts` -> a plotly figure."""
+"""The figures of Explore's charts: a record of `ui.charts` -> a figure, as `ui.plot` draws it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-import plotly.graph_objects as go
-
 from ui import words
 from ui.charts import AXIS_TITLES, Line, Point, TradeOff
-from ui.palette import CURSOR, Theme, pin_colour
+from ui.palette import CURSOR, FONT, PLAIN, Theme, pin_colour
+from ui.plot import Figure, Trace, line_across, scatter
 
 _FRONT_GREY = "rgba(140,140,140,0.75)"
 _HEIGHT = 524
@@ -24,32 +23,29 @@ _LABEL_FITS_FROM = 0.12  # the share of the height below which it stands above i
 _TICKS_BYTES = [m * 10**e for e in range(1, 9) for m in (1, 2, 5)]
 
 
-def trade_off_figure(record: TradeOff, theme: Theme) -> go.Figure:
+def trade_off_figure(record: TradeOff, theme: Theme) -> Figure:
     """The figure of a record. It carries title, recipe and provenance, so it can stand alone."""
-    figure = go.Figure()
-    for line, named in zip(record.backdrop, name_places(record), strict=True):
-        figure.add_trace(_backdrop_trace(line, named, theme))
-    if record.band:
-        figure.add_vrect(*record.band, fillcolor=theme.band, line_width=0, layer="below")
-    for trace in _budget_traces(record, theme):
-        figure.add_trace(trace)
+    data = [
+        _backdrop_trace(line, named, theme)
+        for line, named in zip(record.backdrop, name_places(record), strict=True)
+    ]
+    data += _budget_traces(record, theme)
     if record.front:
-        figure.add_trace(_front_trace(record))
-    figure.add_trace(_curve_trace(record.curve, theme))
+        data.append(_front_trace(record))
+    data.append(_curve_trace(record.curve, theme))
     for number, (letter, point) in enumerate(record.pins):
-        figure.add_trace(_pin_trace(letter, number, point, theme))
+        data.append(_pin_trace(letter, number, point, theme))
     if record.baseline:
-        _add_baseline(figure, record.baseline, theme)
+        data.append(_baseline_trace(record.baseline, theme))
     if record.cursor:
-        figure.add_trace(_cursor_trace(record.cursor, record, theme))
-    _lay_out(figure, record, theme)
-    return figure
+        data.append(_cursor_trace(record.cursor, record, theme))
+    return {"data": data, "layout": _layout(record, theme)}
 
 
-def _backdrop_trace(line: Line, named: int | None, theme: Theme) -> go.Scatter:
+def _backdrop_trace(line: Line, named: int | None, theme: Theme) -> Trace:
     """A faint line with its name beside the point at place `named`."""
     names = [line.name if place == named else "" for place in range(len(line.points))]
-    return go.Scatter(
+    return scatter(
         x=[p.x for p in line.points],
         y=[p.accuracy for p in line.points],
         mode="lines+text",
@@ -118,9 +114,9 @@ def _apart(name: tuple[float, float], other: tuple[float, float]) -> float:
     return max(across, abs(other[1] - name[1]) / _NAME_HEIGHT)
 
 
-def _front_trace(record: TradeOff) -> go.Scatter:
+def _front_trace(record: TradeOff) -> Trace:
     x, y = zip(*record.front, strict=True)
-    return go.Scatter(
+    return scatter(
         x=x,
         y=y,
         mode="lines",
@@ -130,10 +126,10 @@ def _front_trace(record: TradeOff) -> go.Scatter:
     )
 
 
-def _curve_trace(line: Line, theme: Theme) -> go.Scatter:
+def _curve_trace(line: Line, theme: Theme) -> Trace:
     """The line with whiskers, its points filled where measured and hollow where computed."""
     points = line.points
-    return go.Scatter(
+    return scatter(
         x=[p.x for p in points],
         y=[p.accuracy for p in points],
         mode="lines+markers",
@@ -151,7 +147,7 @@ def _curve_trace(line: Line, theme: Theme) -> go.Scatter:
     )
 
 
-def _budget_traces(record: TradeOff, theme: Theme) -> list[go.Scatter]:
+def _budget_traces(record: TradeOff, theme: Theme) -> list[Trace]:
     """What the budget does not allow, hatched; what it allows, the sweet spot, tinted."""
     least, most = record.limits
     (left, right), (low, high) = record.x_range, record.y_range
@@ -162,7 +158,7 @@ def _budget_traces(record: TradeOff, theme: Theme) -> list[go.Scatter]:
     outside_y = [low, low, high, high, bottom, bottom, low]
     common: dict[str, Any] = {"mode": "lines", "hoverinfo": "skip"}
     hatching = {"shape": "/", "fgcolor": theme.hatch, "fgopacity": 0.6, "size": 9, "solidity": 0.12}
-    outside = go.Scatter(
+    outside = scatter(
         x=outside_x,
         y=outside_y,
         fill="toself",
@@ -173,7 +169,7 @@ def _budget_traces(record: TradeOff, theme: Theme) -> list[go.Scatter]:
         showlegend=True,
         **common,
     )
-    inside = go.Scatter(
+    inside = scatter(
         x=[left, left, edge, edge, left],
         y=[bottom, high, high, bottom, bottom],
         fill="toself",
@@ -185,9 +181,9 @@ def _budget_traces(record: TradeOff, theme: Theme) -> list[go.Scatter]:
     return [inside, outside]
 
 
-def _pin_trace(letter: str, number: int, point: Point, theme: Theme) -> go.Scatter:
+def _pin_trace(letter: str, number: int, point: Point, theme: Theme) -> Trace:
     colour = pin_colour(number, theme)
-    return go.Scatter(
+    return scatter(
         x=[point.x],
         y=[point.accuracy],
         mode="markers+text",
@@ -225,24 +221,33 @@ def _time_whiskers(points: Sequence[Point], colour: str) -> dict[str, Any]:
     }
 
 
-def _add_baseline(figure: go.Figure, baseline: Point, theme: Theme) -> None:
-    dashes = {"color": theme.quiet, "width": 1, "dash": "dash"}
-    figure.add_hline(baseline.accuracy, line=dashes, layer="below")
-    figure.add_vline(baseline.x, line=dashes, layer="below")
-    figure.add_trace(
-        go.Scatter(
-            x=[baseline.x],
-            y=[baseline.accuracy],
-            mode="markers",
-            name="uncompressed",
-            marker={"symbol": "star", "size": 14, "color": theme.ink},
-            text=[baseline.text],
-            hovertemplate="uncompressed<br>%{text}<extra></extra>",
-        )
+def _baseline_trace(baseline: Point, theme: Theme) -> Trace:
+    return scatter(
+        x=[baseline.x],
+        y=[baseline.accuracy],
+        mode="markers",
+        name="uncompressed",
+        marker={"symbol": "star", "size": 14, "color": theme.ink},
+        text=[baseline.text],
+        hovertemplate="uncompressed<br>%{text}<extra></extra>",
     )
 
 
-def _cursor_trace(cursor: Point, record: TradeOff, theme: Theme) -> go.Scatter:
+def _shapes(record: TradeOff, theme: Theme) -> list[dict[str, Any]]:
+    """The noise of the machine as a band, and the lines through the baseline."""
+    shapes: list[dict[str, Any]] = []
+    if record.band:
+        band = {"type": "rect", "xref": "x", "yref": "y domain", "y0": 0, "y1": 1}
+        band |= {"x0": record.band[0], "x1": record.band[1], "fillcolor": theme.band}
+        shapes.append(band | {"line": {"width": 0}, "layer": "below"})
+    if record.baseline:
+        dashes = {"color": theme.quiet, "width": 1, "dash": "dash"}
+        shapes.append(line_across("y", record.baseline.accuracy, dashes))
+        shapes.append(line_across("x", record.baseline.x, dashes))
+    return shapes
+
+
+def _cursor_trace(cursor: Point, record: TradeOff, theme: Theme) -> Trace:
     """A ring where the sliders are; a triangle at the edge where that is out of sight."""
     low, high = record.y_range
     hidden = cursor.accuracy < low
@@ -250,7 +255,7 @@ def _cursor_trace(cursor: Point, record: TradeOff, theme: Theme) -> go.Scatter:
     side = "left" if x > _LABEL_FITS_UNTIL else "right"
     height = "middle" if hidden else "top" if y < _LABEL_FITS_FROM else "bottom"
     value = words.duration(cursor.x) if record.axis == "time" else words.size(cursor.x)
-    return go.Scatter(
+    return scatter(
         x=[cursor.x],
         y=[low + 0.02 * (high - low) if hidden else cursor.accuracy],
         mode="markers+text",
@@ -278,7 +283,7 @@ def _wrapped(recipe: str) -> str:
     return "<br>".join(re.sub(r"([+;,]) ", r"\1", line) for line in lines)
 
 
-def _lay_out(figure: go.Figure, record: TradeOff, theme: Theme) -> None:
+def _layout(record: TradeOff, theme: Theme) -> dict[str, Any]:
     x_title = {"text": AXIS_TITLES[record.axis], "standoff": 6}
     x_axis: dict[str, Any] = {"title": x_title, "gridcolor": theme.grid}
     if record.axis == "time":
@@ -291,14 +296,14 @@ def _lay_out(figure: go.Figure, record: TradeOff, theme: Theme) -> None:
             "tickvals": shown,
             "ticktext": [words.size(t).replace(".00", "").replace(".0", "") for t in shown],
         }
-    figure.update_layout(
-        template="none",
-        height=_HEIGHT,
-        font={"color": theme.ink, "size": 13, "family": "Source Sans, Source Sans Pro, sans-serif"},
-        paper_bgcolor=theme.paper,
-        plot_bgcolor=theme.paper,
-        margin={"l": 58, "r": 16, "t": 134, "b": 132},
-        title={
+    return {
+        "template": PLAIN,
+        "height": _HEIGHT,
+        "font": {"color": theme.ink, "size": 13, "family": FONT},
+        "paper_bgcolor": theme.paper,
+        "plot_bgcolor": theme.paper,
+        "margin": {"l": 58, "r": 16, "t": 134, "b": 132},
+        "title": {
             "text": f"{record.network}<br><span style='font-size:15px'>{record.finding}</span>"
             f"<br><span style='font-size:12px'>{_wrapped(record.recipe)}</span>",
             "font": {"size": 15},
@@ -307,7 +312,7 @@ def _lay_out(figure: go.Figure, record: TradeOff, theme: Theme) -> None:
             "y": 0.97,
             "yanchor": "top",
         },
-        legend={
+        "legend": {
             "orientation": "h",
             "x": 0,
             "y": 1.0,
@@ -316,28 +321,31 @@ def _lay_out(figure: go.Figure, record: TradeOff, theme: Theme) -> None:
             "entrywidth": 0.49,
             "entrywidthmode": "fraction",
         },
-        xaxis=x_axis,
-        yaxis={
+        "xaxis": x_axis,
+        "yaxis": {
             "title": {"text": "Accuracy"},
             "tickformat": ".0%",
             "range": record.y_range,
             "gridcolor": theme.grid,
             "zeroline": False,
         },
-        hoverlabel={"font": {"size": 13}},
-        uirevision=record.network,
-    )
-    figure.add_annotation(
-        text=record.provenance,
-        xref="paper",
-        yref="paper",
-        x=0,
-        y=0,
-        xshift=-50,
-        yshift=-130,
-        xanchor="left",
-        yanchor="bottom",
-        align="left",
-        showarrow=False,
-        font={"size": 10, "color": theme.quiet},
-    )
+        "shapes": _shapes(record, theme),
+        "annotations": [
+            {
+                "text": record.provenance,
+                "xref": "paper",
+                "yref": "paper",
+                "x": 0,
+                "y": 0,
+                "xshift": -50,
+                "yshift": -130,
+                "xanchor": "left",
+                "yanchor": "bottom",
+                "align": "left",
+                "showarrow": False,
+                "font": {"size": 10, "color": theme.quiet},
+            }
+        ],
+        "hoverlabel": {"font": {"size": 13}},
+        "uirevision": record.network,
+    }

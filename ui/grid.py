@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 from paretoscope.activations import FloatActivations
 from paretoscope.budget import Budget
 from paretoscope.measurement import Measurement
@@ -22,6 +21,7 @@ from paretoscope.sweeps import CURVE_POINTS, at, stops
 
 from ui import provenance, words
 from ui.palette import CURSOR, Theme, layout
+from ui.plot import Figure, Trace, scatter
 
 QS = 14
 BACKDROP_QS = (2.0, 4.0, 8.0, 16.0)
@@ -189,43 +189,44 @@ def _shown(what: str, value: float) -> str:
     return words.size(value) if what == "size" else words.duration(value)
 
 
-def heat_figure(record: Heat, theme: Theme) -> go.Figure:
+def heat_figure(record: Heat, theme: Theme) -> Figure:
     """The heatmap with the budget's lines and a ring where the sliders are."""
     rows = [[math.nan if v is None else v for v in row] for row in record.values]
     z = np.array(rows)
     logarithmic = record.what == "size"
-    figure = go.Figure(
-        go.Heatmap(
-            z=np.log10(z) if logarithmic else z,
-            customdata=[
+    data: list[Trace] = [
+        {
+            "type": "heatmap",
+            "z": np.log10(z) if logarithmic else z,
+            "customdata": [
                 list(zip(recipes, texts, strict=True))
                 for recipes, texts in zip(record.recipes, record.texts, strict=True)
             ],
-            hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
-            colorscale="Cividis",
-            reversescale=record.what != "accuracy",
-            colorbar=_colorbar(record, z, logarithmic),
-            xgap=1,
-            ygap=1,
-        )
-    )
+            "hovertemplate": "%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
+            "colorscale": "Cividis",
+            "reversescale": record.what != "accuracy",
+            "colorbar": _colorbar(record, z, logarithmic),
+            "xgap": 1,
+            "ygap": 1,
+        }
+    ]
     for limit, grid, name, dash in (
         (record.least, record.accuracies, "largest drop", "solid"),
         (record.most, record.sizes, "largest size", "dot"),
     ):
         if limit is not None:
-            figure.add_trace(_iso_line(grid, limit, name, dash))
+            data.append(_iso_line(grid, limit, name, dash))
     if record.measured:
         y, x = zip(*record.measured, strict=True)
         dots = {"size": 5, "color": "#FFFFFF", "line": {"width": 1, "color": "#1A1A1A"}}
-        figure.add_trace(
-            go.Scatter(x=x, y=y, mode="markers", marker=dots, hoverinfo="skip", name="file was run")
+        data.append(
+            scatter(x=x, y=y, mode="markers", marker=dots, hoverinfo="skip", name="file was run")
         )
     if record.cursor is not None:
         ring = {"symbol": "circle-open", "size": 20, "color": CURSOR}
         ring["line"] = {"width": 3, "color": CURSOR}
-        figure.add_trace(
-            go.Scatter(
+        data.append(
+            scatter(
                 x=[record.cursor[0]],
                 y=[record.cursor[1]],
                 mode="markers",
@@ -240,9 +241,8 @@ def heat_figure(record: Heat, theme: Theme) -> go.Figure:
     base["margin"] |= {"t": 106, "r": 8, "b": 136}
     base["annotations"][0]["yshift"] = -132
     shown = range(0, len(record.columns), 2)
-    figure.update_layout(
-        **base,
-        xaxis={
+    base |= {
+        "xaxis": {
             "title": {"text": record.place, "standoff": 4},
             "tickvals": list(shown),
             "ticktext": [record.columns[i] for i in shown],
@@ -250,16 +250,16 @@ def heat_figure(record: Heat, theme: Theme) -> go.Figure:
             "showgrid": False,
             "zeroline": False,
         },
-        yaxis={
+        "yaxis": {
             "title": {"text": "Q"},
             "tickvals": list(range(len(record.qs))),
             "ticktext": [f"{q:g}" for q in record.qs],
             "showgrid": False,
             "zeroline": False,
         },
-        uirevision=record.network,
-    )
-    return figure
+        "uirevision": record.network,
+    }
+    return {"data": data, "layout": base}
 
 
 def _colorbar(record: Heat, z: Any, logarithmic: bool) -> dict[str, Any]:
@@ -274,17 +274,17 @@ def _colorbar(record: Heat, z: Any, logarithmic: bool) -> dict[str, Any]:
     return bar | {"ticksuffix": " \u00b5s"}
 
 
-def _iso_line(grid: Any, limit: float, name: str, dash: str) -> go.Contour:
-    z = [[math.nan if v is None else v for v in row] for row in grid]
-    return go.Contour(
-        z=z,
-        contours={"start": limit, "end": limit, "size": 1, "coloring": "none"},
-        line={"color": "#D55E00", "width": 2, "dash": dash},
-        showscale=False,
-        hoverinfo="skip",
-        name=name,
-        showlegend=True,
-    )
+def _iso_line(grid: Any, limit: float, name: str, dash: str) -> Trace:
+    return {
+        "type": "contour",
+        "z": [[math.nan if v is None else v for v in row] for row in grid],
+        "contours": {"start": limit, "end": limit, "size": 1, "coloring": "none"},
+        "line": {"color": "#D55E00", "width": 2, "dash": dash},
+        "showscale": False,
+        "hoverinfo": "skip",
+        "name": name,
+        "showlegend": True,
+    }
 
 
 @dataclass(frozen=True)

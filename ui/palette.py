@@ -70,6 +70,7 @@ def pin_colour(number: int, theme: Theme) -> str:
     return (_PINS_DARK if theme is DARK else _PINS_LIGHT)[number]
 
 
+PLAIN: dict[str, Any] = {"layout": {}}  # a template that sets nothing, not Streamlit's own
 FONT = "Source Sans, Source Sans Pro, sans-serif"
 BAR_COLOURS = ("#0072B2", "#009E73", "#E69F00", "#999999")
 
@@ -86,7 +87,7 @@ def layout(
     a picture can stand alone, and the provenance at the foot. `left` is the margin in pixels."""
     below = "".join(f"<br><span style='font-size:12px'>{line}</span>" for line in lines)
     return {
-        "template": "none",
+        "template": PLAIN,
         "height": height,
         "font": {"color": theme.ink, "size": 13, "family": FONT},
         "paper_bgcolor": theme.paper,

@@ -15,12 +15,18 @@ import shutil
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import orjson
 import plotly
 import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+
+# A figure as Plotly's script takes it: {"data": traces, "layout": ...}. Plotly's own Python classes
+# check each value, which takes longer than all else in a page; they do so in tests instead.
+Figure = dict[str, Any]
+Trace = dict[str, Any]
 
 _STATIC = Path(__file__).resolve().parents[1] / "static"
 _SCRIPT = "plotly.min.js"
@@ -65,6 +71,27 @@ export default function ({ data, parentElement, setTriggerValue }) {
 """
 
 
+def scatter(**parts: Any) -> Trace:
+    """A trace of points, lines or both."""
+    return {"type": "scatter", **parts}
+
+
+def line_across(
+    axis: Literal["x", "y"], at: float, line: dict[str, Any], layer: str = "below"
+) -> dict[str, Any]:
+    """A shape: the line through the whole chart where an axis is at a value."""
+    other = "y" if axis == "x" else "x"
+    ends = {f"{axis}0": at, f"{axis}1": at, f"{other}0": 0, f"{other}1": 1}
+    refs = {f"{axis}ref": axis, f"{other}ref": f"{other} domain"}
+    return {"type": "line", "line": line, "layer": layer, **ends, **refs}
+
+
+def _to_json(figure: go.Figure | Figure) -> str:
+    if isinstance(figure, go.Figure):
+        return str(figure.to_json())
+    return orjson.dumps(figure, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+
+
 @lru_cache(maxsize=1)
 def _script_is_served() -> bool:
     """Put Plotly's script where Streamlit serves it from."""
@@ -88,7 +115,7 @@ def _component() -> Any:
 
 
 def chart(
-    figure: go.Figure,
+    figure: go.Figure | Figure,
     *,
     key: str,
     alt: str,
@@ -100,7 +127,7 @@ def chart(
 
     Parameters
     ----------
-    figure : Figure
+    figure : Figure or plotly's own
         With a height of its own, and a `uirevision` for as long as zoom is to be kept.
     key : str
     alt : str
@@ -125,10 +152,10 @@ def chart(
         _component()(
             key=key,
             data={
-                "figure": figure.to_json(),
+                "figure": _to_json(figure),
                 "config": json.dumps(config),
                 "alt": alt,
-                "height": figure.layout.height,
+                "height": figure["layout"]["height"],
                 "clicks": on_pick is not None,
                 "script": f"{'/' + base if base else ''}/app/static/{_SCRIPT}",
             },

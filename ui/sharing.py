@@ -32,7 +32,9 @@ def share_button(
 ) -> None:
     """A menu of what can be downloaded: made when asked for."""
     name = f"paretoscope-{view.dataset}-{view.model}"
-    with st.popover("Share"):
+    with st.popover("Share", key="share", on_change="rerun") as menu:
+        if not menu.open:
+            return
         st.caption(
             "A picture of a chart: its camera button, 1200 \u00d7 630 pixels, twice that sharp."
         )
@@ -103,7 +105,7 @@ def report(
             axis, title, view.recipe, known, [], baseline, charts.line_name(view.recipe), None,
             view.budget, pinned,
         )  # fmt: skip
-        drawn.append(figures.trade_off_figure(record, LIGHT))
+        drawn.append(go.Figure(figures.trade_off_figure(record, LIGHT)))
     lines = grid.lines_of(subject.network, view.recipe)
     if lines:
         every = {str(m.recipe): m for m in known_of(bench, subject, view, curve)}
@@ -111,7 +113,7 @@ def report(
             "accuracy", title, lines, every, baseline, view.recipe, view.budget,
             view.size == "gzip",
         )  # fmt: skip
-        drawn.append(grid.heat_figure(record_of_grid, LIGHT))
+        drawn.append(go.Figure(grid.heat_figure(record_of_grid, LIGHT)))
     parts = [
         f"<p><code>{html.escape(str(view.recipe))}</code></p>",
         _table([("", baseline), ("this recipe", now), *pinned]),

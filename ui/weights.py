@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 from paretoscope.artifact import draft_artifact
 from paretoscope.network import Network
 from paretoscope.pruning import Magnitude, smallest_kept
@@ -17,6 +16,7 @@ from paretoscope.recipe import Recipe
 
 from ui import provenance, words
 from ui.palette import CURSOR, Theme, layout
+from ui.plot import Figure, Trace, line_across, scatter
 
 _HEIGHT = 500
 _BINS = 61
@@ -89,31 +89,30 @@ def _threshold(network: Network, layer: str, pruner: object) -> float | None:
     return smallest_kept(scores, cut)
 
 
-def histogram_figure(record: Histogram, theme: Theme) -> go.Figure:
+def histogram_figure(record: Histogram, theme: Theme) -> Figure:
     edges = np.array(record.edges)
     middles = (edges[1:] + edges[:-1]) / 2
     cut = np.abs(middles) < (record.threshold or 0)
-    figure = go.Figure(
-        go.Bar(
-            x=middles,
-            y=record.counts,
-            width=edges[1] - edges[0],
-            marker={
+    data: list[Trace] = [
+        {
+            "type": "bar",
+            "x": middles,
+            "y": record.counts,
+            "width": edges[1] - edges[0],
+            "marker": {
                 "color": [theme.grid if gone else theme.curve for gone in cut],
                 "line": {"color": theme.curve, "width": 0.5},
             },
-            hovertemplate="%{y} weights near %{x:.3g}<extra></extra>",
-            showlegend=False,
-        )
-    )
-    if record.threshold:
-        for sign in (-1, 1):
-            figure.add_vline(
-                sign * record.threshold, line={"color": CURSOR, "width": 2, "dash": "dash"}
-            )
+            "hovertemplate": "%{y} weights near %{x:.3g}<extra></extra>",
+            "showlegend": False,
+        }
+    ]
+    dashes = {"color": CURSOR, "width": 2, "dash": "dash"}
+    edges_of_cut = (-record.threshold, record.threshold) if record.threshold else ()
+    shapes = [line_across("x", edge, dashes, layer="above") for edge in edges_of_cut]
     if record.grid:
-        figure.add_trace(
-            go.Scatter(
+        data.append(
+            scatter(
                 x=record.grid,
                 y=[0] * len(record.grid),
                 mode="markers",
@@ -139,14 +138,14 @@ def histogram_figure(record: Histogram, theme: Theme) -> go.Figure:
     )
     base["margin"] |= {"t": 106, "b": 136}
     base["annotations"][0]["yshift"] = -132
-    figure.update_layout(
-        **base,
-        bargap=0,
-        xaxis={"title": {"text": "Weight", "standoff": 4}, "gridcolor": theme.grid},
-        yaxis={"title": {"text": "Weights"}, "gridcolor": theme.grid, "rangemode": "tozero"},
-        uirevision=f"{record.network} {record.layer}",
-    )
-    return figure
+    base |= {
+        "bargap": 0,
+        "xaxis": {"title": {"text": "Weight", "standoff": 4}, "gridcolor": theme.grid},
+        "yaxis": {"title": {"text": "Weights"}, "gridcolor": theme.grid, "rangemode": "tozero"},
+        "shapes": shapes,
+        "uirevision": f"{record.network} {record.layer}",
+    }
+    return {"data": data, "layout": base}
 
 
 @lru_cache(maxsize=256)

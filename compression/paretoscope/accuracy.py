@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -75,7 +76,7 @@ class Change:
         >>> round(low, 4), round(high, 4)
         (-0.0112, 0.0112)
         """
-        return self._interval(_CORRECTION)
+        return _interval(self, _CORRECTION)
 
     def _interval(self, correction: float) -> tuple[float, float]:
         value = self.value
@@ -147,6 +148,11 @@ class Change:
         if variance <= 0:
             return math.copysign(math.inf, distance) if distance else 0.0
         return distance / math.sqrt(variance)
+
+
+@lru_cache(maxsize=65_536)  # a grid of points asks for few different counts, many times
+def _interval(change: Change, correction: float) -> tuple[float, float]:
+    return change._interval(correction)
 
 
 def _crossing(function: Callable[[float], float], low: float, high: float) -> float:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -68,25 +69,25 @@ class Latency:
     samples_us: tuple[float, ...]
     baseline_us: tuple[float, ...]
 
-    @property
+    @cached_property
     def median_us(self) -> float:
         return float(np.median(self.samples_us))
 
-    @property
+    @cached_property
     def quartiles_us(self) -> tuple[float, float]:
         low, high = np.quantile(self.samples_us, [0.25, 0.75])
         return float(low), float(high)
 
-    @property
+    @cached_property
     def baseline_median_us(self) -> float:
         return float(np.median(self.baseline_us))
 
-    @property
+    @cached_property
     def ratio(self) -> float:
         """Time relative to the baseline: the median of the rounds' ratios. Below 1 is faster."""
         return float(np.median(self._ratios()))
 
-    @property
+    @cached_property
     def ratio_interval(self) -> tuple[float, float]:
         """95 % interval of the ratio's median by order statistics (sign test), without assumptions
         about the shape. It covers this process's rounds, not other processes or machines."""
@@ -94,7 +95,7 @@ class Latency:
         rank = _sign_test_rank(len(ratios))
         return float(ratios[rank]), float(ratios[len(ratios) - 1 - rank])
 
-    @property
+    @cached_property
     def verdict(self) -> Verdict:
         """Within a margin of 5 %."""
         return verdict(self.ratio_interval)

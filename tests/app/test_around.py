@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import paretoscope as ps
+import plotly.graph_objects as go
 import pytest
 from paretoscope.budget import Budget
 from paretoscope.measurement import Baseline
@@ -48,7 +49,7 @@ def test_the_heatmap_draws_what_each_file_scores(mlp: Network, digits: ps.Datase
     assert record.cursor is not None
     assert record.cursor[1] == row
     assert "thresholds and" in record.alt
-    figure = json.loads(grid.heat_figure(record, LIGHT).to_json())
+    figure = json.loads(go.Figure(grid.heat_figure(record, LIGHT)).to_json())
     names = [trace.get("name") for trace in figure["data"]]
     assert "largest drop" in names
     assert "your recipe" in names
@@ -65,7 +66,7 @@ def test_the_heatmap_of_sizes_is_exact_and_of_times_empty_before_files_ran(
     times = _heat(mlp, digits, "time", Budget())
     assert {value for row in times.values for value in row} == {None}
     assert "nothing known yet" in times.alt
-    assert grid.heat_figure(times, DARK).data
+    assert go.Figure(grid.heat_figure(times, DARK)).data
 
 
 def test_advice_names_the_smallest_within_the_budget_and_the_nearest_misses(
@@ -105,7 +106,7 @@ def test_the_histogram_shows_where_weights_are_cut(
     assert record.threshold == threshold
     assert record.step == 0.125
     assert all(value * 8 == round(value * 8) for value in record.grid)
-    assert weights.histogram_figure(record, LIGHT).data
+    assert go.Figure(weights.histogram_figure(record, LIGHT)).data
 
 
 def test_the_table_of_layers_adds_up_to_the_file(any_network: Network, digits: ps.Dataset) -> None:

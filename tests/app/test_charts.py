@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import paretoscope as ps
+import plotly.graph_objects as go
 import pytest
 from paretoscope.accuracy import Accuracy, Change
 from paretoscope.latency import Latency
@@ -75,7 +76,7 @@ def test_ranges_do_not_depend_on_the_recipe() -> None:
 @pytest.mark.parametrize("axis", ["gzip", "size", "time"])
 def test_the_figure_shows_the_record(axis: charts.Axis, theme: Theme) -> None:
     record = _record(axis)
-    figure = figures.trade_off_figure(record, theme)
+    figure = go.Figure(figures.trade_off_figure(record, theme))
     traces = {trace.name: trace for trace in figure.data}
     points = record.curve.points
     assert list(traces["Q = 8"].x) == [p.x for p in points]
@@ -91,7 +92,7 @@ def test_the_figure_shows_the_record(axis: charts.Axis, theme: Theme) -> None:
 def test_a_cursor_out_of_sight_is_a_triangle_at_the_edge() -> None:
     low = replace(CURVE[1], accuracy=Accuracy(40, 360))
     record = charts.trade_off("gzip", "D", RECIPE, [low], [], BASELINE, "Q = 8")
-    cursor = figures.trade_off_figure(record, LIGHT).data[-1]
+    cursor = go.Figure(figures.trade_off_figure(record, LIGHT)).data[-1]
     assert cursor.marker.symbol == "triangle-down-open"
     assert record.y_range[0] < cursor.y[0] < record.y_range[1]
     assert "11.1 %" in cursor.text[0]
@@ -103,7 +104,7 @@ def test_before_anything_is_zipped_the_chart_is_empty_but_there() -> None:
     assert record.baseline is None
     assert record.cursor is None
     assert record.finding == "measuring"
-    assert figures.trade_off_figure(record, LIGHT).layout.xaxis.type == "log"
+    assert go.Figure(figures.trade_off_figure(record, LIGHT)).layout.xaxis.type == "log"
 
 
 def test_names_of_faint_lines_stay_clear_of_each_other_and_of_the_curve() -> None:
@@ -131,9 +132,11 @@ def test_names_of_faint_lines_stay_clear_of_each_other_and_of_the_curve() -> Non
 def test_a_label_near_the_right_edge_stands_left_of_its_point() -> None:
     wide = replace(CURVE[1], gzip_bytes=24_000)
     record = charts.trade_off("gzip", "D", RECIPE, [wide], [], BASELINE, "Q = 8")
-    assert figures.trade_off_figure(record, LIGHT).data[-1].textposition == "bottom left"
+    assert figures.trade_off_figure(record, LIGHT)["data"][-1]["textposition"] == "bottom left"
     record = charts.trade_off("gzip", "D", RECIPE, [CURVE[1]], [], BASELINE, "Q = 8")
-    assert figures.trade_off_figure(record, LIGHT).data[-1].textposition == "bottom right"
+    assert (
+        go.Figure(figures.trade_off_figure(record, LIGHT)).data[-1].textposition == "bottom right"
+    )
 
 
 def test_no_point_is_off_the_size_axis() -> None:
