@@ -55,12 +55,35 @@ _WATCH = """() => {
       if (left.size === 0) window.charts.push(performance.now() - pressed);
     }));
 }"""
+# On the bare page charts are replaced: they are new when both hold the slider's new place.
+_WATCH_BARE = """() => {
+  let pressed = null, before = '', waiting = false;
+  const place = () => [...document.querySelectorAll('.js-plotly-plot')]
+    .map(e => e.querySelectorAll('.trace').length === 6 && e.data ? e.data[5].x[0] : NaN);
+  document.addEventListener('keydown', () => {
+    pressed = performance.now(); before = place(); waiting = true;
+  }, true);
+  const look = () => {
+    if (waiting) {
+      const now = place();
+      if (now.length === 2 && now.every((x, i) => !Number.isNaN(x) && x !== before[i])) {
+        window.charts.push(performance.now() - pressed); waiting = false;
+      }
+    }
+    requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+}"""
 _BARE = """
 import plotly.graph_objects as go, streamlit as st
 st.set_page_config(layout="wide")
+at = st.sidebar.slider("Threshold", 0, 100, 50)
+for number, column in enumerate(st.columns(3)):
+    column.metric(f"Figure {number}", at * number + at)
 x = list(range(200))
 for column, key in zip(st.columns(2), "ab"):
     figure = go.Figure([go.Scatter(x=x, y=[i % 7 for i in x], mode="lines+markers")] * 5)
+    figure.add_scatter(x=[at], y=[3])
     column.plotly_chart(figure, key=key)
 """
 
@@ -73,6 +96,7 @@ def run() -> None:
         _cold(browser)
         with serve(str(home())) as server, _bare() as bare:
             _presses(browser, server)
+            _bare_presses(browser, bare)
             _warm(browser, server, bare)
         browser.close()
     with serve(str(home())) as server:
@@ -101,6 +125,21 @@ def _presses(browser: Browser, server: Server) -> None:
         figures, charts = _press(page, label, keys)
         print(f"key press on {label}: figures {_spread(figures)} ms", flush=True)
         print(f"key press on {label}: both charts {_spread(charts)} ms", flush=True)
+    page.close()
+
+
+def _bare_presses(browser: Browser, url: str) -> None:
+    """The same on the bare page; its charts are new ones at each press, so their end is waited for
+    otherwise: the second chart of the new figures is drawn."""
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    page.goto(url)
+    page.wait_for_selector(".js-plotly-plot .point")
+    page.wait_for_timeout(2_000)
+    page.evaluate(_WATCH)
+    page.evaluate(_WATCH_BARE)
+    figures, charts = _press(page, "Threshold", ("Right", "Left"))
+    print(f"bare page, key press: figures {_spread(figures)} ms")
+    print(f"bare page, key press: both charts {_spread(charts)} ms", flush=True)
     page.close()
 
 

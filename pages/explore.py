@@ -17,8 +17,6 @@ controls.apply_switch(network)
 view.publish()
 
 title = frame.network_title(looking_at.dataset, looking_at.model)
-with st.container(horizontal=True, vertical_alignment="center"):
-    st.markdown(f"#### {title} · {network.n_parameters:,} parameters")
-    view.show_link()
-    explore.share(view.current(), network, title)
-explore.show(view.current(), network, title)
+header = st.container(horizontal=True, vertical_alignment="center")
+header.markdown(f"#### {title} · {network.n_parameters:,} parameters")
+explore.show(view.current(), network, title, header)

@@ -20,6 +20,8 @@ from ui.palette import camera, here
 from ui.progress import follow
 from ui.view import HEATS, LIMITS, View, change, go_to, plain, rerun
 
+_AFTER_MS = 150  # figures and main charts are drawn before what stands around them
+
 _OVER: Mapping[str, Callable[[Any], str]] = {
     "drop": lambda m: f"drop {words.points(-m.change.value).removeprefix('+')}",
     "file_bytes": lambda m: f"{words.size(m.size_bytes)} on disk",
@@ -171,6 +173,7 @@ def _heatmap(
         alt=record.alt,
         config=camera(f"paretoscope-{view.dataset}-{view.model}-grid"),
         on_pick=go_to,
+        wait_ms=_AFTER_MS,
     )
     n_cells = sum(map(len, lines))
     n_known = sum(str(recipe) in known for line in lines for recipe in line)
@@ -198,6 +201,7 @@ def _histogram(view: View, subject: Subject, title: str) -> None:
         key="chart-weights",
         alt=record.alt,
         config=camera(f"paretoscope-{view.dataset}-{view.model}-weights"),
+        wait_ms=_AFTER_MS,
     )
 
 

@@ -6,6 +6,7 @@ also computed at once, within the page, so that figures answer a slider without 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -21,6 +22,7 @@ from paretoscope.jobs import Worker, WorkerEndedError
 from paretoscope.measurement import Baseline, Measurement, compute
 from paretoscope.network import Network
 from paretoscope.recipe import Recipe
+from paretoscope.surface import surface
 
 _KEPT = 20_000
 _AT_ONCE_PRODUCTS = 2e7  # multiplications that a page may do itself: about 2 ms
@@ -124,6 +126,7 @@ class Bench:
         self._seen: dict[str, float] = {}
         self._settles: dict[str, float] = {}
         self._changed = threading.Condition()
+        self._walks: bool | None = None  # whether this process walks lines; None: not tried yet
         self._worker = Worker()
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -134,6 +137,13 @@ class Bench:
     def failure(self, subject: Subject, recipe: Recipe) -> str | None:
         """The sentence why a recipe cannot be measured, if it cannot."""
         return self._failed.get(subject.key(recipe))
+
+    def settled(self, subject: Subject, recipe: Recipe) -> bool:
+        """Whether nothing more will be known of a recipe."""
+        known = self.known(subject, recipe)
+        if known is None or known.computed:
+            return self.failure(subject, recipe) is not None
+        return recipe.trains or known.latency(256) is not None
 
     def running(self, subject: Subject, recipe: Recipe) -> tuple[float | None, str] | None:
         """How far long work on a recipe is, and what it does; None where it is not at work."""
@@ -176,6 +186,16 @@ class Bench:
         except ParetoscopeError as error:
             self._fail([key], str(error))
 
+    def compute_line(self, subject: Subject, line: Sequence[Recipe]) -> None:
+        """`compute` for all of a line: at once, where this process can by now."""
+        left = [recipe for recipe in line if subject.key(recipe) not in self._known]
+        if len(left) > 1 and self._walks and all(map(subject.at_once, left)):
+            with contextlib.suppress(ParetoscopeError):  # it is told point by point
+                for place, computed in surface(subject.network, left, subject.baseline):
+                    self._learn(subject.key(left[place]), computed)
+        for recipe in left:
+            self.compute(subject, recipe)
+
     def wait(self, subject: Subject, recipe: Recipe, timeout_s: float) -> None:
         """Wait a moment until something is known of a recipe."""
         key = subject.key(recipe)
@@ -205,11 +225,32 @@ class Bench:
         while True:
             with self._changed:
                 while (chosen := self._choose(now := time.monotonic())) is None:
+                    if (idle := self._to_learn_on()) is not None:
+                        break
                     self._changed.wait(self._until_settled(now))
-                visitor, recipes, stage = chosen
-                self._wishes.move_to_end(visitor)
-                wish = self._wishes[visitor]
-            self._step(wish, recipes, stage)
+                else:
+                    self._wishes.move_to_end(chosen[0])
+                    wish = self._wishes[chosen[0]]
+            if chosen is not None:
+                self._step(wish, *chosen[1:])
+            elif idle is not None:
+                self._learn_to_walk(idle)
+
+    def _to_learn_on(self) -> Wish | None:
+        """When nobody waits for anything: a wish whose first line this process may compute."""
+        if self._walks is not None or any(map(self._next_step, self._wishes.values())):
+            return None
+        wishes = [wish for wish in self._wishes.values() if wish.lines and wish.lines[0]]
+        return next((wish for wish in wishes if wish.subject.at_once(wish.lines[0][0])), None)
+
+    def _learn_to_walk(self, wish: Wish) -> None:
+        """Walk a line for the first time, which takes a second."""
+        self._walks = False
+        try:
+            list(surface(wish.subject.network, wish.lines[0], wish.subject.baseline))
+            self._walks = True
+        except Exception:  # this thread must go on; points are computed one by one
+            _LOG.exception("walking a line of %s failed", wish.subject.model)
 
     def _choose(self, now: float) -> tuple[str, Sequence[Recipe], str] | None:
         """The next step of the visitor whose turn it is; those with nothing to do step aside."""

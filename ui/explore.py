@@ -15,42 +15,35 @@ from paretoscope.quantization import FixedPoint, Float32
 from paretoscope.recipe import Recipe
 from paretoscope.store import default_store
 from paretoscope.timing import Timing
+from streamlit.delta_generator import DeltaGenerator
 
 from ui import around, charts, controls, figures, grid, pins, plot, server, sharing, words
 from ui.bench import Apart, Bench, Subject, Wish
 from ui.evidence import times
 from ui.frame import hold
 from ui.palette import camera, here
-from ui.view import MARGINS, SIZES, View, change, go_to, link, plain, rerun
+from ui.view import MARGINS, SIZES, View, change, go_to, link, plain, rerun, show_link
 
 _POLL_S = 0.4
 _POLL_AROUND_S = 1.0  # what stands below the main charts may come later
 _WAIT_S = 0.3  # for the first figure of a network too large to compute within the page
 
 
-def share(view: View, network: Network, title: str) -> None:
-    """What can be downloaded. Not within what polls: a button that is drawn anew loses clicks."""
-    subject, bench = server.subject(view.dataset, view.model, network), server.bench()
-    known, failed = bench.known(subject, view.recipe), bench.failure(subject, view.recipe)
-    curve = controls.curve_of(network, view.recipe)
-    sharing.share_button(view, subject, title, curve, link())
-    if known is not None or not (view.recipe.trains or failed):
-        st.download_button(
-            "Download this model",
-            data=lambda: artifact_bytes(subject, view.recipe, bench.known(subject, view.recipe)),
-            file_name=f"{view.dataset}-{view.model}.onnx",
-            mime="application/octet-stream",
-            on_click="ignore",
-        )
-
-
-def show(view: View, network: Network, title: str) -> None:
+def show(view: View, network: Network, title: str, header: DeltaGenerator) -> None:
     """Draw what is known of the visitor's recipe and its curve, and let the rest fill in.
 
-    The figures and the two charts come first, so that they answer a slider first; then the controls
-    in the sidebar, and what stands around the charts.
+    The figures come first and then the two charts, so that they answer a slider first; then the
+    controls in the sidebar, and what stands around the charts.
+
+    Parameters
+    ----------
+    header : container
+        Beside the title, for what can be downloaded.
     """
-    subject = server.subject(view.dataset, view.model, network)
+    subject, bench = server.subject(view.dataset, view.model, network), server.bench()
+    settled = bench.settled(subject, view.recipe) and bench.settled(subject, Recipe())
+    waiting = not settled and (not view.recipe.trains or str(view.recipe) in _asked())
+    st.fragment(_figures, run_every=_POLL_S if waiting else None)(view, subject)
     curve = controls.curve_of(network, view.recipe)
     if view.recipe not in curve:  # without pruning it stands where the threshold is zero
         curve.insert(0, view.recipe)
@@ -71,7 +64,7 @@ def show(view: View, network: Network, title: str) -> None:
         lines=[[r for r in line if in_lines([r])[0]] for line in on_lines] + list(lines),
         zipped=view.size == "gzip",
     )
-    bench, visitor = server.bench(), server.visitor()
+    visitor = server.visitor()
     bench.wish(visitor, wish)
     polling = not bench.finished(visitor)
     if polling:
@@ -80,9 +73,27 @@ def show(view: View, network: Network, title: str) -> None:
         st.session_state.finished = str(view)
     every = _POLL_S if polling else None
     st.fragment(_show, run_every=every)(view, subject, title, wish, curve, backdrop)
+    with header:
+        _share(view, subject, title, curve)
     controls.recipe_controls(network, view.recipe)
     every = _POLL_AROUND_S if polling else None
     st.fragment(around.show, run_every=every)(view, subject, title, curve)
+
+
+def _share(view: View, subject: Subject, title: str, curve: Sequence[Recipe]) -> None:
+    """What can be downloaded. Not within what polls: a button that is drawn anew loses clicks."""
+    bench = server.bench()
+    known, failed = bench.known(subject, view.recipe), bench.failure(subject, view.recipe)
+    show_link()
+    sharing.share_button(view, subject, title, curve, link())
+    if known is not None or not (view.recipe.trains or failed):
+        st.download_button(
+            "Download this model",
+            data=lambda: artifact_bytes(subject, view.recipe, bench.known(subject, view.recipe)),
+            file_name=f"{view.dataset}-{view.model}.onnx",
+            mime="application/octet-stream",
+            on_click="ignore",
+        )
 
 
 def _show(
@@ -97,12 +108,7 @@ def _show(
         rerun()
     bench, visitor = server.bench(), server.visitor()
     bench.wish(visitor, wish)
-    for recipe in (Recipe(), view.recipe):
-        bench.compute(subject, recipe)
-        bench.wait(subject, recipe, 0 if recipe.trains else _WAIT_S)
-    _figures(bench, subject, view)
-    for recipe in curve:
-        bench.compute(subject, recipe)
+    bench.compute_line(subject, curve)
     baseline = bench.known(subject, Recipe())
     if baseline is not None and baseline.latency() is not None:
         _charts(bench, subject, view, title, baseline, curve, backdrop)
@@ -124,8 +130,14 @@ def _other_q(recipe: Recipe) -> list[FixedPoint | Float32]:
 # --- figures ----------------------------------------------------------------------------------
 
 
-def _figures(bench: Bench, subject: Subject, view: View) -> None:
-    recipe = view.recipe
+def _figures(view: View, subject: Subject) -> None:
+    """The three large figures; for a recipe that trains, how far that is."""
+    bench, recipe = server.bench(), view.recipe
+    if st.session_state.view != view:
+        rerun()
+    for needed in (Recipe(), recipe):
+        bench.compute(subject, needed)
+        bench.wait(subject, needed, 0 if needed.trains else _WAIT_S)
     failure = bench.failure(subject, recipe) or bench.failure(subject, Recipe())
     if failure is not None:
         st.error(plain(failure))

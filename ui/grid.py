@@ -14,7 +14,7 @@ from paretoscope.budget import Budget
 from paretoscope.measurement import Measurement
 from paretoscope.network import Network
 from paretoscope.pruning import Criterion
-from paretoscope.quantization import FixedPoint
+from paretoscope.quantization import FixedPoint, Float32
 from paretoscope.recipe import Recipe
 from paretoscope.recovery import Project
 from paretoscope.sweeps import CURVE_POINTS, at, stops
@@ -32,7 +32,6 @@ _TITLES = {"accuracy": "Accuracy", "size": "Size", "time": "Time of one row"}
 Known = dict[str, Measurement]
 
 
-@lru_cache(maxsize=64)
 def lines_of(network: Network, recipe: Recipe) -> tuple[tuple[Recipe, ...], ...]:
     """Lines of thresholds (or sparsities), one for each Q; empty for patterns.
 
@@ -42,14 +41,19 @@ def lines_of(network: Network, recipe: Recipe) -> tuple[tuple[Recipe, ...], ...]
     if not isinstance(criterion, Criterion) or criterion.pattern is not None:
         return ()
     axis = "sparsity" if criterion.needs_rows or criterion.threshold is None else "threshold"
-    values = stops(network, type(criterion), axis, CURVE_POINTS, scope=criterion.scope)
     plain = replace(recipe, overrides={}, recovery=Project(), activations=FloatActivations())
-    return tuple(
-        tuple(
-            replace(plain, pruner=at(criterion, axis, v), quantizer=FixedPoint(q)) for v in values
-        )
-        for q in _qs(network, recipe)
-    )
+    plain = replace(plain, pruner=at(criterion, axis, 0.0), quantizer=Float32())
+    return tuple(_line(network, plain, axis, q) for q in _qs(network, recipe))
+
+
+@lru_cache(maxsize=1024)
+def _line(network: Network, plain: Recipe, axis: str, q: float) -> tuple[Recipe, ...]:
+    """The line at one Q; the same for all places along it."""
+    criterion = plain.pruner
+    assert isinstance(criterion, Criterion)
+    values = stops(network, type(criterion), axis, CURVE_POINTS, scope=criterion.scope)
+    quantized = replace(plain, quantizer=FixedPoint(q))
+    return tuple(replace(quantized, pruner=at(criterion, axis, value)) for value in values)
 
 
 def _qs(network: Network, recipe: Recipe) -> list[float]:

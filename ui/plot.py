@@ -53,7 +53,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   box.setAttribute("aria-label", data.alt);
   if (known.figure === data.figure) return;
   known.figure = data.figure;
-  loadPlotly(data.script).then((Plotly) => {
+  const turn = new Promise((resolve) => setTimeout(resolve, data.wait));
+  Promise.all([loadPlotly(data.script), turn]).then(([Plotly]) => {
     if (known.figure !== data.figure) return;
     const figure = JSON.parse(data.figure);
     const config = { ...JSON.parse(data.config), responsive: true };
@@ -122,6 +123,7 @@ def chart(
     config: dict[str, Any],
     on_pick: Callable[[str], None] | None = None,
     place: DeltaGenerator | None = None,
+    wait_ms: int = 0,
 ) -> None:
     """Draw a figure.
 
@@ -137,6 +139,8 @@ def chart(
     on_pick : callable, optional
         Is given the first of a clicked point's `customdata`, in a callback.
     place : container, optional
+    wait_ms : int, default 0
+        How long the browser leaves others the first turn, after something has changed.
     """
     with place or contextlib.nullcontext():
         if not _script_is_served():
@@ -156,6 +160,7 @@ def chart(
                 "config": json.dumps(config),
                 "alt": alt,
                 "height": figure["layout"]["height"],
+                "wait": wait_ms,
                 "clicks": on_pick is not None,
                 "script": f"{'/' + base if base else ''}/app/static/{_SCRIPT}",
             },

@@ -321,6 +321,8 @@ def link() -> str:
 
 def show_link() -> None:
     """The link, to copy."""
-    with st.popover("Copy link"):
+    with st.popover("Copy link", key="copy-link", on_change="rerun") as menu:
+        if not menu.open:
+            return
         st.code(link(), language=None, wrap_lines=True)
         st.caption("It opens this dataset, model and recipe on any Paretoscope it can reach.")
