@@ -36,6 +36,17 @@ from paretoscope.quantization import QUANTIZERS, Float32, Quantizer
 from paretoscope.recovery import RECOVERIES, Project, Recovery
 from paretoscope.storage import STORAGES, Packed, Storage
 
+# Of treatments, then of recipes only: the part, what errors call it, its kinds and an example.
+_PARTS: tuple[tuple[str, str, tuple[type, ...], str], ...] = (
+    ("pruner", "Recipe's first part", (Criterion, KeepAll), "Magnitude(threshold=0.05)"),
+    ("quantizer", "Recipe's second part", (Quantizer,), "FixedPoint(q=16)"),
+    ("units", "Recipe.units", (UnitCriterion, KeepUnits), "UnitNorm(0.25)"),
+    ("activations", "Recipe.activations", (Activations,), "Int8Activations()"),
+    ("recovery", "Recipe.recovery", (Recovery,), "Project()"),
+    ("storage", "Recipe.storage", (Storage,), "Packed()"),
+)
+_NO_OVERRIDES: Mapping[str, Any] = MappingProxyType({})
+
 
 @dataclass(frozen=True)
 class Treatment:
@@ -46,11 +57,8 @@ class Treatment:
     units: Units = KeepUnits()
 
     def __post_init__(self) -> None:
-        _check(
-            self.pruner, (Criterion, KeepAll), "Recipe's first part", "Magnitude(threshold=0.05)"
-        )
-        _check(self.quantizer, (Quantizer,), "Recipe's second part", "FixedPoint(q=16)")
-        _check(self.units, (UnitCriterion, KeepUnits), "Recipe.units", "UnitNorm(0.25)")
+        if not _fit(type(self.pruner), type(self.quantizer), type(self.units)):
+            _check_parts(self)
 
     def __str__(self) -> str:
         given = (self.units, self.pruner, self.quantizer)
@@ -92,14 +100,15 @@ class Recipe:
     activations: Activations = FloatActivations()
 
     def __post_init__(self) -> None:
-        _ = self.everywhere  # checks its parts
-        _check(self.activations, (Activations,), "Recipe.activations", "Int8Activations()")
-        _check(self.recovery, (Recovery,), "Recipe.recovery", "Project()")
-        _check(self.storage, (Storage,), "Recipe.storage", "Packed()")
-        for layer, treatment in self.overrides.items():
-            _check(treatment, (Treatment,), f"the override of {layer}", "Treatment(q)")
-        ordered = dict(sorted(self.overrides.items()))
-        object.__setattr__(self, "overrides", MappingProxyType(ordered))
+        kinds = type(self.pruner), type(self.quantizer), type(self.units)
+        if not _fit(*kinds, type(self.activations), type(self.recovery), type(self.storage)):
+            _check_parts(self)
+        ordered = _NO_OVERRIDES
+        if self.overrides:
+            for layer, treatment in self.overrides.items():
+                _check(treatment, (Treatment,), f"the override of {layer}", "Treatment(q)")
+            ordered = MappingProxyType(dict(sorted(self.overrides.items())))
+        object.__setattr__(self, "overrides", ordered)
         if type(self.activations) is Int8Activations:
             quantizers = [self.quantizer, *(t.quantizer for t in ordered.values())]
             other = next((q for q in quantizers if not isinstance(q, Float32)), None)
@@ -211,12 +220,18 @@ def _parse_parts(text: str) -> dict[str, Any]:
     return found
 
 
+@cache  # a grid makes thousands of recipes of a few members, and to ask abstract classes is slow
+def _fit(*kinds: type) -> bool:
+    """Whether types are right for the first of `_PARTS`."""
+    return all(issubclass(k, part[2]) for k, part in zip(kinds, _PARTS, strict=False))
+
+
+def _check_parts(given: Treatment | Recipe) -> None:
+    for part, name, kinds, example in _PARTS:
+        if hasattr(given, part):
+            _check(getattr(given, part), kinds, name, example)
+
+
 def _check(value: object, kinds: tuple[type, ...], what: str, example: str) -> None:
-    kind: Any = type(value)
-    if not _is_one(kind, kinds):
+    if not isinstance(value, kinds):
         raise ParetoscopeError(f"{what} must be like {example}; got {value!r}")
-
-
-@cache  # a grid makes hundreds of recipes of a few members, and to ask abstract classes is slow
-def _is_one(kind: Any, kinds: tuple[Any, ...]) -> bool:
-    return issubclass(kind, kinds)
