@@ -255,7 +255,7 @@ def _growth() -> None:
         _ = few.predictions
         _print_growth(replace(case, baseline=few, qs=qs), runs=3)
     for n_qs in (1, 10, 100):
-        grid = replace(case, qs=np.linspace(4, 12, n_qs).tolist())
+        grid = replace(case, qs=(4 + 8 * (np.arange(n_qs) + 0.5) / n_qs).tolist())
         _print_growth(grid, runs=1 if n_qs == 100 else 3)
 
 

@@ -29,6 +29,25 @@ _POLL_AROUND_S = 1.0  # what stands below the main charts may come later
 _WAIT_S = 0.3  # for the first figure of a network too large to compute within the page
 
 
+def welcome() -> None:
+    """What a visitor who followed no link sees here, until it is put away."""
+    if not st.session_state.get("first_visit"):
+        return
+    with st.container(border=True):
+        text, button = st.columns([6, 1], vertical_alignment="center")
+        text.markdown(
+            "Each point is this model in a smaller file that was run and weighed, beside the "
+            "uncompressed one (star). Slide the threshold to cut small weights and Q to round the "
+            "others: figures and charts follow, with what the data can and cannot tell. Click a "
+            "point to go there, and download the very file whose figures you see."
+        )
+        button.button("Got it", on_click=_put_away, width="stretch")
+
+
+def _put_away() -> None:
+    st.session_state.first_visit = False
+
+
 def show(view: View, network: Network, title: str, header: DeltaGenerator) -> None:
     """Draw what is known of the visitor's recipe and its curve, and let the rest fill in.
 

@@ -1,24 +1,20 @@
 """Charts that stay: drawn by `Plotly.react`, so that zoom and legend survive a slider's move.
 
 `st.plotly_chart` makes a new chart whenever its figure changes, which loses what the visitor did to
-the old one and takes half as long again. Plotly's script comes from the installed plotly package:
-it is copied once to the folder `static`, from where Streamlit serves it; where that folder cannot
-be written, charts are Streamlit's own, and clicks on points do nothing.
+the old one and takes half as long again. Plotly's script is its distribution for charts with axes,
+a third of the whole, which Streamlit serves from the folder `static`; where the server was told not
+to, charts are Streamlit's own, and clicks on points do nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
-import filecmp
 import json
-import shutil
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import orjson
-import plotly
 import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -28,8 +24,7 @@ from streamlit.delta_generator import DeltaGenerator
 Figure = dict[str, Any]
 Trace = dict[str, Any]
 
-_STATIC = Path(__file__).resolve().parents[1] / "static"
-_SCRIPT = "plotly.min.js"
+SCRIPT = Path(__file__).resolve().parents[1] / "static" / "plotly-cartesian-4.1.1.min.js"
 _CSS = ".paretoscope-plot {width: 100%}"
 _JS = """
 const loadPlotly = (url) => {
@@ -93,20 +88,6 @@ def _to_json(figure: go.Figure | Figure) -> str:
     return orjson.dumps(figure, option=orjson.OPT_SERIALIZE_NUMPY).decode()
 
 
-@lru_cache(maxsize=1)
-def _script_is_served() -> bool:
-    """Put Plotly's script where Streamlit serves it from."""
-    own = Path(plotly.__file__).parent / "package_data" / _SCRIPT
-    served = _STATIC / _SCRIPT
-    with contextlib.suppress(OSError):
-        if not served.is_file() or not filecmp.cmp(own, served):
-            _STATIC.mkdir(exist_ok=True)
-            part = served.with_suffix(".part")
-            shutil.copyfile(own, part)
-            part.replace(served)
-    return served.is_file()
-
-
 @st.cache_resource(show_spinner=False)
 def _component() -> Any:
     html = '<div class="paretoscope-plot" role="figure"></div>'
@@ -143,7 +124,7 @@ def chart(
         How long the browser leaves others the first turn, after something has changed.
     """
     with place or contextlib.nullcontext():
-        if not _script_is_served():
+        if not st.get_option("server.enableStaticServing"):
             st.plotly_chart(figure, key=key, theme=None, config=config, alt=alt)
             return
 
@@ -162,7 +143,7 @@ def chart(
                 "height": figure["layout"]["height"],
                 "wait": wait_ms,
                 "clicks": on_pick is not None,
-                "script": f"{'/' + base if base else ''}/app/static/{_SCRIPT}",
+                "script": f"{'/' + base if base else ''}/app/static/{SCRIPT.name}",
             },
             on_clicked_change=picked,
         )

@@ -16,6 +16,7 @@ from paretoscope.tables import ENDINGS, per_repeat, table
 from ui import charts, figures, grid, pins, provenance, server, words
 from ui.bench import Bench, Subject
 from ui.palette import LIGHT, camera
+from ui.plot import SCRIPT
 from ui.view import View
 
 _STYLE = (
@@ -118,9 +119,10 @@ def report(
         f"<p><code>{html.escape(str(view.recipe))}</code></p>",
         _table([("", baseline), ("this recipe", now), *pinned]),
     ]
-    for number, figure in enumerate(drawn):
+    parts.append(f"<script>{SCRIPT.read_text('utf-8')}</script>")
+    for figure in drawn:
         parts.append(
-            figure.to_html(full_html=False, include_plotlyjs=number == 0, config=camera("report"))
+            figure.to_html(full_html=False, include_plotlyjs=False, config=camera("report"))
         )
     source = "<br>".join(provenance.lines(now, file=now.artifact_sha256))
     parts.append(

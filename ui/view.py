@@ -243,6 +243,7 @@ def current() -> View:
         st.session_state.complaints = complaints
         st.session_state.linked = st.session_state.view.recipe
     if "view" not in st.session_state:
+        st.session_state.first_visit = True
         st.session_state.view = View()
         st.session_state.switch = ("threshold", "global")
     view: View = st.session_state.view

@@ -97,6 +97,8 @@ def in_lines(recipes: Sequence[Recipe]) -> tuple[list[Line], list[int]]:
     """The lines among recipes, and the places of those that are on none."""
     axes: dict[int, tuple[str, tuple[Any, ...]] | None] = {}
     groups: dict[tuple[Any, ...], list[tuple[float, int]]] = {}
+    same: dict[int, int] = {}  # a part's id -> that of the first part that equals it
+    first: dict[object, int] = {}
     others = []
     for place, recipe in enumerate(recipes):
         pruner = recipe.pruner
@@ -107,7 +109,11 @@ def in_lines(recipes: Sequence[Recipe]) -> tuple[list[Line], list[int]]:
             others.append(place)
             continue
         axis, kind = found
-        key = kind, recipe.quantizer, recipe.units, recipe.storage
+        parts = recipe.quantizer, recipe.units, recipe.storage
+        for part in parts:
+            if id(part) not in same:
+                same[id(part)] = first.setdefault(part, id(part))
+        key = kind, same[id(parts[0])], same[id(parts[1])], same[id(parts[2])]
         groups.setdefault(key, []).append((getattr(pruner, axis), place))
     lines = []
     for ((axis, *_), *_), members in groups.items():

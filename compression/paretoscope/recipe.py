@@ -61,9 +61,7 @@ class Treatment:
             _check_parts(self)
 
     def __str__(self) -> str:
-        given = (self.units, self.pruner, self.quantizer)
-        parts = [text for text in map(str, given) if text not in _NOTHING]
-        return "+".join(parts) or str(Float32())
+        return _joined((self.units, self.pruner, self.quantizer), ())
 
 
 @dataclass(frozen=True)
@@ -161,10 +159,8 @@ class Recipe:
 
     @cached_property
     def _text(self) -> str:
-        first = str(self.everywhere)
-        for part in (self.recovery, self.storage, self.activations):
-            if str(part) not in _DEFAULTS:
-                first = f"{first}+{part}"
+        treatment = self.units, self.pruner, self.quantizer
+        first = _joined(treatment, (self.recovery, self.storage, self.activations))
         layers = [f"{quote(name, safe='')}={t}" for name, t in self.overrides.items()]
         return ";".join([first, *layers])
 
@@ -196,6 +192,15 @@ class Recipe:
 
 _NOTHING = frozenset(map(str, (KeepAll(), Float32(), KeepUnits())))
 _DEFAULTS = frozenset(map(str, (Project(), Packed(), FloatActivations())))
+_FLOAT32 = str(Float32())
+
+
+def _joined(treatment: tuple[Member, ...], others: tuple[Member, ...]) -> str:
+    """Parts as text, without those that do nothing."""
+    texts = [text for part in treatment if (text := str(part)) not in _NOTHING] or [_FLOAT32]
+    return "+".join([*texts, *[text for part in others if (text := str(part)) not in _DEFAULTS]])
+
+
 _KINDS: dict[str, tuple[type[Member], ...]] = {
     "units": UNITS,
     "pruner": PRUNERS,

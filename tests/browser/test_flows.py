@@ -20,6 +20,7 @@ from tests.conftest import load, trained
 QUERY = "?v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold%3D0.1)%2Bq(8)"
 PAGES = ("", "compare", "layers", "search", "evidence", "textbook", "methods")
 # The colours of Streamlit's code blocks.
+STREAMLITS_OWN = re.compile(r"404")  # it looks for its address beside a deep link's
 NOT_OURS = re.compile(r"class=.token")
 
 
@@ -229,6 +230,26 @@ def test_a_deep_link_to_each_page_on_a_fresh_server(
         expect(menu.get_by_text(name, exact=True)).to_be_visible()
     visit.page.wait_for_function("location.search.includes('recipe=')")
     assert "recipe=magnitude(threshold=0.1)+q(8)" in visit.query
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if path not in ("", "textbook")])
+def test_no_page_is_wider_than_the_screen_or_asks_elsewhere(
+    path: str, server: Server, visitor: Visitor
+) -> None:
+    pins = "&pins=magnitude(threshold%3D0.05)%2Bq(8)|magnitude(threshold%3D0.1)%2Bq(16)"
+    for width, scheme in ((390, "dark"), (390, "light"), (1280, "dark")):
+        visit = _open(visitor, server, path, QUERY + pins, width=width, color_scheme=scheme)
+        visit.page.wait_for_selector("[data-testid=stMarkdown]")
+        if path not in ("methods", "search"):
+            visit.page.wait_for_selector(".js-plotly-plot .point, .js-plotly-plot .heatmaplayer")
+        overflow = visit.page.evaluate(
+            "document.querySelector('[data-testid=stMain]').scrollWidth"
+            " - document.querySelector('[data-testid=stMain]').clientWidth"
+        )
+        assert overflow <= 0
+        outside = [u for u in visit.requests if not u.startswith((server.url, "data:", "blob:"))]
+        assert outside == []
+        assert [e for e in visit.errors if not STREAMLITS_OWN.search(e)] == []
 
 
 @pytest.mark.parametrize("path", PAGES)

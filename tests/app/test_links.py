@@ -1,0 +1,34 @@
+"""Links made once are read alike for good: to change a reading is to break what people shared."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.app.pages import open_page
+from tests.conftest import trained
+from ui.view import parse_query
+
+KEPT = json.loads(Path(__file__).with_name("kept_links.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("kept", KEPT, ids=[kept["what"] for kept in KEPT])
+def test_a_kept_link_is_read_as_on_the_day_it_was_made(kept: dict[str, str]) -> None:
+    found = parse_qs(urlsplit(kept["link"]).query, keep_blank_values=True)
+    view, complaints = parse_query({name: values[0] for name, values in found.items()})
+    assert complaints == []
+    for name, text in kept["shows"].items():  # type: ignore[attr-defined]
+        assert view.query()[name] == text
+
+
+def test_a_first_visit_is_told_what_it_sees_and_a_link_is_not() -> None:
+    trained("digits", "mlp-64-32")
+    app = open_page()
+    (button,) = [b for b in app.button if b.label == "Got it"]
+    button.click().run()
+    assert not [b for b in app.button if b.label == "Got it"]
+    linked = open_page(recipe="magnitude(threshold=0.1)+q(8)")
+    assert not [b for b in linked.button if b.label == "Got it"]
