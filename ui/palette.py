@@ -131,12 +131,15 @@ def log_bytes(title: str) -> dict[str, Any]:
     return {"type": "log", "tickvals": ticks, "ticktext": shown, "title": {"text": title}}
 
 
+PICTURE = {"width": 1200, "height": 630, "scale": 2}  # what links show, twice that sharp
+
+
 def camera(name: str) -> dict[str, Any]:
     """A chart's configuration: its camera takes a picture of the size that links show, twice.
 
     Plotly's own button to share would send the chart to its company's server.
     """
-    picture = {"format": "png", "width": 1200, "height": 630, "scale": 2, "filename": name}
+    picture = {"format": "png", "filename": name, **PICTURE}
     return {
         "displaylogo": False,
         "toImageButtonOptions": picture,

@@ -82,7 +82,8 @@ def line_across(
     return {"type": "line", "line": line, "layer": layer, **ends, **refs}
 
 
-def _to_json(figure: go.Figure | Figure) -> str:
+def to_json(figure: go.Figure | Figure) -> str:
+    """What Plotly's script is given."""
     if isinstance(figure, go.Figure):
         return str(figure.to_json())
     return orjson.dumps(figure, option=orjson.OPT_SERIALIZE_NUMPY).decode()
@@ -137,7 +138,7 @@ def chart(
         _component()(
             key=key,
             data={
-                "figure": _to_json(figure),
+                "figure": to_json(figure),
                 "config": json.dumps(config),
                 "alt": alt,
                 "height": figure["layout"]["height"],

@@ -13,10 +13,10 @@ from paretoscope.recipe import Recipe
 from paretoscope.records import to_json
 from paretoscope.tables import ENDINGS, per_repeat, table
 
-from ui import charts, figures, grid, pins, provenance, server, words
+from ui import charts, figures, grid, pictures, pins, provenance, server, words
 from ui.bench import Bench, Subject
 from ui.palette import LIGHT, camera
-from ui.plot import SCRIPT
+from ui.plot import SCRIPT, Figure
 from ui.view import View
 
 _STYLE = (
@@ -39,6 +39,15 @@ def share_button(
         st.caption(
             "A picture of a chart: its camera button, 1200 \u00d7 630 pixels, twice that sharp."
         )
+        if pictures.possible():
+            st.download_button(
+                "Picture (PNG)",
+                data=partial(_picture, subject, view, title, curve),
+                file_name=f"{name}.png",
+                mime="image/png",
+                on_click="ignore",
+                help="The chart of accuracy against size, drawn on the server in a few seconds.",
+            )
         st.download_button(
             "Report (HTML)",
             data=lambda: report(server.bench(), subject, view, title, curve, link).encode(),
@@ -65,6 +74,31 @@ def share_button(
                 on_click="ignore",
                 help="All that is known of this curve, the grid and the pins, a row a repeat.",
             )
+
+
+def _picture(subject: Subject, view: View, title: str, curve: Sequence[Recipe]) -> bytes:
+    baseline = server.bench().known(subject, Recipe())
+    assert baseline is not None  # the page shows the button once it has drawn the chart
+    axis: charts.Axis = "gzip" if view.size == "gzip" else "size"
+    return pictures.png(_trade_off(server.bench(), subject, view, title, curve, axis, baseline))
+
+
+def _trade_off(
+    bench: Bench,
+    subject: Subject,
+    view: View,
+    title: str,
+    curve: Sequence[Recipe],
+    axis: charts.Axis,
+    baseline: Measurement,
+) -> Figure:
+    """A chart as it stands alone: in light colours, without the faint curves."""
+    known = [m for r in curve if (m := bench.known(subject, r)) is not None]
+    record = charts.trade_off(
+        axis, title, view.recipe, known, [], baseline, charts.line_name(view.recipe), None,
+        view.budget, pins.known(bench, subject, view),
+    )  # fmt: skip
+    return figures.trade_off_figure(record, LIGHT)
 
 
 def _figures(subject: Subject, recipe: Recipe) -> bytes:
@@ -97,16 +131,11 @@ def report(
     baseline, now = bench.known(subject, Recipe()), bench.known(subject, view.recipe)
     if baseline is None or now is None:
         return _page(title, "<p>Nothing was measured yet when this report was made.</p>")
-    known = [m for r in curve if (m := bench.known(subject, r)) is not None]
     pinned = pins.known(bench, subject, view)
-    drawn: list[go.Figure] = []
     axes: tuple[charts.Axis, charts.Axis] = ("gzip" if view.size == "gzip" else "size", "time")
-    for axis in axes:
-        record = charts.trade_off(
-            axis, title, view.recipe, known, [], baseline, charts.line_name(view.recipe), None,
-            view.budget, pinned,
-        )  # fmt: skip
-        drawn.append(go.Figure(figures.trade_off_figure(record, LIGHT)))
+    drawn = [
+        go.Figure(_trade_off(bench, subject, view, title, curve, axis, baseline)) for axis in axes
+    ]
     lines = grid.lines_of(subject.network, view.recipe)
     if lines:
         every = {str(m.recipe): m for m in known_of(bench, subject, view, curve)}

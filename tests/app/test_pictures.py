@@ -1,0 +1,47 @@
+"""Pictures made on the server and on the command line, in a real Chromium."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import trained
+from ui import pictures
+
+LINK = "http://127.0.0.1:8501/?v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold%3D0.1)"
+
+
+def _size(png: bytes) -> tuple[int, int]:
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    return struct.unpack(">II", png[16:24])  # type: ignore[return-value]
+
+
+def test_a_link_becomes_a_picture_of_the_size_that_links_show(tmp_path: Path) -> None:
+    trained("digits", "mlp-64-32")
+    out = tmp_path / "chart.png"
+    assert pictures.main([f"{LINK}%2Bq(8)", "-o", str(out), "--chart", "time"]) == 0
+    assert _size(out.read_bytes()) == (2400, 1260)
+    assert len(out.read_bytes()) > 50_000  # an empty one is a tenth of that
+
+
+@pytest.mark.parametrize(
+    ("link", "sentence"),
+    [("?v=1&dataset=none", "dataset"), ("?v=1&recipe=q(-3)", "q"), ("?colour=red", "colour")],
+)
+def test_a_wrong_link_is_one_sentence_and_no_file(
+    link: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "chart.png"
+    assert pictures.main([link, "-o", str(out)]) == 2
+    told = capsys.readouterr().err
+    assert sentence in told
+    assert told.count("\n") == 1
+    assert not out.exists()
+
+
+def test_without_a_browser_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "possible", lambda: False)
+    with pytest.raises(ValueError, match="pictures need Chrome"):
+        pictures.png({"data": [], "layout": {"height": 300}})

@@ -1,0 +1,113 @@
+"""Pictures of charts made without a visitor's browser, where Chrome or Chromium is installed.
+
+On the command line, from the folder of the project: ``python -m ui.pictures LINK -o chart.png``
+draws what the link shows, its curve measured on this machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import paretoscope as ps
+from paretoscope.errors import ParetoscopeError
+from paretoscope.store import write_atomically
+from paretoscope.sweeps import CURVE_POINTS
+
+from ui import charts, figures
+from ui.frame import network_title
+from ui.members import axis_of, pruner_of
+from ui.palette import LIGHT, PICTURE
+from ui.plot import SCRIPT, Figure, to_json
+from ui.view import View, parse_query
+
+_CHROMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
+
+@cache
+def possible() -> bool:
+    """Whether there is a browser to draw with."""
+    return any(map(shutil.which, _CHROMES))
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as PNG of 1200 x 630 pixels, twice that sharp, as the camera button makes it.
+
+    Raises
+    ------
+    ParetoscopeError
+        There is no browser, or it did not answer.
+    """
+    if not possible():
+        raise ParetoscopeError("pictures need Chrome or Chromium on this machine, which has none")
+    import kaleido
+
+    try:
+        # Its defaults would load scripts from elsewhere.
+        drawn: bytes = kaleido.calc_fig_sync(
+            json.loads(to_json(figure)),
+            opts={"format": "png", **PICTURE},
+            kopts={"plotlyjs": SCRIPT, "mathjax": False, "timeout": 60},
+        )
+    except Exception as error:  # kaleido and the browser's driver have errors of their own
+        raise ParetoscopeError(f"the browser could not draw the chart: {error}") from error
+    return drawn
+
+
+def figure_of(view: View, axis: charts.Axis) -> Figure:
+    """A view's chart of accuracy against size or time, its curve measured here and now."""
+    data = ps.load_dataset(view.dataset)
+    network = ps.train(view.model, data)
+    criterion, place = pruner_of(view.recipe), axis_of(pruner_of(view.recipe))
+    curve = [view.recipe]
+    if place != "pattern" and not view.recipe.trains and not criterion.needs_rows:
+        curve += ps.curve(network, view.recipe, place, CURVE_POINTS)
+    recipes = dict.fromkeys([ps.Recipe(), *curve, *view.pins])
+    found = {m.recipe: m for m in ps.sweep(network, data, recipes)}
+    record = charts.trade_off(
+        axis,
+        network_title(view.dataset, view.model),
+        view.recipe,
+        [found[recipe] for recipe in dict.fromkeys(curve)],
+        [],
+        found[ps.Recipe()],
+        charts.line_name(view.recipe),
+        None,
+        view.budget,
+        [(letter, found[recipe]) for letter, recipe in zip("ABCDEF", view.pins, strict=False)],
+    )
+    return figures.trade_off_figure(record, LIGHT)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write a link's chart; returns 0, or 2 after a sentence on standard error."""
+    parser = argparse.ArgumentParser(prog="python -m ui.pictures", description=__doc__)
+    parser.add_argument("link", help="as the app's Copy link gives it")
+    parser.add_argument("-o", "--output", default="chart.png", metavar="FILE")
+    parser.add_argument(
+        "--chart", choices=("size", "time"), default="size", help="accuracy against which"
+    )
+    given = parser.parse_args(argv)
+    query = parse_qs(urlsplit(given.link).query, keep_blank_values=True)
+    try:
+        view, complaints = parse_query({name: values[0] for name, values in query.items()})
+        if complaints:
+            raise ParetoscopeError(f"the link is partly wrong: {complaints[0]}")
+        size: charts.Axis = "gzip" if view.size == "gzip" else "size"
+        picture = png(figure_of(view, size if given.chart == "size" else "time"))
+        write_atomically(Path(given.output), picture)
+    except ParetoscopeError as error:
+        print(f"paretoscope: {error}", file=sys.stderr)
+        return 2
+    print(f"{given.output}: {len(picture):,} bytes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
