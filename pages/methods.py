@@ -1,7 +1,9 @@
 """Glossary and methods: every criterion, quantizer and recovery with its formula and source."""
 
+from itertools import groupby
 from pathlib import Path
 
+import pandas as pd
 import streamlit as st
 
 from ui import frame, view
@@ -10,4 +12,11 @@ frame.require_router()
 
 view.current()
 view.publish()
-st.markdown(Path(__file__).resolve().parents[1].joinpath("docs", "methods.md").read_text("utf-8"))
+text = Path(__file__).resolve().parents[1].joinpath("docs", "methods.md").read_text("utf-8")
+for is_table, lines in groupby(text.splitlines(), lambda line: line.startswith("|")):
+    if not is_table:
+        st.markdown("\n".join(lines))
+        continue
+    # Within Markdown a wide table makes the page wider than a narrow screen; this one scrolls.
+    names, _, *rows = ([cell.strip() for cell in line.strip("|").split(" | ")] for line in lines)
+    st.table(pd.DataFrame(rows, columns=names).set_index(names[0]))

@@ -17,7 +17,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
     st.markdown(f"#### Search · {title}")
     view.show_link()
 if st.session_state.pop("taken", None):
-    st.switch_page("pages/explore.py")
+    st.switch_page("pages/explore.py", query_params=st.session_state.view.query())
 hunt.ask(view.current())
 view.publish()
 hunt.show(server.subject(looking_at.dataset, looking_at.model, network), view.current(), title)

@@ -38,6 +38,7 @@ FLOORS = (
     ("latency", "timing", "measurement", "records", "diagnosis"),
     ("filesize", "layout", "vectors", "walking", "lines", "surface", "front", "budget", "tables"),
     ("racing", "searches", "history", "sweeps", "tasks"),
+    ("uploads",),
     ("__init__", "__main__"),
 )
 ORDER = [name for floor in FLOORS for name in floor]

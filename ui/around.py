@@ -45,7 +45,9 @@ def show(view: View, subject: Subject, title: str, curve: Sequence[Recipe]) -> N
             if not now.computed:
                 _measure_properly(subject, now)
             pins.pin_button(view)
-            st.page_link("pages/evidence.py", label="Evidence for this recipe")
+            st.page_link(
+                "pages/evidence.py", label="Evidence for this recipe", query_params=view.query()
+            )
     lines = grid.lines_of(subject.network, view.recipe)
     every = [recipe for line in lines for recipe in line]
     known = {str(r): m for r in (*every, *curve) if (m := bench.known(subject, r)) is not None}

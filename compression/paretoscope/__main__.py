@@ -124,6 +124,18 @@ def _parser() -> _Parser:
     )
     search.add_argument("-o", "--output", metavar="FILE", help="where the .onnx file is written")
     search.set_defaults(run=_search)
+
+    check = commands.add_parser(
+        "check", help="what a file of unknown origin is, by the gate that uploads pass"
+    )
+    check.add_argument("file", help="a model (.onnx, .skops) or a table (.csv, .tsv)")
+    check.add_argument("--model", metavar="FILE", help="an .onnx file to judge on the table")
+    check.add_argument(
+        "--correct-shape",
+        action="store_true",
+        help="where the model states another number of features than its weights take, take theirs",
+    )
+    check.set_defaults(run=_check)
     return parser
 
 
@@ -153,6 +165,28 @@ def _add_family(
     for name, parameter in described.items():
         how = "" if isinstance(parameter.range, Choice) else "; several with commas"
         command.add_argument(f"--{name}", metavar="VALUES", help=f"{parameter.range}{how}")
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    from paretoscope.uploads.checking import check
+
+    model = None if arguments.model is None else _read(arguments.model)
+    fix = arguments.correct_shape
+    checked = check(_read(arguments.file), arguments.file, model, correct_shape=fix)
+    print(checked.line)
+    for note in checked.notes:
+        print(f"note: {note}", file=sys.stderr)
+
+
+def _read(name: str) -> bytes:
+    """At most one byte more than is taken, so that a huge file takes no memory."""
+    from paretoscope.uploads.kinds import MOST_BYTES
+
+    try:
+        with Path(name).open("rb") as file:
+            return file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise ParetoscopeError(f"{name} cannot be read: {error.strerror}") from error
 
 
 def _datasets(arguments: argparse.Namespace) -> None:

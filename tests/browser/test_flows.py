@@ -163,7 +163,6 @@ def test_a_search_shows_how_far_it_is_and_takes_its_best_to_explore(
     expect(page.get_by_text("Budget", exact=True)).to_be_visible()
     assert f"recipe={recipe}&" in visit.query
     page.go_back()
-    page.go_back()
     expect(page.get_by_role("button", name="Take to Explore").first).to_be_visible()
     page.reload()
     expect(page.get_by_text(re.compile("the race took the work of"))).to_be_visible()

@@ -1,0 +1,254 @@
+"""A table with one column chosen as the label: rows to train and judge on, and what is odd of them.
+
+What is done to rows and columns is in the notes, for the user to confirm and for the dataset's
+record: rows with missing or infinite features are left out, constant columns too.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from paretoscope.errors import ParetoscopeError
+from paretoscope.parameters import FloatArray
+from paretoscope.uploads.csvs import Column, Table
+from paretoscope.uploads.gate import shown
+
+FEWEST_OF_A_CLASS = 5  # so that each split has one
+_MANY_CLASSES = 1000
+_LABEL_NAMES = ("label", "class", "target", "y", "species", "category", "outcome")
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Rows with labels.
+
+    Attributes
+    ----------
+    X : float32 (n, features)
+    y : int64 (n,)
+        Places in `classes`.
+    features, classes : tuple of str
+    label : str
+        The column's name.
+    notes : tuple of str
+        What was noticed and what was done, a sentence each.
+    """
+
+    X: FloatArray
+    y: npt.NDArray[np.int64]
+    features: tuple[str, ...]
+    classes: tuple[str, ...]
+    label: str
+    notes: tuple[str, ...]
+
+
+def guess_label(table: Table) -> str:
+    """The column that is most likely the label: by its name, else the last."""
+    for name in reversed(table.names):
+        if name.strip().lower() in _LABEL_NAMES:
+            return name
+    return table.names[-1]
+
+
+def with_label(table: Table, label: str | None = None, leave_out: Collection[str] = ()) -> Labelled:
+    """Take one column as label and all others that are numbers as features.
+
+    Parameters
+    ----------
+    table : Table
+    label : str, optional
+        Default: `guess_label`.
+    leave_out : collection of str
+        Columns that are no features.
+
+    Raises
+    ------
+    ParetoscopeError
+        There is no such column, it is empty, features are text or dates, or no rows are left.
+    """
+    label = guess_label(table) if label is None else label
+    notes: list[str] = []
+    labels = _labels(table.column(label), notes)
+    columns = [c for c in table.columns if c.name != label and c.name not in leave_out]
+    columns = _features(columns, notes)
+    X = np.stack([c.values for c in columns if c.values is not None], axis=1)
+    columns, X = _without_leaks(columns, X, labels, notes), X
+    kept = _usable(X, labels, notes)
+    X, labels = X[kept], [text for text, keep in zip(labels, kept, strict=True) if keep]
+    if not len(X):
+        raise ParetoscopeError("no rows are left without missing or infinite values")
+    X, columns = _without_constants(X, columns, notes)
+    _say_duplicates(X, labels, notes)
+    classes = sorted({text for text in labels if text is not None}, key=_in_order)
+    _say_classes(labels, classes, notes)
+    place = {name: i for i, name in enumerate(classes)}
+    return Labelled(
+        X.astype(np.float32),
+        np.array([place[text or ""] for text in labels], np.int64),
+        tuple(c.name for c in columns),
+        tuple(classes),
+        label,
+        tuple(notes),
+    )
+
+
+def require_trainable(rows: Labelled) -> None:
+    """That a model can be trained on the rows and judged.
+
+    Raises
+    ------
+    ParetoscopeError
+        A single class, too many of them, or a class with too few rows for each split to have one.
+    """
+    counts = Counter(rows.y.tolist())
+    if len(rows.classes) < 2:
+        raise ParetoscopeError(f"all rows have the label '{shown(rows.classes[0])}': one class")
+    if len(rows.classes) > _MANY_CLASSES or 2 * len(rows.classes) > len(rows.y):
+        raise ParetoscopeError(
+            f"{len(rows.classes):,} different labels in {len(rows.y):,} rows: this is a number to "
+            "be predicted, or an id, not a class"
+        )
+    few = [rows.classes[k] for k, n in counts.items() if n < FEWEST_OF_A_CLASS]
+    if few:
+        names = ", ".join(f"'{shown(name)}'" for name in few[:5])
+        raise ParetoscopeError(
+            f"classes with fewer than {FEWEST_OF_A_CLASS} rows cannot be split: {names}"
+        )
+
+
+def _labels(column: Column, notes: list[str]) -> list[str | None]:
+    """The labels as text; None where there is none. "NA" is one where others are text too."""
+    cells = [cell.strip() for cell in column.cells]
+    if column.kind == "empty" and not any(cells):
+        raise ParetoscopeError(f"the label column '{shown(column.name)}' is empty in every row")
+    if column.kind == "number" and column.values is not None:
+        return [None if np.isnan(v) else f"{v:.15g}" for v in column.values]
+    words = [cell for cell in cells if cell]
+    if any(word.lower() in ("na", "none", "null", "nan") for word in words):
+        kept = next(word for word in words if word.lower() in ("na", "none", "null", "nan"))
+        notes.append(f"the label '{shown(kept)}' is kept as a class; only empty cells are missing")
+    odd = {raw for raw in column.cells if raw != raw.strip()}
+    if odd:
+        notes.append("spaces around labels are left out")
+    spellings: dict[str, set[str]] = {}
+    for word in words:
+        spellings.setdefault(word.casefold(), set()).add(word)
+    mixed = [sorted(found) for found in spellings.values() if len(found) > 1]
+    if mixed:
+        notes.append(
+            f"labels that differ only in case are one class: {', '.join(map(shown, mixed[0]))}"
+        )
+    common = {
+        folded: Counter(w for w in words if w.casefold() == folded).most_common(1)[0][0]
+        for folded in spellings
+    }
+    return [common[cell.casefold()] if cell else None for cell in cells]
+
+
+def _features(columns: list[Column], notes: list[str]) -> list[Column]:
+    texts = [c.name for c in columns if c.kind == "text"]
+    dates = [c.name for c in columns if c.kind == "date"]
+    for names, what in ((texts, "text"), (dates, "dates")):
+        if names:
+            told = ", ".join(map(shown, names[:20]))
+            raise ParetoscopeError(
+                f"feature columns hold {what}, models take numbers: {told}; leave them out to go on"
+            )
+    empty = [c.name for c in columns if c.kind == "empty"]
+    if empty:
+        notes.append(f"empty columns are left out: {', '.join(map(shown, empty[:20]))}")
+    found = [c for c in columns if c.kind == "number"]
+    if not found:
+        raise ParetoscopeError("there is no feature column of numbers")
+    return found
+
+
+def _without_leaks(
+    columns: list[Column], X: npt.NDArray[np.float64], labels: list[str | None], notes: list[str]
+) -> list[Column]:
+    """Say of columns that tell the label one to one."""
+    for place, column in enumerate(columns):
+        pairs = {(v, text) for v, text in zip(X[:, place].tolist(), labels, strict=True) if text}
+        values, texts = {v for v, _ in pairs}, {text for _, text in pairs}
+        if 1 < len(pairs) == len(values) == len(texts) < len(labels):
+            notes.append(
+                f"the column '{shown(column.name)}' equals the label, one value for each: leave it "
+                "out unless it is known when predicting"
+            )
+    return columns
+
+
+def _usable(
+    X: npt.NDArray[np.float64], labels: list[str | None], notes: list[str]
+) -> npt.NDArray[np.bool_]:
+    missing = np.asarray(np.isnan(X).any(1))
+    beyond = np.isinf(X) | (np.abs(np.nan_to_num(X)) > np.finfo(np.float32).max)
+    infinite = np.asarray(beyond.any(1))
+    unlabelled = np.array([text is None for text in labels])
+    for rows, what in (
+        (missing, "miss features"),
+        (infinite & ~missing, "hold infinite values, or beyond what float32 holds"),
+        (unlabelled & ~missing & ~infinite, "have no label"),
+    ):
+        if rows.any():
+            notes.append(f"{int(rows.sum()):,} of {len(rows):,} rows {what}: they are left out")
+    kept: npt.NDArray[np.bool_] = ~(missing | infinite | unlabelled)
+    return kept
+
+
+def _without_constants(
+    X: npt.NDArray[np.float64], columns: list[Column], notes: list[str]
+) -> tuple[npt.NDArray[np.float64], list[Column]]:
+    constant = (X[:1] == X).all(0)
+    if constant.any() and len(X) > 1 and not constant.all():
+        names = [shown(c.name) for c, same in zip(columns, constant, strict=True) if same]
+        notes.append(f"columns with one value in all rows are left out: {', '.join(names[:20])}")
+        columns = [c for c, same in zip(columns, constant, strict=True) if not same]
+        X = X[:, ~constant]
+    return X, columns
+
+
+def _say_duplicates(X: npt.NDArray[np.float64], labels: list[str | None], notes: list[str]) -> None:
+    """Of rows that are there more than once, and of those whose label is another each time."""
+    groups: dict[bytes, Counter[str | None]] = {}
+    for row, text in zip(np.ascontiguousarray(X), labels, strict=True):
+        groups.setdefault(row.tobytes(), Counter())[text] += 1
+    n = len(labels)
+    repeated = sum(sum(c - 1 for c in found.values()) for found in groups.values())
+    if repeated:
+        notes.append(
+            f"{repeated:,} of {n:,} rows repeat an earlier one exactly: where copies lie on both "
+            "sides of a split, the accuracy is too good"
+        )
+    torn = sum(sum(found.values()) for found in groups.values() if len(found) > 1)
+    if torn:
+        best = sum(max(found.values()) for found in groups.values())
+        notes.append(
+            f"{torn:,} rows have the same features as others with another label: no model can be "
+            f"right on more than {100 * best / n:.1f} % of the rows"
+        )
+
+
+def _say_classes(labels: list[str | None], classes: list[str], notes: list[str]) -> None:
+    n = len(labels)
+    if len(classes) > 20 and 2 * len(classes) > n:
+        notes.append(
+            f"{len(classes):,} different labels in {n:,} rows: this looks like a number to be "
+            "predicted, or an id"
+        )
+    if n < 30:
+        rows = "1 row" if n == 1 else f"{n} rows"
+        notes.append(f"{rows}: the accuracy says next to nothing")
+
+
+def _in_order(text: str) -> tuple[int, float, str]:
+    """Numbers by value, then words."""
+    try:
+        return 0, float(text), ""
+    except ValueError:
+        return 1, 0.0, text

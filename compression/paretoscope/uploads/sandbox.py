@@ -1,0 +1,177 @@
+"""A process of its own for what a file makes a runtime do, with limits that the system enforces.
+
+Each sandbox has a new empty folder to be in, no environment, and limits on memory, processor time,
+files and their size, set before it imports anything; a wall clock beside it ends what sleeps. It is
+given bytes on its standard input and answers in JSON. What it runs is `trial.py` alone, without the
+rest of the library.
+
+Linux only: elsewhere memory and processor time cannot be held, and `limits_hold` says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from paretoscope.errors import ParetoscopeError
+
+_PROGRAM = Path(__file__).with_name("trial.py")
+_MOST_ANSWER_BYTES = 8_000_000
+_OUT_OF_MEMORY = ("bad_alloc", "Failed to allocate memory", "MemoryError", "bad allocation")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one sandbox may take.
+
+    Parameters
+    ----------
+    memory_mb : int, default 2048
+        Of address space.
+    processor_s, wall_s : int, default 10 and 20
+        Wall clock counts for each job, processor time for all jobs of a sandbox.
+    """
+
+    memory_mb: int = 2048
+    processor_s: int = 10
+    wall_s: int = 20
+
+
+def limits_hold() -> bool:
+    """Whether this system enforces the limits."""
+    return sys.platform == "linux"
+
+
+class SandboxError(ParetoscopeError):
+    """The job was stopped by a limit, or its process died."""
+
+
+class Sandbox:
+    """One process that does job after job, until one ends it. Use it in a ``with``."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._folder = tempfile.TemporaryDirectory(prefix="paretoscope-trial-")
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", str(_PROGRAM), json.dumps(asdict(self.limits))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=self._folder.name,
+            env={},
+            start_new_session=True,
+        )
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def run(
+        self, job: str, parts: Sequence[bytes], arguments: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Do one job.
+
+        Parameters
+        ----------
+        job : str
+            A function of `trial.py`.
+        parts : sequence of bytes
+            Such as a model and rows.
+        arguments : mapping, optional
+            JSON.
+
+        Raises
+        ------
+        SandboxError
+            A limit was reached, or the process died of the file. The sandbox is of no more use.
+        ParetoscopeError
+            The job itself says what is wrong, in a sentence.
+        """
+        head = {"job": job, "sizes": [len(p) for p in parts], "arguments": dict(arguments or {})}
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            self._kill()
+
+        clock = threading.Timer(self.limits.wall_s, end)
+        clock.start()
+        try:
+            answer = self._exchange(json.dumps(head).encode() + b"\n", parts)
+        finally:
+            clock.cancel()
+        if answer is None:
+            raise SandboxError(self._cause(late.is_set()))
+        if "error" in answer:
+            text = str(answer["error"])
+            if any(sign in text for sign in _OUT_OF_MEMORY):
+                raise SandboxError(self._memory())
+            raise ParetoscopeError(text)
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    def close(self) -> None:
+        """End the process and take its folder away. Closing twice does no harm."""
+        self._kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+        self._folder.cleanup()
+
+    def _exchange(self, head: bytes, parts: Sequence[bytes]) -> dict[str, Any] | None:
+        """The answer; None where the process ended without a whole one."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(head)
+            for part in parts:
+                self._process.stdin.write(part)
+            self._process.stdin.flush()
+        except OSError:
+            return None
+        line = self._process.stdout.readline(_MOST_ANSWER_BYTES)
+        try:
+            found = json.loads(line)
+        except ValueError:
+            return None
+        return found if isinstance(found, dict) and {"result", "error"} & set(found) else None
+
+    def _kill(self) -> None:
+        if self.alive:
+            with contextlib.suppress(OSError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _cause(self, late: bool) -> str:
+        """Why there was no answer."""
+        self._kill()
+        code = self._process.wait()
+        if late:
+            return f"the model was stopped after {self.limits.wall_s} s, the time limit"
+        if -code in (signal.SIGXCPU, signal.SIGKILL):
+            limit = self.limits.processor_s
+            return f"the model was stopped after {limit} s of processor time, the limit"
+        if code < 0:
+            name = signal.Signals(-code).name
+            return f"the model crashed the runtime ({name})"
+        return self._memory()
+
+    def _memory(self) -> str:
+        return f"the model needs more memory than the limit of {self.limits.memory_mb:,} MB"

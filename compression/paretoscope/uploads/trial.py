@@ -1,0 +1,184 @@
+"""What runs in a sandbox: it holds itself to its limits, then does the jobs it is given.
+
+A program, not a module: it is started by its path, so that neither the library nor what it imports
+is loaded. A job is a line of JSON on standard input, ``{"job", "sizes", "arguments"}``, followed by
+so many bytes for each part; its answer is a line of JSON on standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_LARGEST_BATCH = 256
+
+
+def _hold(limits: Mapping[str, int]) -> None:
+    """Set the limits, before anything else is imported."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    n_bytes = limits["memory_mb"] * 2**20
+    wanted = {
+        "RLIMIT_CORE": 0,
+        "RLIMIT_NOFILE": 64,
+        "RLIMIT_FSIZE": 0,
+        "RLIMIT_CPU": limits["processor_s"],
+        "RLIMIT_AS": n_bytes,
+    }
+    if sys.platform == "linux":
+        for name, limit in wanted.items():
+            resource.setrlimit(getattr(resource, name), (limit, limit))
+
+
+def main() -> None:
+    _hold(json.loads(sys.argv[1]))
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a runtime prints is no answer
+    source = sys.stdin.buffer
+    while line := source.readline():
+        head = json.loads(line)
+        parts = [source.read(size) for size in head["sizes"]]
+        answer: dict[str, Any]
+        try:
+            answer = {"result": JOBS[head["job"]](parts, head["arguments"])}
+        except MemoryError:
+            answer = {"error": "MemoryError"}
+        except RefusedError as error:
+            answer = {"error": str(error)}
+        except Exception as error:
+            answer = {"error": _sentence(error)}
+        answers.write(json.dumps(answer).encode() + b"\n")
+        answers.flush()
+
+
+class RefusedError(Exception):
+    """A sentence on what is wrong."""
+
+
+def _sentence(error: Exception) -> str:
+    """The runtime's own words, on one line and not too many."""
+    text = " ".join(str(error).split())
+    return f"ONNX Runtime refuses it: {text[:300]}"
+
+
+def try_model(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Load a model and run it on two rows of small numbers.
+
+    Arguments: "inputs" (name, type and shape of each), "widths": numbers of features to try where
+    the shape leaves that open. Returns the outputs (name, type, shape, whether all finite) and the
+    width that was taken.
+    """
+    session = _session(parts[0])
+    failed: Exception | None = None
+    for width in arguments["widths"] or [None]:
+        feeds = {i["name"]: _small_numbers(i, width) for i in arguments["inputs"]}
+        try:
+            outputs = session.run(None, feeds)
+        except Exception as error:
+            if "alloc" in str(error):
+                raise
+            failed = failed or error
+            continue
+        names = [o.name for o in session.get_outputs()]
+        described = [_described(n, o) for n, o in zip(names, outputs, strict=True)]
+        return {"outputs": described, "width": width}
+    raise failed or RefusedError("there is nothing to feed the model")
+
+
+def predict(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Run a model on rows; parts: the model, then the rows of each input, one after the other.
+
+    Arguments: "inputs" (name, type, shape of the rows as given), "output" (its place), "batch"
+    (rows a call, where the model fixes them), "above" (what tells two classes apart). Returns for
+    each row the label, or the place of the largest score; and how many rows had a score that is
+    not a finite number.
+    """
+    import numpy as np
+
+    session = _session(parts[0])
+    feeds = {}
+    for part, given in zip(parts[1:], arguments["inputs"], strict=True):
+        if given["type"] == "string":
+            rows = np.array(json.loads(part), object).reshape(given["shape"])
+        else:
+            rows = np.frombuffer(part, np.float64).reshape(given["shape"])
+            rows = rows.astype(_TYPES[given["type"]])
+        feeds[given["name"]] = rows
+    n = len(next(iter(feeds.values())))
+    step = arguments["batch"] or _LARGEST_BATCH
+    name = session.get_outputs()[arguments["output"]].name
+    labels: list[str] = []
+    broken = 0
+    for start in range(0, n, step):
+        some = {k: v[start : start + step] for k, v in feeds.items()}
+        left = len(next(iter(some.values())))
+        if arguments["batch"] and left < step:  # the last batch is filled up, and cut again
+            some = {k: np.concatenate([v, v[:1].repeat(step - left, 0)]) for k, v in some.items()}
+        found = session.run([name], some)[0]
+        if isinstance(found, list):  # a probability for each label
+            labels += [str(max(row, key=row.get)) for row in found[:left]]
+            continue
+        found = np.asarray(found)[:left]
+        if found.dtype.kind in "fc":
+            flat = found.reshape(left, -1)
+            broken += int((~np.isfinite(flat)).any(1).sum())
+            one = flat.shape[1] == 1
+            found = (flat[:, 0] > arguments["above"]).astype(int) if one else flat.argmax(1)
+        labels += [str(label) for label in found.reshape(left, -1)[:, 0].tolist()]
+    return {"labels": labels, "not_finite": broken}
+
+
+def _session(model: bytes) -> Any:
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+_TYPES = {
+    "float": "float32", "double": "float64", "float16": "float16", "int8": "int8",
+    "int16": "int16", "int32": "int32", "int64": "int64", "uint8": "uint8", "uint16": "uint16",
+    "uint32": "uint32", "uint64": "uint64", "bool": "bool",
+}  # fmt: skip
+
+
+def _small_numbers(given: Mapping[str, Any], width: int | None) -> Any:
+    """Rows that any sane model takes: numbers between 0 and 1, ones where whole numbers are due."""
+    import numpy as np
+
+    shape = given["shape"]
+    shape = [None, width] if shape is None else shape
+    dims = [d if d else (2 if place == 0 else width or 1) for place, d in enumerate(shape)]
+    if given["type"] == "string":
+        return np.full(dims, "a", object)
+    if given["type"] not in _TYPES:
+        raise RefusedError(f"inputs of type {given['type']} are not supported")
+    rng = np.random.default_rng(0)
+    kind = np.dtype(_TYPES[given["type"]])
+    return rng.random(dims).astype(kind) if kind.kind == "f" else np.ones(dims, kind)
+
+
+def _described(name: str, output: Any) -> dict[str, Any]:
+    import numpy as np
+
+    if isinstance(output, list):
+        maps = bool(output) and isinstance(output[0], dict)
+        return {"name": name, "type": "map" if maps else "sequence", "shape": [len(output)]}
+    output = np.asarray(output)
+    finite = bool(np.isfinite(output).all()) if output.dtype.kind in "fc" else True
+    kind = "string" if output.dtype.kind in "OU" else output.dtype.name
+    return {"name": name, "type": kind, "shape": list(output.shape), "finite": finite}
+
+
+JOBS = {"try": try_model, "predict": predict}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""Every shared case gets what its manifest says, through the command that people have.
+
+What a sentence must name is listed here by case: the manifest gives the meaning, not the wording.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from paretoscope.__main__ import main
+
+from tests.uploads.cases import FOLDER, Case, cases, needs_cases
+
+MODEL = FOLDER / "models" / "logreg_iris.onnx"
+# Of models: a word that the refusal, or a note, must have.
+SAYS = {
+    "r01": "empty", "r02": "HTML", "r04": "pickle", "r05": "ZIP", "r07": "cut short",
+    "r08": "cut short", "r10": "cannot be parsed", "r11": "no graph", "r13": "opset 999",
+    "r14": "IR version 99", "r16": "com.acme.MyOp", "r17": "cycle", "r19": "made twice",
+    "r20": "Add", "r22": "no outputs", "r23": "no inputs", "r25": "negative dimension",
+    "r26": "declares 9,223,372,036,854,775,808 values but holds 0", "r28": "no type",
+    "r29": "text", "l02": "memory", "l03": "memory", "l05": "memory", "l06": "memory",
+    "l08": "stopped after", "l09": "stopped after", "l11": "the model", "l14": "nested",
+    "l15": "cannot be parsed", "l17": "30,000,000,000 values", "h01": "another file",
+    "h03": "another file", "h04": "another file", "h06": "another file", "h07": "another file",
+    "h09": "another file", "h10": "another file", "h13": "out of range", "h15": "feature 1,000,000",
+    "h16": "cycle", "h18": "3 keys but 1 values", "h19": "Conv", "h21": "Sum", "h22": "Mean",
+    "a01": "is NaN", "a02": "is infinite", "a04": "not stated", "a07": "32 rows",
+    "a08": "1 × 8 × 8", "a10": "double", "a11": "65,504", "a13": "by name, then by order",
+    "a14": "string", "a16": "sequence", "a17": "optional", "a19": "labels only",
+    "a20": "two classes", "a22": "listed as inputs", "a23": "already quantized",
+    "a25": "never used", "a26": "compressed once", "a28": "other names",
+}  # fmt: skip
+REFUSED_THOUGH_AWKWARD = {"a16", "a17"}  # as their manifest allows, with a clear sentence
+# Of tables.
+TELLS = {
+    "c01": "empty", "c02": "no rows", "c04": "Excel", "c05": "gzip", "c07": "JSON",
+    "c08": "line 12 has 7 fields", "c10": "NUL", "c11": "only one column", "c13": "empty in every",
+    "c14": "sl, sw, pl, pw", "c16": "choose 4", "c17": "20,001", "c19": "cat, dog, eel",
+    "c20": "pickle", "c22": "without a name", "c23": "every row has 3 fields, the header has 2",
+    "c31": "UTF-16", "c33": "decimal comma", "c34": "tabs", "c39": "occurs 3 times",
+    "c40": "17 of 30 rows miss", "c42": "'NA' is kept", "c43": "6 of 12 rows hold infinite",
+    "c45": "looks like codes", "c48": "differ only in case", "c49": "300 different labels",
+    "c51": "95 of 100 rows repeat", "c52": "thousands", "c54": "dates", "c55": "1 row",
+    "c57": "", "c60": "not ASCII in", "c61": "line 2, column 'a': '0x1F'", "c63": "counts the rows",
+    "c64": "copy_of_y", "c67": "50.0 %",
+}  # fmt: skip
+WITH_A_MODEL = {"c16", "c19", "c46", "c66"}
+SKOPS = {
+    "s00": "4 features", "s01": "pickle", "s03": "cut short", "s04": "no schema.json",
+    "s06": "system", "s07": "operator", "s09": "200 MB", "s10": "too deeply",
+    "s12": "random state", "s13": "not allowed",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _ends(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each job ends within its limit, whatever it is given."""
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+
+
+def _check(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    code = main(["check", *arguments])
+    found = capsys.readouterr()
+    assert "Traceback" not in found.err
+    if code == 2:
+        assert found.err.count("\n") == 1
+        assert not found.out
+    else:
+        assert found.out.count("\n") == 1
+    return code, found.out + found.err
+
+
+@needs_cases
+@pytest.mark.parametrize("case", cases("onnx"), ids=lambda c: c.name)
+def test_a_model_gets_what_its_manifest_says(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    canary = "canary-9f3a"
+    (tmp_path / "secret.bin").write_text(canary * 20)
+    monkeypatch.chdir(tmp_path)
+    code, told = _check(str(case.path), capsys=capsys)
+    name = case.name[:3]
+    works = case.group in ("awkward", "warn", "accept") and name not in REFUSED_THOUGH_AWKWARD
+    assert code == (0 if works else 2), told
+    assert SAYS.get(name, "") in told
+    assert canary not in told
+    assert [path.name for path in tmp_path.iterdir()] == ["secret.bin"]
+
+
+@needs_cases
+@pytest.mark.parametrize("case", cases("csv"), ids=lambda c: c.name)
+def test_a_table_gets_what_its_manifest_says(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = case.name[:3]
+    model = ["--model", str(MODEL), "--correct-shape"] if name in WITH_A_MODEL else []
+    code, told = _check(str(case.path), *model, capsys=capsys)
+    refused = case.group == "refuse" or name == "c61"  # "refused cell by cell"
+    assert code == (2 if refused else 0), told
+    assert TELLS.get(name, "") in told
+    if case.group == "warn" and not refused:
+        assert "note: " in told
+
+
+@needs_cases
+@pytest.mark.parametrize("case", cases("skops"), ids=lambda c: c.name)
+def test_a_skops_file_gets_what_its_manifest_says(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, told = _check(str(case.path), capsys=capsys)
+    assert code == (0 if case.name == "s00_good" else 2), told
+    assert SKOPS[case.name[:3]] in told
+
+
+@needs_cases
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        ("rapidocr_cls", "float[?, 3, ?, ?]"),
+        ("mtcnn_onet", "3 outputs"),
+        ("atspm_funcnet_head", "3 inputs"),
+        ("atspm_stacker_trees", "trees, which have no weights"),
+        ("light_squeezenet", "float[1, 3, 224, 224]"),
+        ("logreg_iris", "states 2 features, but its weights take 4"),
+    ],
+)
+def test_real_models_run_as_described(
+    model: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, told = _check(str(FOLDER / "models" / f"{model}.onnx"), capsys=capsys)
+    assert code == 0, told
+    assert says in told
+
+
+@needs_cases
+def test_a_wrong_stated_shape_is_corrected_with_consent(capsys: pytest.CaptureFixture[str]) -> None:
+    table = str(FOLDER / "models" / "iris_4f.csv")
+    code, told = _check(table, "--model", str(MODEL), capsys=capsys)
+    assert code == 2
+    assert "correct the stated shape" in told
+    code, told = _check(table, "--model", str(MODEL), "--correct-shape", capsys=capsys)
+    assert code == 0
+    assert told.startswith("94.7 % of 150 rows are right")
+
+
+def test_a_file_that_is_not_there_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    code, told = _check("no-such-file.onnx", capsys=capsys)
+    assert code == 2
+    assert "no-such-file.onnx cannot be read" in told
