@@ -1,5 +1,6 @@
 """Glossary and methods: every criterion, quantizer and recovery with its formula and source."""
 
+import re
 from itertools import groupby
 from pathlib import Path
 
@@ -18,5 +19,6 @@ for is_table, lines in groupby(text.splitlines(), lambda line: line.startswith("
         st.markdown("\n".join(lines))
         continue
     # Within Markdown a wide table makes the page wider than a narrow screen; this one scrolls.
-    names, _, *rows = ([cell.strip() for cell in line.strip("|").split(" | ")] for line in lines)
+    cells = (re.split(r"(?<!\\)\|", line.strip()[1:-1]) for line in lines)
+    names, _, *rows = ([cell.strip().replace("\\|", "|") for cell in line] for line in cells)
     st.table(pd.DataFrame(rows, columns=names).set_index(names[0]))

@@ -4,9 +4,12 @@ thresholds and Q, the weights, the layers, the pins."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import streamlit as st
+from paretoscope.budget import Budget
 from paretoscope.errors import ParetoscopeError
 from paretoscope.measurement import Measurement
 from paretoscope.parameters import format_value
@@ -49,19 +52,50 @@ def show(view: View, subject: Subject, title: str, curve: Sequence[Recipe]) -> N
                 "pages/evidence.py", label="Evidence for this recipe", query_params=view.query()
             )
     lines = grid.lines_of(subject.network, view.recipe)
-    every = [recipe for line in lines for recipe in line]
-    known = {str(r): m for r in (*every, *curve) if (m := bench.known(subject, r)) is not None}
-    _budget(view, list(known.values()))
+    asked = _Asked(subject, lines, tuple(curve), bench.version)
+    _budget(view, asked)
     left, right = st.columns(2)
     with left:
         if lines:
-            _heatmap(view, subject, title, lines, known, baseline)
+            _heatmap(view, title, asked)
         else:
             st.caption("N:M patterns have no threshold, so there is no grid to draw.")
     with right:
         _histogram(view, subject, title)
     _layers(view, subject)
     pins.show(bench, subject, view)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The grid and the curve at a version of what the bench knows: while that stays, so does all
+    that is made of it."""
+
+    subject: Subject
+    lines: tuple[tuple[Recipe, ...], ...]
+    curve: tuple[Recipe, ...]
+    version: int
+
+
+@lru_cache(maxsize=32)
+def _known(asked: _Asked) -> grid.Known:
+    bench, every = server.bench(), [recipe for line in asked.lines for recipe in line]
+    found = ((r, bench.known(asked.subject, r)) for r in (*every, *asked.curve))
+    return {str(r): m for r, m in found if m is not None}
+
+
+@lru_cache(maxsize=32)
+def _advice(asked: _Asked, budget: Budget, zipped: bool) -> grid.Advice:
+    return grid.advice(list(_known(asked).values()), budget, zipped)
+
+
+@lru_cache(maxsize=32)
+def _heat(
+    asked: _Asked, what: str, title: str, recipe: Recipe, budget: Budget, zipped: bool
+) -> grid.Heat:
+    baseline = _known(asked).get(str(Recipe())) or server.bench().known(asked.subject, Recipe())
+    assert baseline is not None
+    return grid.heat(what, title, asked.lines, _known(asked), baseline, recipe, budget, zipped)
 
 
 def _measure_properly(subject: Subject, known: Measurement) -> None:
@@ -119,13 +153,13 @@ def _set_limit(name: str, label: str) -> None:
         st.session_state.wrong_limit = str(error)
 
 
-def _budget(view: View, known: list[Measurement]) -> None:
+def _budget(view: View, asked: _Asked) -> None:
     """The budget, the best recipe within it, and the nearest misses."""
     with st.container(border=True):
         st.markdown("**Budget**")
         budget_fields(view)
         zipped = view.size == "gzip"
-        found = grid.advice(known, view.budget, zipped)
+        found = _advice(asked, view.budget, zipped)
         if found.n == 0:
             st.caption("Nothing is known yet.")
             return
@@ -150,14 +184,7 @@ def _advise(m: Measurement, what: str, zipped: bool, key: str, view: View) -> No
         button.button("Go there", key=f"advice-{key}", on_click=go_to, args=(m.recipe,))
 
 
-def _heatmap(
-    view: View,
-    subject: Subject,
-    title: str,
-    lines: Sequence[Sequence[Recipe]],
-    known: dict[str, Measurement],
-    baseline: Measurement,
-) -> None:
+def _heatmap(view: View, title: str, asked: _Asked) -> None:
     st.segmented_control(
         "Heatmap of",
         list(HEATS),
@@ -168,7 +195,7 @@ def _heatmap(
         on_change=lambda: change(heat=st.session_state.heat),
     )
     zipped = view.size == "gzip"
-    record = grid.heat(view.heat, title, lines, known, baseline, view.recipe, view.budget, zipped)
+    record = _heat(asked, view.heat, title, view.recipe, view.budget, zipped)
     plot.chart(
         grid.heat_figure(record, here()),
         key="chart-heat",
@@ -177,8 +204,8 @@ def _heatmap(
         on_pick=go_to,
         wait_ms=_AFTER_MS,
     )
-    n_cells = sum(map(len, lines))
-    n_known = sum(str(recipe) in known for line in lines for recipe in line)
+    known, n_cells = _known(asked), sum(map(len, asked.lines))
+    n_known = sum(str(recipe) in known for line in asked.lines for recipe in line)
     how_many = f"All {n_cells}" if n_known == n_cells else f"{n_known} of {n_cells}"
     notes = [
         f"{how_many} cells computed in float arithmetic; a white dot marks a file that was run."

@@ -126,6 +126,7 @@ class Bench:
         self._seen: dict[str, float] = {}
         self._settles: dict[str, float] = {}
         self._changed = threading.Condition()
+        self.version = 0  # rises with all that becomes known
         self._walks: bool | None = None  # whether this process walks lines; None: not tried yet
         self._worker = Worker()
         threading.Thread(target=self._serve, daemon=True).start()
@@ -354,6 +355,7 @@ class Bench:
                 self._apart[key[0]] = Apart(so_far.files + 1, max(so_far.rows, apart))
             if known is None or known.computed or not measurement.computed:
                 self._known[key] = measurement
+                self.version += 1
             while len(self._known) > _KEPT:
                 self._known.popitem(last=False)
             self._changed.notify_all()

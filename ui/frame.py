@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 import streamlit as st
-from paretoscope.dataset import SOURCES, find_source
+from paretoscope.dataset import SOURCES, find_source, is_own
 from paretoscope.errors import ParetoscopeError
 from paretoscope.pruning import Criterion
 from paretoscope.sweeps import at
@@ -16,7 +16,6 @@ from streamlit.navigation.page import StreamlitPage
 from ui import server, view
 
 T = TypeVar("T")
-_TITLES = {source.name: source.title for source in SOURCES}
 _MODEL_TITLES = {model.name: model.title for model in MODELS}
 
 
@@ -28,6 +27,7 @@ def pages() -> list[StreamlitPage]:
         st.Page("pages/layers.py", title="Layers"),
         st.Page("pages/search.py", title="Search"),
         st.Page("pages/evidence.py", title="Evidence"),
+        st.Page("pages/files.py", title="Your files"),
         st.Page("pages/textbook.py", title="Textbook"),
         st.Page("pages/methods.py", title="Methods"),
     ]
@@ -48,11 +48,13 @@ def choose_network() -> None:
     """The controls for dataset and model, in the sidebar."""
     now = view.current()
     names = [source.name for source in SOURCES]
+    if is_own(now.dataset):
+        names.append(now.dataset)
     st.sidebar.selectbox(
         "Dataset",
         names,
         index=names.index(hold("dataset", now.dataset)),
-        format_func=_TITLES.__getitem__,
+        format_func=_title,
         key="dataset",
         help=find_source(now.dataset).summary,
         on_change=lambda: _change_network(dataset=st.session_state.dataset),
@@ -91,7 +93,11 @@ def _change_network(**parts: str) -> None:
 
 
 def network_title(dataset: str, model: str) -> str:
-    return f"{_TITLES[dataset]} · {_MODEL_TITLES[model]}"
+    return f"{_title(dataset)} · {_MODEL_TITLES[model]}"
+
+
+def _title(dataset: str) -> str:
+    return find_source(dataset).title
 
 
 def keyed(key: str) -> str:

@@ -32,6 +32,7 @@ _TITLES = {"accuracy": "Accuracy", "size": "Size", "time": "Time of one row"}
 Known = dict[str, Measurement]
 
 
+@lru_cache(maxsize=256)
 def lines_of(network: Network, recipe: Recipe) -> tuple[tuple[Recipe, ...], ...]:
     """Lines of thresholds (or sparsities), one for each Q; empty for patterns.
 

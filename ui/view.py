@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 from paretoscope.budget import Budget
-from paretoscope.dataset import datasets, find_source
+from paretoscope.dataset import datasets, find_source, is_own
 from paretoscope.errors import ParetoscopeError, one_of
 from paretoscope.parameters import Number, format_value
 from paretoscope.pruning import CRITERIA
@@ -142,7 +142,9 @@ def _short(text: str, length: int = 60) -> str:
 
 
 def _dataset(_: View, text: str) -> str:
-    if text not in datasets():
+    if is_own(text):
+        find_source(text)  # says so where it is not kept here
+    elif text not in datasets():
         raise one_of("dataset", text, datasets())
     return text
 

@@ -14,7 +14,7 @@ import threading
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +37,8 @@ IDX_FILES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
+_OWN = "own-"
+_OWN_DIGITS = 32  # of the content's hash: what nobody guesses
 _DEBIAN = Path("/usr/share/datasets")
 _VALIDATION_SHARE = _TEST_SHARE = 0.2
 
@@ -216,6 +218,15 @@ def datasets() -> list[str]:
 
 
 def find_source(name: str) -> Source:
+    """The source of a name, also of a visitor's own data, which no list shows.
+
+    Raises
+    ------
+    ParetoscopeError
+        Unknown name, or own data that this machine does not keep.
+    """
+    if name.startswith(_OWN):
+        return _own_source(name)
     for source in SOURCES:
         if source.name == name:
             return source
@@ -231,13 +242,87 @@ def is_present(name: str) -> bool:
 def loads_at_once(name: str) -> bool:
     """Whether the dataset can be loaded without the import of scikit-learn, which takes seconds."""
     source = find_source(name)
-    if source.openml_id is not None:
+    if source.openml_id is not None or name.startswith(_OWN):
         return is_present(name)
     return default_store().find(_key(source.name)) is not None
 
 
 def _key(name: str) -> str:
     return f"dataset {name} format 1"
+
+
+# --- a visitor's own data -----------------------------------------------------------------------
+
+
+def keep_own(raw: Raw, title: str, notes: Sequence[str] = ()) -> str:
+    """Keep a visitor's data on this machine; returns the name that `load_dataset` takes.
+
+    The name is made of the content's hash: it cannot be guessed without the data, and no list
+    holds it.
+
+    Parameters
+    ----------
+    raw : Raw
+    title : str
+        As it is shown: plain text.
+    notes : sequence of str
+        What was done to the rows when they were read.
+    """
+    about = {"classes": raw.class_names, "features": raw.feature_names, "title": title}
+    data = _packed(raw.X, raw.y, about | {"notes": list(notes)})
+    digest = hashlib.sha256(_packed(raw.X, raw.y, about)).hexdigest()
+    name = f"{_OWN}{digest[:_OWN_DIGITS]}"
+    default_store().keep(_key(name), data)
+    return name
+
+
+def own_notes(name: str) -> tuple[str, ...]:
+    """What was done to the rows of own data when they were read."""
+    return tuple(_unpacked(_own_data(name))[1]["notes"])
+
+
+def is_own(name: str) -> bool:
+    """Whether a name is one of own data, kept here or not."""
+    return name.startswith(_OWN)
+
+
+def _own_source(name: str) -> Source:
+    arrays, about = _unpacked(_own_data(name))
+    n, d = arrays["X"].shape
+    summary = f"{n:,} rows, {d} features, {len(about['classes'])} classes; your own"
+
+    def read() -> Raw:
+        features, classes = tuple(about["features"]), tuple(about["classes"])
+        return Raw(arrays["X"], arrays["y"], features, classes)
+
+    return Source(name, str(about["title"]), summary, read)
+
+
+@lru_cache(maxsize=8)
+def _own_data(name: str) -> bytes:
+    digits = name.removeprefix(_OWN)
+    kept = default_store().find(_key(name)) if len(digits) == _OWN_DIGITS else None
+    if kept is None:
+        raise ParetoscopeError(
+            "these own data are not, or no longer, on this machine: upload the file again"
+        )
+    return kept
+
+
+def _packed(X: FloatArray, y: Labels, about: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, X=X, y=y, names=np.frombuffer(json.dumps(about).encode(), np.uint8))
+    return buffer.getvalue()
+
+
+@lru_cache(maxsize=8)
+def _unpacked(kept: bytes) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+    with np.load(io.BytesIO(kept)) as arrays:  # numpy refuses pickled arrays unless told otherwise
+        about: dict[str, Any] = json.loads(arrays["names"].tobytes())
+        return {"X": arrays["X"], "y": arrays["y"]}, about
+
+
+# --- what comes with scikit-learn, and files of images -----------------------------------------
 
 
 def _read_sklearn(name: str, loader: str) -> Raw:
@@ -250,19 +335,11 @@ def _read_sklearn(name: str, loader: str) -> Raw:
         bunch = getattr(sk, loader)()
         names = {"classes": list(map(str, bunch.target_names))}
         names["features"] = list(map(str, bunch.feature_names))
-        buffer = io.BytesIO()
-        np.savez(
-            buffer,
-            X=bunch.data.astype(np.float32),
-            y=bunch.target.astype(np.int64),
-            names=np.frombuffer(json.dumps(names).encode(), np.uint8),
-        )
-        kept = buffer.getvalue()
+        X, y = bunch.data.astype(np.float32), bunch.target.astype(np.int64)
+        kept = _packed(X, y, names)
         store.keep(key, kept)
-    with np.load(io.BytesIO(kept)) as arrays:  # numpy refuses pickled arrays unless told otherwise
-        names = json.loads(arrays["names"].tobytes())
-        features, classes = tuple(names["features"]), tuple(names["classes"])
-        return Raw(arrays["X"], arrays["y"], features, classes)
+    arrays, about = _unpacked(kept)
+    return Raw(arrays["X"], arrays["y"], tuple(about["features"]), tuple(about["classes"]))
 
 
 def _read_mnist_like(name: str, class_names: Sequence[str]) -> Raw:

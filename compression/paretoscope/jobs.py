@@ -328,6 +328,8 @@ def _work() -> None:
     # Answers leave by a private copy of standard output; what libraries print goes to the log.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    if hasattr(os, "nice"):
+        os.nice(5)  # pages and browsers of this machine answer first
     # A server that was started in the background has it ignored, and so would its workers.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     tasks: list[str] = []

@@ -1,0 +1,194 @@
+"""Uploads: a table becomes a dataset once its owner has confirmed its reading; models are judged.
+
+Nothing of an upload is shown but as plain text, and nothing of it is kept before it is confirmed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import streamlit as st
+from paretoscope.accuracy import Accuracy
+from paretoscope.dataset import Dataset, Raw, keep_own
+from paretoscope.errors import ParetoscopeError
+from paretoscope.store import sha256
+from paretoscope.uploads.checking import MODEL_ENDINGS, TABLE_ENDINGS, Checked, check
+from paretoscope.uploads.csvs import Table, read_csv
+from paretoscope.uploads.gate import shown
+from paretoscope.uploads.kinds import MOST_BYTES
+from paretoscope.uploads.labelled import Labelled, guess_label, require_trainable, with_label
+from paretoscope.uploads.sandbox import limits_hold
+
+from ui import server, view, words
+
+_MOST_ROWS_SHOWN = 8
+_KEPT = 32
+_TITLE = re.compile(r"[^\w .-]", re.ASCII)
+
+
+def table() -> None:
+    """Upload a table, choose its label, see what is done to its rows, and use it."""
+    st.markdown(
+        "A table with a header: CSV, or with tabs or semicolons. Columns of numbers are features, "
+        "one column is the label. It stays on this server, and nobody finds it without its link."
+    )
+    given = st.file_uploader(
+        f"Table, at most {MOST_BYTES // 1_000_000} MB", type=list(TABLE_ENDINGS), key="own-table"
+    )
+    if given is None:
+        return
+    data = given.getvalue()
+    try:
+        found = _read(sha256(data), data)
+    except ParetoscopeError as error:
+        st.error(view.plain(_sentence(error)))
+        return
+    _choose(found, given.name)
+
+
+@st.cache_resource(show_spinner="Reading the table", max_entries=_KEPT, scope="session")
+def _read(digest: str, _data: bytes) -> Table:
+    return read_csv(_data)
+
+
+def _choose(found: Table, name: str) -> None:
+    """The columns, the label, what is left out, and the notes; then the button."""
+    names = found.names
+    guess = guess_label(found)
+    left, right = st.columns(2)
+    label = left.selectbox(
+        "Label", names, index=names.index(guess), format_func=_plain, key="own-label"
+    )
+    text = [c.name for c in found.columns if c.kind != "number" and c.name != label]
+    leave_out = right.multiselect(
+        "Leave out",
+        [n for n in names if n != label],
+        default=text,
+        format_func=_plain,
+        key=f"own-leave-{label}",
+        help="Columns of text and dates cannot be features: they are left out unless you insist.",
+    )
+    st.dataframe(_columns(found, str(label), leave_out), hide_index=True, height="content")
+    try:
+        rows = with_label(found, label, leave_out)
+        _notes([*found.notes, *rows.notes])
+        require_trainable(rows)
+    except ParetoscopeError as error:
+        st.error(view.plain(_sentence(error)))
+        return
+    raw = Raw(rows.X, rows.y, tuple(map(_name, rows.features)), tuple(map(_name, rows.classes)))
+    _preview(raw, rows)
+    st.button(
+        "Use these data",
+        type="primary",
+        on_click=_use,
+        args=(raw, _TITLE.sub(" ", name)[:40].strip() or "own data", (*found.notes, *rows.notes)),
+    )
+    if st.session_state.pop("own-used", False):
+        st.switch_page("pages/explore.py", query_params=st.session_state.view.query())
+
+
+def _columns(found: Table, label: str, leave_out: Sequence[str]) -> list[dict[str, object]]:
+    """Each column in a row: its part, what it holds, how much of it, and its first cells."""
+    parts = dict.fromkeys(leave_out, "left out") | {label: "label"}
+    return [
+        {
+            "column": shown(c.name),
+            "part": parts.get(c.name, "feature"),
+            "holds": {"number": "numbers", "date": "dates", "empty": "nothing"}.get(c.kind, c.kind),
+            "missing": c.n_missing,
+            "different": len(set(c.cells)),
+            "first": ", ".join(shown(cell) for cell in c.cells[:_MOST_ROWS_SHOWN]),
+        }
+        for c in found.columns
+    ]
+
+
+def _notes(notes: Sequence[str]) -> None:
+    if notes:
+        st.warning("  \n".join(view.plain(note[:1].upper() + note[1:] + ".") for note in notes))
+
+
+def _preview(raw: Raw, rows: Labelled) -> None:
+    """The split, and what its size lets one tell."""
+    data = Dataset("own", "", raw, server.SPLIT_SEED)
+    n = len(data.validation)
+    low, high = Accuracy(round(0.9 * n), n).interval
+    classes = ", ".join(_plain(name) for name in raw.class_names[:10])
+    more = f" and {len(raw.class_names) - 10} more" if len(raw.class_names) > 10 else ""
+    st.markdown(
+        f"**{len(data.train):,}** rows to train on, **{n:,}** to choose by, **{len(data.test):,}** "
+        f"kept for the end; {len(raw.feature_names)} features; {len(raw.class_names)} classes: "
+        f"{classes}{more}."
+    )
+    st.caption(
+        f"An accuracy of 90 % on {n:,} rows would be known to lie between {words.percent(low)} and "
+        f"{words.percent(high)}."
+    )
+
+
+def _use(raw: Raw, title: str, notes: Sequence[str]) -> None:
+    name = keep_own(raw, title, notes)
+    view.change(dataset=name, model="logistic-regression", pins=())
+    st.session_state["own-used"] = True
+
+
+def model() -> None:
+    """Upload a model and be told what it is, or why it is refused."""
+    st.markdown(
+        "An ONNX classifier, or a scikit-learn model as `.skops`. It is run only in a process of "
+        "its own with limits, and not kept. Pickles are never loaded."
+    )
+    if not limits_hold():
+        st.warning("This system cannot hold a model to limits of memory and processor time.")
+    given = st.file_uploader(
+        f"Model, at most {MOST_BYTES // 1_000_000} MB", type=list(MODEL_ENDINGS), key="own-model"
+    )
+    beside = st.file_uploader(
+        "Table to judge it on, if you like", type=list(TABLE_ENDINGS), key="own-rows"
+    )
+    if given is None:
+        return
+    fix = st.checkbox(
+        "Take the number of features from the weights, where the model states another",
+        key="own-fix",
+    )
+    data, rows = given.getvalue(), None if beside is None else beside.getvalue()
+    try:
+        key = f"{sha256(data)} {given.name[-6:]} {fix} {None if rows is None else sha256(rows)}"
+        found = _checked(key, data, given.name, rows, fix)
+    except ParetoscopeError as error:
+        st.error(view.plain(_sentence(error)))
+        return
+    st.success(view.plain(found.line))
+    _notes(found.notes)
+
+
+@st.cache_resource(
+    show_spinner="Trying the model in a process of its own", max_entries=_KEPT, scope="session"
+)
+def _checked(key: str, _data: bytes, _name: str, _rows: bytes | None, _fix: bool) -> Checked:
+    if _rows is None:
+        return check(_data, _name, correct_shape=_fix)
+    return check(_rows, "rows.csv", _data, correct_shape=_fix)
+
+
+def _plain(text: str) -> str:
+    """A name of unknown origin within a Markdown text or label."""
+    return view.plain(shown(text))
+
+
+def _name(text: str) -> str:
+    """A column's or class's name as charts and tables show it: without what they would take for
+    markup."""
+    return shown(text).translate(_LOOK_ALIKE)
+
+
+# Plotly takes < and & for markup, Markdown the others: their look-alikes are plain in both.
+_LOOK_ALIKE = str.maketrans("<>&*`[]$|~#!:\\", "‹›＆∗ˋ［］＄｜∼＃！：＼")
+
+
+def _sentence(error: ParetoscopeError) -> str:
+    text = str(error)
+    return text[:1].upper() + text[1:] + "."
