@@ -1,0 +1,91 @@
+"""Your files: a table becomes a dataset, every shared bad file is one sentence on a usable page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from paretoscope.dataset import is_own, load_dataset, own_notes
+from streamlit.testing.v1 import AppTest
+
+from tests.app.pages import address, measured, open_page, until
+from tests.uploads.cases import FOLDER, Case, cases, needs_cases
+
+
+def _page() -> AppTest:
+    return open_page("files.py")
+
+
+def _upload(app: AppTest, place: int, name: str, data: bytes) -> AppTest:
+    app.file_uploader[place].upload(name, data)
+    return app.run(timeout=60)
+
+
+def _said(app: AppTest) -> str:
+    return "\n".join(e.value for e in (*app.error, *app.success, *app.warning))
+
+
+@needs_cases
+def test_a_table_is_chosen_used_and_explored(fresh: Path) -> None:
+    data = (FOLDER / "models" / "iris_4f.csv").read_bytes()
+    app = _upload(_page(), 0, "iris *4f*.csv", data)
+    assert not app.exception
+    assert app.selectbox(key="own-label").value == "species"
+    assert any("**90** rows to train on, **30** to choose by" in m.value for m in app.markdown)
+    (button,) = [b for b in app.button if b.label == "Use these data"]
+    app = button.click().run(timeout=60)
+    name = address(app)["dataset"]
+    assert is_own(name)
+    own = load_dataset(name)
+    assert own.title == "iris  4f .csv"
+    assert own.class_names == ("0", "1", "2")
+    assert own.raw.X.shape == (150, 4)
+    app = until(app, lambda a: bool(a.metric) or bool(a.get("progress")))
+    app = until(open_page(dataset=name, model="logistic-regression", recipe="q(8)"), measured)
+    assert not app.exception
+    assert not app.warning
+    assert any(m.label == "Accuracy" and m.value.endswith("%") for m in app.metric)
+
+
+@needs_cases
+def test_what_was_done_to_rows_is_shown_and_kept(fresh: Path) -> None:
+    (case,) = [c for c in cases("csv") if c.name == "c51_duplicate_rows"]
+    app = _upload(_page(), 0, "rows.csv", case.data)
+    assert "95 of 100 rows repeat" in _said(app).replace("\\", "")
+    (button,) = [b for b in app.button if b.label == "Use these data"]
+    app = button.click().run(timeout=60)
+    assert any("95 of 100 rows repeat" in note for note in own_notes(address(app)["dataset"]))
+
+
+def test_own_data_that_are_not_here_are_named_and_replaced(fresh: Path) -> None:
+    app = open_page(dataset="own-" + "0" * 32)
+    assert any("no longer, on this machine" in w.value.replace("\\", "") for w in app.warning)
+    assert not app.exception
+
+
+@needs_cases
+@pytest.mark.parametrize("kind", ["csv", "onnx", "skops"])
+def test_every_shared_file_leaves_the_page_usable(kind: str, fresh: Path) -> None:
+    """One after the other on the same page, those that only time can stop left out."""
+    app = _page()
+    for case in cases(kind):
+        if case.name[:3] in ("l06", "l08", "l09", "l11"):
+            continue
+        place = 0 if kind == "csv" else 1
+        app = _upload(app, place, f"{case.name}.{kind}", case.data)
+        assert not app.exception, case.name
+        _shows(app, case, kind)
+
+
+def _shows(app: AppTest, case: Case, kind: str) -> None:
+    refused = bool(app.error)
+    assert "Traceback" not in _said(app)
+    if kind == "onnx":
+        works = case.group in ("awkward", "warn", "accept") and case.name[:3] not in ("a16", "a17")
+        assert refused != works, (case.name, _said(app))
+    elif kind == "skops":
+        assert refused == (case.name != "s00_good"), (case.name, _said(app))
+    elif case.group == "refuse" and case.name[:3] not in ("c14", "c16", "c19", "c54"):
+        assert refused, case.name
+    elif case.group == "warn" and case.name[:3] != "c61":
+        assert app.warning or app.error, case.name
