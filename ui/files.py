@@ -24,7 +24,7 @@ from ui import server, view, words
 
 _MOST_ROWS_SHOWN = 8
 _KEPT = 32
-_TITLE = re.compile(r"[^\w .-]", re.ASCII)
+_TITLE = re.compile(r"[^A-Za-z0-9 .-]")
 
 
 def table() -> None:
@@ -161,7 +161,7 @@ def model() -> None:
     except ParetoscopeError as error:
         st.error(view.plain(_sentence(error)))
         return
-    st.success(view.plain(found.line))
+    st.success(view.plain(found.line[:1].upper() + found.line[1:] + "."))
     _notes(found.notes)
 
 

@@ -1,0 +1,106 @@
+"""Uploads in a real browser: own data from file to download, bad files, and a neighbour's endless
+model."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import onnxruntime as ort
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Server, Visitor
+from tests.conftest import trained
+from tests.uploads.cases import FOLDER, needs_cases
+
+pytestmark = needs_cases
+QUERY = "?v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold%3D0.1)%2Bq(8)"
+BAD = (
+    "c01_empty", "c05_gzip", "c08_ragged_long", "c10_null_bytes", "c11_single_column",
+    "c13_label_all_missing", "c17_wide_20000", "c20_pickle", "c23_header_too_short",
+    "c60_unicode_digits",
+)  # fmt: skip
+
+
+def _upload(page: Page, label: str, path: object) -> None:
+    box = page.locator("[data-testid=stFileUploader]").filter(has_text=label)
+    box.locator("input[type=file]").set_input_files(str(path))
+
+
+def test_own_data_from_file_to_download(server: Server, visitor: Visitor) -> None:
+    visit = visitor()
+    page = visit.page
+    page.goto(f"{server.url}/files")
+    page.wait_for_timeout(1_500)  # a deep link's page is drawn twice
+    _upload(page, "Table, at most", FOLDER / "models" / "iris_4f.csv")
+    expect(page.get_by_text("rows to train on")).to_be_visible()
+    page.get_by_role("button", name="Use these data").click()
+    expect(page.get_by_text(re.compile(r"All \d+ files of this curve measured"))).to_be_visible()
+    expect(page.get_by_role("heading", name="iris 4f.csv · Logistic regression")).to_be_visible()
+    slider = page.locator("input[type=range]").first
+    slider.focus()
+    before = page.locator("[data-testid=stMetricValue]").nth(1).inner_text()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_function("location.search.includes('dataset=own-')")
+    expect(page.get_by_text(re.compile(r"All \d+ files of this curve measured"))).to_be_visible()
+    with page.expect_download() as found:
+        page.get_by_role("button", name="Download this model").click()
+    session = ort.InferenceSession(found.value.path())
+    assert session.run(None, {"features": [[5.1, 3.5, 1.4, 0.2]]})[0].argmax() == 0
+    assert before
+    assert visit.errors == [e for e in visit.errors if "404" in e]
+
+
+def test_a_model_is_judged_on_a_table(server: Server, visitor: Visitor) -> None:
+    page = visitor().page
+    page.goto(f"{server.url}/files")
+    page.get_by_role("tab", name="Model").click()
+    _upload(page, "Model, at most", FOLDER / "models" / "logreg_iris.onnx")
+    expect(page.get_by_text("An ONNX model, opset 1")).to_be_visible()
+    expect(page.get_by_text("Its input states 2 features, but its weights take 4")).to_be_visible()
+    _upload(page, "Table to judge it on", FOLDER / "models" / "iris_4f.csv")
+    expect(page.get_by_text("correct the stated shape")).to_be_visible()
+    page.get_by_text("Take the number of features from the weights").click()
+    expect(page.get_by_text("94.7 % of 150 rows are right")).to_be_visible()
+
+
+def test_ten_bad_files_in_a_row_are_ten_sentences(server: Server, visitor: Visitor) -> None:
+    visit = visitor()
+    page = visit.page
+    page.goto(f"{server.url}/files")
+    box = page.locator("[data-testid=stFileUploader]").filter(has_text="Table, at most")
+    box.wait_for()
+    page.wait_for_timeout(1_500)  # a deep link's page is drawn twice
+    said = set()
+    for name in BAD:
+        _upload(page, "Table, at most", FOLDER / "csv" / f"{name}.csv")
+        expect(box.get_by_text(name[:7])).to_be_visible()  # Streamlit shortens long names
+        alert = page.locator("[data-testid=stAlert]")
+        expect(alert).to_be_visible()
+        page.wait_for_timeout(300)
+        said.add(alert.inner_text())
+        box.get_by_role("button", name=re.compile("Remove|Delete|Clear")).first.click()
+        expect(alert).to_have_count(0)
+        page.wait_for_timeout(700)  # the box is drawn anew, and would lose a file given meanwhile
+    assert len(said) == len(BAD)
+    assert page.get_by_text("Traceback").count() == 0
+    assert [e for e in visit.errors if "404" not in e] == []
+
+
+def test_a_neighbour_with_an_endless_model_is_not_felt(server: Server, visitor: Visitor) -> None:
+    trained("digits", "mlp-64-32")
+    quiet, busy = visitor().page, visitor().page
+    quiet.goto(server.url + "/" + QUERY)
+    done = quiet.get_by_text(re.compile(r"All \d+ files of this curve measured"))
+    expect(done).to_be_visible()
+    busy.goto(f"{server.url}/files")
+    busy.get_by_role("tab", name="Model").click()
+    _upload(busy, "Model, at most", FOLDER / "onnx" / "l09_loop_no_trip.onnx")
+    expect(busy.get_by_text("Trying the model in a process of its own")).to_be_visible()
+    started = time.monotonic()
+    quiet.get_by_text("on disk", exact=True).click()  # answers while the other's model runs
+    quiet.wait_for_function("location.search.includes('size=file')")
+    assert busy.get_by_text("Trying the model in a process of its own").is_visible()
+    assert time.monotonic() - started < 8  # the model's own limit is 10 s
+    expect(busy.get_by_text(re.compile("stopped after"))).to_be_visible()
