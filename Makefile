@@ -4,6 +4,7 @@
 # make bench   the figures that performance claims rest on
 # make bench-app   the app in a browser and under many visitors
 # make bench-quality   the smallest files at a small drop, beside other tools' (half an hour)
+# make soak    uploads under 100,000 mutated models, and random bytes for 20 minutes
 # make screenshots   the pictures in docs/
 # make lock    the pins of requirements*.txt anew, from the ranges in pyproject.toml
 
@@ -14,7 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 VENV = .venv
 BIN = $(VENV)/bin
 
-.PHONY: run test check format bench bench-app bench-quality screenshots lock chromium fashion
+.PHONY: run test check format bench bench-app bench-quality soak screenshots lock chromium fashion
 
 run: $(VENV)/run.stamp
 	@$(BIN)/streamlit run app.py
@@ -39,6 +40,9 @@ bench-app: $(VENV)/dev.stamp chromium
 
 bench-quality: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks quality
+
+soak: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.uploads.fuzz
 
 screenshots: $(VENV)/dev.stamp chromium
 	$(BIN)/python docs/screenshots.py

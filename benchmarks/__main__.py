@@ -7,7 +7,7 @@ import sys
 
 from paretoscope.measurement import environment
 
-QUICK = ("spelling", "curve", "methods", "surface", "app")
+QUICK = ("spelling", "curve", "methods", "uploads", "surface", "app")
 ALL = (*QUICK, "intervals", "noise", "search", "quality")
 
 

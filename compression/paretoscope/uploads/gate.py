@@ -235,6 +235,26 @@ def _operators(model: onnx.ModelProto) -> dict[str, int]:
 # --- rules ----------------------------------------------------------------------------------------
 
 
+def names_that_are_text(model: onnx.ModelProto) -> None:
+    """Protobuf hands out bytes where a name is no UTF-8."""
+    for graph in _every_graph(model):
+        names: list[Any] = [v.name for v in (*graph.input, *graph.output, *graph.value_info)]
+        names += [name for _, name in _tensors(graph)]
+        for dim in (d for v in graph.input for d in v.type.tensor_type.shape.dim):
+            names.append(dim.dim_param)
+        _require_text(names)
+    for node in _every_node(model):
+        _require_text([node.name, node.op_type, node.domain, *node.input, *node.output])
+        _require_text([attribute.name for attribute in node.attribute])
+    _require_text([f.name for f in model.functions] + [f.domain for f in model.functions])
+    _require_text([imported.domain for imported in model.opset_import])
+
+
+def _require_text(names: list[Any]) -> None:
+    if not all(isinstance(name, str) for name in names):
+        raise ParetoscopeError("a name in the model is no text in UTF-8")
+
+
 def no_data_of_other_files(model: onnx.ModelProto) -> None:
     for tensor, name in _every_tensor(model):
         if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
@@ -482,6 +502,7 @@ def encoders_with_a_value_for_each_key(model: onnx.ModelProto) -> None:
 
 
 RULES = (
+    names_that_are_text,
     no_data_of_other_files,
     versions_that_are_known,
     operators_that_are_known,
