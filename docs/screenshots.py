@@ -21,11 +21,12 @@ LENET = "?v=1&dataset=fashion-mnist&model=lenet-300-100&recipe=magnitude(thresho
 PINS = "&pins=magnitude(threshold%3D0.03)%2Bq(16)|magnitude(threshold%3D0.0652)%2Bq(8)"
 # Each page's address, the height of its picture, and a text that says that it is drawn.
 PAGES = {
-    "explore": (f"/{LENET}", 1900, r"All \d+ cells computed"),
+    "explore": (f"/{LENET}", 1380, r"All \d+ cells computed"),
     "compare": (f"/compare{LENET}{PINS}&curves=magnitude|wanda|random", 1250, "McNemar"),
     "layers": (f"/layers{LENET}", 1150, r"All \d+ files measured"),
     "search": (f"/search{LENET}", 900, "the race took the work of"),
     "evidence": (f"/evidence{LENET}&section=robustness", 920, "validation rows"),
+    "files": ("/files", 920, "Your files"),
     "textbook": ("/textbook", 920, "test rows"),
     "methods": ("/methods", 920, "Selections"),
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 from paretoscope.accuracy import Accuracy
@@ -23,6 +24,7 @@ from paretoscope.uploads.sandbox import limits_hold
 from ui import server, view, words
 
 _MOST_ROWS_SHOWN = 8
+_FEW_COLUMNS = 40  # pills for more would fill the page
 _KEPT = 32
 _TITLE = re.compile(r"[^A-Za-z0-9 .-]")
 
@@ -61,14 +63,18 @@ def _choose(found: Table, name: str) -> None:
         "Label", names, index=names.index(guess), format_func=_plain, key="own-label"
     )
     text = [c.name for c in found.columns if c.kind != "number" and c.name != label]
-    leave_out = right.multiselect(
-        "Leave out",
-        [n for n in names if n != label],
-        default=text,
-        format_func=_plain,
-        key=f"own-leave-{label}",
-        help="Columns of text and dates cannot be features: they are left out unless you insist.",
-    )
+    choices = [n for n in names if n != label]
+    asked: dict[str, Any] = {
+        "default": [n for n in text if n in choices],
+        "format_func": _plain,
+        "key": f"own-leave-{label}",
+        "help": "Text and dates cannot be features: such columns are left out unless you insist.",
+    }
+    leave_out: list[str]
+    if len(choices) <= _FEW_COLUMNS:
+        leave_out = right.pills("Leave out", choices, selection_mode="multi", **asked)
+    else:
+        leave_out = right.multiselect("Leave out", choices, **asked)
     st.dataframe(_columns(found, str(label), leave_out), hide_index=True, height="content")
     try:
         rows = with_label(found, label, leave_out)
@@ -81,7 +87,6 @@ def _choose(found: Table, name: str) -> None:
     _preview(raw, rows)
     st.button(
         "Use these data",
-        type="primary",
         on_click=_use,
         args=(raw, _TITLE.sub(" ", name)[:40].strip() or "own data", (*found.notes, *rows.notes)),
     )

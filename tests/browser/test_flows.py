@@ -18,7 +18,7 @@ from tests.browser.conftest import Server, Visit, Visitor
 from tests.conftest import load, trained
 
 QUERY = "?v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold%3D0.1)%2Bq(8)"
-PAGES = ("", "compare", "layers", "search", "evidence", "textbook", "methods")
+PAGES = ("", "compare", "layers", "search", "evidence", "files", "textbook", "methods")
 # The colours of Streamlit's code blocks.
 STREAMLITS_OWN = re.compile(r"404")  # it looks for its address beside a deep link's
 NOT_OURS = re.compile(r"class=.token")
@@ -239,7 +239,7 @@ def test_no_page_is_wider_than_the_screen_or_asks_elsewhere(
     for width, scheme in ((390, "dark"), (390, "light"), (1280, "dark")):
         visit = _open(visitor, server, path, QUERY + pins, width=width, color_scheme=scheme)
         visit.page.wait_for_selector("[data-testid=stMarkdown]")
-        if path not in ("methods", "search"):
+        if path not in ("methods", "search", "files"):
             visit.page.wait_for_selector(".js-plotly-plot .point, .js-plotly-plot .heatmaplayer")
         overflow = visit.page.evaluate(
             "document.querySelector('[data-testid=stMain]').scrollWidth"
@@ -264,7 +264,7 @@ def test_axe_finds_nothing_serious_that_is_ours(
             arg=paper,
         )
         page.wait_for_selector("[data-testid=stMarkdown]")
-        if path not in ("methods", "search"):
+        if path not in ("methods", "search", "files"):
             page.wait_for_selector(".js-plotly-plot .point, .js-plotly-plot .heatmaplayer")
         found = Axe().run(page).response["violations"]
         ours = [
