@@ -11,12 +11,21 @@ from typing import Any
 
 import streamlit as st
 from paretoscope.accuracy import Accuracy
-from paretoscope.dataset import Dataset, Raw, keep_own
+from paretoscope.dataset import Dataset, Raw, find_source, keep_own
 from paretoscope.errors import ParetoscopeError
 from paretoscope.store import sha256
-from paretoscope.uploads.checking import MODEL_ENDINGS, TABLE_ENDINGS, Checked, check
+from paretoscope.training import keep_own_model
+from paretoscope.uploads.checking import (
+    MODEL_ENDINGS,
+    TABLE_ENDINGS,
+    Checked,
+    check,
+    read_model,
+    rows_of,
+)
 from paretoscope.uploads.csvs import Table, read_csv
 from paretoscope.uploads.gate import shown
+from paretoscope.uploads.importing import network_for, skops_network_for
 from paretoscope.uploads.kinds import MOST_BYTES
 from paretoscope.uploads.labelled import Labelled, guess_label, require_trainable, with_label
 from paretoscope.uploads.sandbox import limits_hold
@@ -83,12 +92,12 @@ def _choose(found: Table, name: str) -> None:
     except ParetoscopeError as error:
         st.error(view.plain(_sentence(error)))
         return
-    raw = Raw(rows.X, rows.y, tuple(map(_name, rows.features)), tuple(map(_name, rows.classes)))
+    raw = _raw(rows)
     _preview(raw, rows)
     st.button(
         "Use these data",
         on_click=_use,
-        args=(raw, _TITLE.sub(" ", name)[:40].strip() or "own data", (*found.notes, *rows.notes)),
+        args=(raw, _title(name), (*found.notes, *rows.notes)),
     )
     if st.session_state.pop("own-used", False):
         st.switch_page("pages/explore.py", query_params=st.session_state.view.query())
@@ -143,7 +152,7 @@ def model() -> None:
     """Upload a model and be told what it is, or why it is refused."""
     st.markdown(
         "An ONNX classifier, or a scikit-learn model as `.skops`. It is run only in a process of "
-        "its own with limits, and not kept. Pickles are never loaded."
+        "its own with limits. Pickles are never loaded."
     )
     if not limits_hold():
         st.warning("This system cannot hold a model to limits of memory and processor time.")
@@ -166,8 +175,60 @@ def model() -> None:
     except ParetoscopeError as error:
         st.error(view.plain(_sentence(error)))
         return
+    _offer(data, given.name, rows, None if beside is None else beside.name, fix)
     st.success(view.plain(found.line[:1].upper() + found.line[1:] + "."))
     _notes(found.notes)
+
+
+def _offer(data: bytes, name: str, rows: bytes | None, rows_name: str | None, fix: bool) -> None:
+    """The button that takes the model to Explore, on the table beside or the dataset at hand."""
+    now: view.View = st.session_state.view
+    on = "this table" if rows is not None else find_source(now.dataset).title
+    st.button(
+        f"Explore it on {on}",
+        on_click=_take,
+        args=(data, name, rows, rows_name, fix),
+        help="It is rewritten so that its weights can be compressed, and its labels are compared "
+        "with those of the file.",
+    )
+    wrong = st.session_state.pop("own-wrong", None)
+    if wrong:
+        st.error(view.plain(wrong))
+    if st.session_state.pop("own-used", False):
+        st.switch_page("pages/explore.py", query_params=st.session_state.view.query())
+
+
+def _take(data: bytes, name: str, rows: bytes | None, rows_name: str | None, fix: bool) -> None:
+    now: view.View = st.session_state.view
+    try:
+        dataset = now.dataset if rows is None else _kept(rows, rows_name or "")
+        on = server.dataset(dataset)
+        if name.lower().endswith(".skops"):
+            network = skops_network_for(data, on)
+        else:
+            network = network_for(read_model(data, correct_shape=fix), on)
+        kept = keep_own_model(network, _title(name), on)
+    except ParetoscopeError as error:
+        st.session_state["own-wrong"] = _sentence(error)
+        return
+    view.change(dataset=dataset, model=kept, pins=())
+    st.session_state["own-used"] = True
+
+
+def _kept(rows: bytes, name: str) -> str:
+    """A table beside a model as own data, by its likely label."""
+    table = read_csv(rows)
+    found, _ = rows_of(table)
+    require_trainable(found)
+    return keep_own(_raw(found), _title(name), (*table.notes, *found.notes))
+
+
+def _raw(rows: Labelled) -> Raw:
+    return Raw(rows.X, rows.y, tuple(map(_name, rows.features)), tuple(map(_name, rows.classes)))
+
+
+def _title(name: str) -> str:
+    return _TITLE.sub(" ", name)[:40].strip() or "own file"
 
 
 @st.cache_resource(

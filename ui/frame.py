@@ -10,7 +10,7 @@ from paretoscope.dataset import SOURCES, find_source, is_own
 from paretoscope.errors import ParetoscopeError
 from paretoscope.pruning import Criterion
 from paretoscope.sweeps import at
-from paretoscope.training import MODELS, models
+from paretoscope.training import MODELS, models, own_model
 from streamlit.navigation.page import StreamlitPage
 
 from ui import server, view
@@ -60,11 +60,13 @@ def choose_network() -> None:
         on_change=lambda: _change_network(dataset=st.session_state.dataset),
     )
     fitting = models(now.dataset)
+    if now.model not in fitting:  # an own one, which no list shows
+        fitting.append(now.model)
     st.sidebar.selectbox(
         "Model",
         fitting,
         index=fitting.index(hold("model", now.model)),
-        format_func=_MODEL_TITLES.__getitem__,
+        format_func=lambda name: _model_title(name, now.dataset),
         key="model",
         on_change=lambda: _change_network(model=st.session_state.model),
     )
@@ -93,7 +95,12 @@ def _change_network(**parts: str) -> None:
 
 
 def network_title(dataset: str, model: str) -> str:
-    return f"{_title(dataset)} · {_MODEL_TITLES[model]}"
+    return f"{_title(dataset)} · {_model_title(model, dataset)}"
+
+
+def _model_title(model: str, dataset: str) -> str:
+    own = None if model in _MODEL_TITLES else own_model(model, dataset)
+    return own.title if own is not None else _MODEL_TITLES.get(model, model)
 
 
 def _title(dataset: str) -> str:

@@ -23,7 +23,7 @@ from paretoscope.parameters import Number, format_value
 from paretoscope.pruning import CRITERIA
 from paretoscope.recipe import Recipe
 from paretoscope.recovery import RECOVERIES
-from paretoscope.training import models
+from paretoscope.training import fits, models
 
 VERSION = "1"
 MARGINS = Number(0.1, 20.0)  # points
@@ -132,7 +132,7 @@ def parse_query(query: Mapping[str, str]) -> tuple[View, list[str]]:
             view = replace(view, **{name: check(view, query[name])})
         except ParetoscopeError as error:
             complaints.append(f"{_short(str(error), 300)}. The default is shown instead.")
-    if view.model not in models(view.dataset):
+    if not fits(view.model, view.dataset):
         view = replace(view, model=models(view.dataset)[-1])
     return view, complaints
 
@@ -150,8 +150,8 @@ def _dataset(_: View, text: str) -> str:
 
 
 def _model(view: View, text: str) -> str:
-    allowed = models(view.dataset)
-    if text not in allowed:
+    if not fits(text, view.dataset):
+        allowed = models(view.dataset)
         raise one_of(f"model for {find_source(view.dataset).title}", text, allowed)
     return text
 
@@ -255,7 +255,7 @@ def current() -> View:
 def change(**parts: Any) -> None:
     """Change parts of the visitor's view. For callbacks."""
     view: View = replace(st.session_state.view, **parts)
-    if view.model not in models(view.dataset):
+    if not fits(view.model, view.dataset):
         view = replace(view, model=models(view.dataset)[-1])
     st.session_state.view = view
     st.session_state.changed = True

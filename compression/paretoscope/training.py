@@ -27,6 +27,8 @@ from paretoscope.store import SHORT_SHA, Store, default_store
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
+_OWN = "own-model-"
+_OWN_DIGITS = 32  # of the network's hash: what nobody guesses
 _FORMAT = 2  # raise it when trained networks change, so that kept ones are trained again
 _LARGE_ROWS = 5_000
 _LARGE_EPOCHS = 12
@@ -61,7 +63,42 @@ def models(data: Dataset | str) -> list[str]:
     ]
 
 
+def fits(name: str, data: Dataset | str) -> bool:
+    """Whether a model can be looked at on a dataset: one of its `models`, or an own one kept."""
+    if name.startswith(_OWN):
+        return own_model(name, data if isinstance(data, str) else data.name) is not None
+    return name in models(data)
+
+
+def keep_own_model(network: Network, title: str, data: Dataset) -> str:
+    """Keep an uploaded network for a dataset; returns the name that `train` takes.
+
+    The name is made of the network's hash: no list holds it.
+    """
+    name = f"{_OWN}{network.sha256[:_OWN_DIGITS]}"
+    default_store().keep(_own_key(name, data.name), json.dumps({"title": title}).encode())
+    keep(network, name, data, 0)
+    return name
+
+
+def own_model(name: str, dataset: str) -> Model | None:
+    """What was uploaded under a name for a dataset, or None."""
+    kept = default_store().find(_own_key(name, dataset))
+    return None if kept is None else Model(name, str(json.loads(kept)["title"]), "shipped")
+
+
+def _own_key(name: str, dataset: str) -> str:
+    return f"own model {name} for {dataset}"
+
+
 def find_model(name: str, data: Dataset) -> Model:
+    if name.startswith(_OWN):
+        found = own_model(name, data.name)
+        if found is None:
+            raise ParetoscopeError(
+                "this own model is not, or no longer, on this machine: upload the file again"
+            )
+        return found
     allowed = models(data)
     if name not in allowed:
         raise one_of(f"model for {data.name}", name, allowed)
@@ -107,6 +144,8 @@ def train(
     network = find_trained(model, data, seed, store=store)
     if network is None:
         found = find_model(model, data)
+        if model.startswith(_OWN):
+            raise ParetoscopeError("an uploaded model was trained elsewhere: it has no other seeds")
         if found.kind == "shipped":
             raise ParetoscopeError(
                 f"{model} ships with seed 0 for the split with seed 0; got seed {seed}, split seed "

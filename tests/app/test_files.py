@@ -64,6 +64,37 @@ def test_own_data_that_are_not_here_are_named_and_replaced(fresh: Path) -> None:
 
 
 @needs_cases
+def test_a_model_is_taken_to_explore_on_its_table(fresh: Path) -> None:
+    models = FOLDER / "models"
+    app = _upload(_page(), 1, "logreg iris.onnx", (models / "logreg_iris.onnx").read_bytes())
+    app = _upload(app, 2, "iris.csv", (models / "iris_4f.csv").read_bytes())
+    assert "correct the stated shape" in _said(app).replace("\\", "")
+    app = app.checkbox(key="own-fix").check().run(timeout=60)
+    assert "94.7 % of 150 rows" in _said(app).replace("\\", "")
+    (button,) = [b for b in app.button if b.label == "Explore it on this table"]
+    app = button.click().run(timeout=60)
+    assert not app.exception
+    place = address(app)
+    assert place["dataset"].startswith("own-")
+    assert place["model"].startswith("own-model-")
+    app = until(open_page(**{n: place[n] for n in ("dataset", "model")}, recipe="q(8)"), measured)
+    assert not app.exception
+    assert not app.warning
+    assert any("logreg iris.onnx" in m.value for m in app.markdown)
+    assert any(m.label == "Accuracy" and m.value.endswith("%") for m in app.metric)
+
+
+@needs_cases
+def test_a_model_that_cannot_be_compressed_says_so_and_stays(fresh: Path) -> None:
+    trees = (FOLDER / "models" / "atspm_stacker_trees.onnx").read_bytes()
+    app = _upload(_page(), 1, "trees.onnx", trees)
+    (button,) = [b for b in app.button if b.label.startswith("Explore it on")]
+    app = button.click().run(timeout=60)
+    assert "TreeEnsemble is not among those" in _said(app).replace("\\", "")
+    assert not app.exception
+
+
+@needs_cases
 @pytest.mark.parametrize("kind", ["csv", "onnx", "skops"])
 def test_every_shared_file_leaves_the_page_usable(kind: str, fresh: Path) -> None:
     """One after the other on the same page, those that only time can stop left out."""

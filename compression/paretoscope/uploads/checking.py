@@ -383,7 +383,7 @@ def check_on(data: bytes, model: Model) -> Checked:
     values = np.stack([_finite(table, name) for name in feeds], axis=1)
     kept = np.isfinite(values).all(1)
     truth = [str(text) for text in _labels_of(table, label)]
-    answer = _predicted(model, values[kept])
+    answer = predict(model, values[kept])
     predicted = _as_classes(answer["labels"], sorted(set(truth)))
     right = sum(a == b for a, b in zip(predicted, np.array(truth)[kept], strict=True))
     accuracy = Accuracy(right, int(kept.sum()))
@@ -434,7 +434,9 @@ def _labels_of(table: Table, label: str) -> list[str]:
     return [cell.strip() for cell in column.cells]
 
 
-def _predicted(model: Model, values: npt.NDArray[np.float64]) -> dict[str, list[str]]:
+def predict(model: Model, values: npt.NDArray[np.float64]) -> dict[str, list[str]]:
+    """Run a model on rows (n, features) in the sandbox: "labels", or places of the largest score,
+    as text; and "not_finite", how many rows had scores that are no finite numbers."""
     inputs, parts, given = model.passed.inputs, [], []
     single = len(inputs) == 1
     for place, one in enumerate(inputs):

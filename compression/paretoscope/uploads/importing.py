@@ -1,0 +1,447 @@
+"""Uploaded ONNX models as networks: the graph rewritten so that its weights can be compressed.
+
+Weights in Constant nodes, Gemm in either layout, batch normalisation, scikit-learn's linear
+classifiers and scalers become dense layers, convolutions and ReLU; softmax and what makes labels of
+scores is cut off. What is not among that says which operator stands in the way: such a model still
+runs, is measured and judged, but no recipe changes it.
+
+To add an operator, write ``(_Rewriting, node, inputs) -> value`` and name it at the foot.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import helper, numpy_helper
+
+from paretoscope.dataset import Dataset
+from paretoscope.errors import ParetoscopeError
+from paretoscope.network import IR_VERSION, OPSET, Network
+from paretoscope.uploads.checking import Model, predict
+from paretoscope.uploads.gate import shown
+from paretoscope.uploads.skops_files import read_skops
+
+_ROWS_COMPARED = 1_000
+_LABELS_APART = 0.005
+# What makes probabilities or labels of scores, without changing which is largest.
+_TAIL = (
+    "Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "ZipMap", "Normalizer", "Cast", "Identity",
+    "Dropout",
+)  # fmt: skip
+
+Array = npt.NDArray[Any]
+
+
+def network_for(model: Model, data: Dataset) -> Network:
+    """The network of an uploaded model, on a dataset whose classes are its scores in order.
+
+    Its labels are compared with those of the model as it was uploaded, in the sandbox, on rows of
+    the dataset.
+
+    Raises
+    ------
+    ParetoscopeError
+        An operator that is not supported, another number of features or classes than the dataset
+        has, or labels that differ.
+    """
+    network = to_network(model, data.class_names)
+    _require_fit(network, data)
+    rows = data.train.X[:_ROWS_COMPARED]
+    ours = network.scores(rows).argmax(1)
+    theirs = predict(model, rows.astype(np.float64))["labels"]
+    places = {name: str(place) for place, name in enumerate(data.class_names)}
+    as_places = np.array([_place(label, places) for label in theirs])
+    apart = float(np.mean(as_places != ours))
+    if apart > _LABELS_APART:
+        raise ParetoscopeError(
+            f"rewritten for compression, the model gives other labels on {100 * apart:.1f} % of "
+            f"{len(rows):,} rows, so it is not used"
+        )
+    return network
+
+
+def _place(label: str, places: Mapping[str, str]) -> int:
+    """A label as the place of its class, by name or as it is."""
+    text = str(label)
+    found = places.get(text, places.get(text.removesuffix(".0"), text))
+    try:
+        return int(float(found))
+    except ValueError:
+        return -1
+
+
+def skops_network_for(data: bytes, dataset: Dataset) -> Network:
+    """The network of a `.skops` file on a dataset; its classes are matched by name."""
+    network, classes = read_skops(data)
+    _require_fit(network, dataset)
+    if set(classes) != set(dataset.class_names):
+        raise ParetoscopeError(
+            f"the model's classes ({', '.join(map(shown, classes[:5]))}) are not those of the data"
+        )
+    if classes != dataset.class_names:
+        raise ParetoscopeError("the model's classes are in another order than those of the data")
+    return network
+
+
+def _require_fit(network: Network, data: Dataset) -> None:
+    n_features = data.raw.X.shape[1]
+    if network.n_features != n_features:
+        raise ParetoscopeError(
+            f"the model takes {network.n_features} features, the data have {n_features}"
+        )
+    n_scores = network.scores(data.train.X[:1]).shape[1]
+    if n_scores != len(data.class_names):
+        raise ParetoscopeError(
+            f"the model has {n_scores} scores, the data have {len(data.class_names)} classes"
+        )
+
+
+def to_network(model: Model, classes: Sequence[str] = ()) -> Network:
+    """The network of a model by itself.
+
+    Raises
+    ------
+    ParetoscopeError
+        An operator that is not supported, or several inputs.
+    """
+    if len(model.passed.inputs) != 1:
+        raise ParetoscopeError("models of several inputs are run, but not compressed")
+    if model.width is None:
+        raise ParetoscopeError("the model does not say how many features it takes")
+    graph = onnx.load_model_from_string(model.onnx_bytes).graph
+    rewriting = _Rewriting(graph, model)
+    scores = rewriting.value(_scores(graph))
+    return Network(rewriting.finish(scores, classes))
+
+
+def _scores(graph: onnx.GraphProto) -> str:
+    """The value that holds scores: what stands before softmax and labels."""
+    makers = {name: node for node in graph.node for name in node.output}
+    outputs = [v for v in graph.output if _is_float(v)] or list(graph.output)
+    name = outputs[0].name if len(outputs) == 1 else outputs[-1].name
+    while name in makers and makers[name].op_type in _TAIL:
+        name = makers[name].input[0]
+    return str(name)
+
+
+def _is_float(value: onnx.ValueInfoProto) -> bool:
+    floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16)
+    return not value.type.HasField("tensor_type") or value.type.tensor_type.elem_type in floats
+
+
+@dataclass
+class _Dense:
+    """A layer just made, to which batch normalisation may still be added."""
+
+    weight: str
+    bias: str
+    axis: int  # of outputs
+
+
+class _Rewriting:
+    """Makes the new graph, from the scores back to the features."""
+
+    def __init__(self, graph: onnx.GraphProto, model: Model) -> None:
+        assert model.width is not None
+        self._makers = {name: node for node in graph.node for name in node.output}
+        self._arrays: dict[str, Array] = {
+            t.name: numpy_helper.to_array(t) for t in graph.initializer
+        }
+        self._input, self._width = model.passed.inputs[0], model.width
+        self._made: dict[str, str] = {}
+        self._layers: dict[str, _Dense] = {}
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[str, Array] = {}
+
+    def array(self, name: str) -> Array | None:
+        """A constant of the old graph, as float32 where it is floats."""
+        if name not in self._arrays and name in self._makers:
+            node = self._makers[name]
+            if node.op_type == "Constant":
+                values = [a for a in node.attribute if a.name == "value"]
+                if values:
+                    self._arrays[name] = numpy_helper.to_array(values[0].t)
+            elif node.op_type == "Identity" and (of := self.array(node.input[0])) is not None:
+                self._arrays[name] = of
+        found = self._arrays.get(name)
+        return found.astype(np.float32) if found is not None and found.dtype.kind == "f" else found
+
+    def value(self, name: str) -> str:
+        """The new graph's value for one of the old graph, made where it is not there yet.
+
+        Deep graphs are walked with a stack of their own, not Python's.
+        """
+        stack = [name]
+        while stack:
+            at = stack[-1]
+            if at in self._made:
+                stack.pop()
+                continue
+            if at == self._input.name:
+                self._made[at] = self._features()
+                continue
+            node = self._makers.get(at)
+            if node is None:
+                raise ParetoscopeError(f"nothing makes '{shown(at)}'")
+            rewrite = OPERATORS.get(node.op_type)
+            if rewrite is None:
+                raise ParetoscopeError(
+                    f"the operator {shown(node.op_type)} is not among those whose models can be "
+                    "compressed here: the model is run and judged, but no recipe changes it"
+                )
+            waiting = [i for i in node.input if i and self.array(i) is None and i not in self._made]
+            if waiting:
+                stack += waiting
+                if len(stack) > 100_000:
+                    raise ParetoscopeError("the graph is too deep")
+                continue
+            self._made[at] = rewrite(self, node, list(node.input))
+        return self._made[name]
+
+    def made(self, name: str) -> str:
+        return self._made[name]
+
+    def op(self, op_type: str, *inputs: str, **attributes: Any) -> str:
+        number = len(self.nodes)
+        node = helper.make_node(op_type, list(inputs), [f"v{number}"], f"n{number}", **attributes)
+        self.nodes.append(node)
+        return f"v{number}"
+
+    def constant(self, name: str, array: Array) -> str:
+        kind = np.int64 if array.dtype.kind in "iu" else np.float32
+        self.constants[name] = np.ascontiguousarray(array, kind)
+        return name
+
+    def dense(self, x: str, weight: Array, bias: Array | None) -> str:
+        name = f"dense{len(self._layers) + 1}"
+        bias = np.zeros(weight.shape[1], np.float32) if bias is None else bias
+        product = self.op("MatMul", x, self.constant(name, weight))
+        spread = np.broadcast_to(bias.ravel(), weight.shape[1:])
+        found = self.op("Add", product, self.constant(f"{name}.bias", spread))
+        self._layers[found] = _Dense(name, f"{name}.bias", 1)
+        return found
+
+    def convolution(self, x: str, weight: Array, bias: Array | None, attributes: Any) -> str:
+        name = f"conv{len(self._layers) + 1}"
+        bias = np.zeros(len(weight), np.float32) if bias is None else bias
+        constants = self.constant(name, weight), self.constant(f"{name}.bias", bias)
+        found = self.op("Conv", x, *constants, **attributes)
+        self._layers[found] = _Dense(name, f"{name}.bias", 0)
+        return found
+
+    def layer(self, value: str) -> _Dense | None:
+        return self._layers.get(value)
+
+    def _features(self) -> str:
+        shape = self._input.shape or ()
+        if len(shape) <= 2:
+            return "features"
+        if len(shape) != 4 or None in shape[1:]:
+            raise ParetoscopeError("rows of the input are neither a table nor images of one size")
+        return self.op(
+            "Reshape", "features", self.constant("image_shape", np.array([-1, *shape[1:]]))
+        )
+
+    def finish(self, scores: str, classes: Sequence[str]) -> bytes:
+        n_scores = self._n_scores(scores)
+        if n_scores == 1:
+            halves = self.constant("two_classes", np.array([[-0.5, 0.5]], np.float32))
+            scores = self.op("Mul", scores, halves)
+        for node in self.nodes:
+            if node.output[0] == scores:
+                node.output[0] = "scores"
+        graph = helper.make_graph(
+            self.nodes,
+            "paretoscope",
+            [helper.make_tensor_value_info("features", onnx.TensorProto.FLOAT, ["n", self._width])],
+            [
+                helper.make_tensor_value_info(
+                    "scores", onnx.TensorProto.FLOAT, ["n", max(2, n_scores)]
+                )
+            ],
+            [numpy_helper.from_array(array, name) for name, array in self.constants.items()],
+        )
+        made = helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=IR_VERSION,
+            producer_name="paretoscope",
+        )
+        helper.set_model_props(made, {"model": "uploaded", "classes": json.dumps(list(classes))})
+        written: bytes = made.SerializeToString(deterministic=True)
+        return written
+
+    def _n_scores(self, scores: str) -> int:
+        layer = self._layers.get(scores)
+        if layer is None or layer.axis != 1:
+            raise ParetoscopeError("the model's scores are not made by a dense layer")
+        return int(self.constants[layer.weight].shape[1])
+
+
+# --- operators ------------------------------------------------------------------------------------
+
+_Rewrite = Callable[[_Rewriting, onnx.NodeProto, list[str]], str]
+
+
+def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
+    return {a.name: helper.get_attribute_value(a) for a in node.attribute}
+
+
+def _alias(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+    return to.made(inputs[0])
+
+
+def _gemm(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+    given = _attributes(node)
+    weight = to.array(inputs[1])
+    bias = to.array(inputs[2]) if len(inputs) > 2 and inputs[2] else None
+    if weight is None or weight.ndim != 2 or given.get("transA") or to.array(inputs[0]) is not None:
+        raise ParetoscopeError("a Gemm has no constant matrix of weights on its right")
+    weight = weight.T if given.get("transB") else weight
+    alpha, beta = np.float32(given.get("alpha", 1.0)), np.float32(given.get("beta", 1.0))
+    return to.dense(to.made(inputs[0]), weight * alpha, None if bias is None else bias * beta)
+
+
+def _matmul(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+    weight = to.array(inputs[1])
+    if weight is None or weight.ndim != 2:
+        raise ParetoscopeError("a MatMul has no constant matrix of weights on its right")
+    return to.dense(to.made(inputs[0]), weight, None)
+
+
+def _add(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+    x, other = (inputs[0], to.array(inputs[1]))
+    if other is None:
+        x, other = inputs[1], to.array(inputs[0])
+    if other is None:
+        raise ParetoscopeError("the model adds two of its own values, as residual networks do")
+    layer = to.layer(to.made(x))
+    if layer is not None and layer.axis == 1 and other.size == to.constants[layer.bias].size:
+        to.constants[layer.bias] = to.constants[layer.bias] + other.ravel().astype(np.float32)
+        return to.made(x)
+    return to.op("Sub", to.made(x), to.constant(f"c{len(to.constants)}", -other))
+
+
+def _scaling(sign: str) -> _Rewrite:
+    def rewrite(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+        x, other = inputs[0], to.array(inputs[1])
+        if other is None and sign == "Mul":
+            x, other = inputs[1], to.array(inputs[0])
+        if other is None:
+            raise ParetoscopeError(f"a {node.op_type} has no constant on its right")
+        other = other.astype(np.float32)
+        op_type, other = ("Mul", 1 / other) if sign == "Div" else (sign, other)
+        return to.op(op_type, to.made(x), to.constant(f"c{len(to.constants)}", other))
+
+    return rewrite
+
+
+def _relu(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+    return to.op("Relu", to.made(inputs[0]))
+
+
+def _flatten(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+    if _attributes(node).get("axis", 1) != 1:
+        raise ParetoscopeError("a Flatten does not keep rows apart")
+    return to.op("Flatten", to.made(inputs[0]))
+
+
+def _reshape(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+    shape = to.array(inputs[1])
+    if shape is None or shape.size < 2:
+        raise ParetoscopeError("a Reshape's shape is made at run time")
+    if shape.size == 2:
+        return to.op("Flatten", to.made(inputs[0]))
+    dims = np.array([-1, *shape.ravel()[1:]])
+    return to.op("Reshape", to.made(inputs[0]), to.constant(f"s{len(to.constants)}", dims))
+
+
+def _conv(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+    given, weight = _attributes(node), to.array(inputs[1])
+    bias = to.array(inputs[2]) if len(inputs) > 2 and inputs[2] else None
+    if weight is None or weight.ndim != 4:
+        raise ParetoscopeError("a Conv has no constant weights for images")
+    if given.get("group", 1) != 1 or set(given.get("dilations", [1])) != {1}:
+        raise ParetoscopeError("convolutions in groups or with dilations are not compressed here")
+    return to.convolution(to.made(inputs[0]), weight, bias, _window(given, weight.shape[2:]))
+
+
+def _max_pool(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+    given = _attributes(node)
+    if given.get("ceil_mode") or set(given.get("dilations", [1])) != {1}:
+        raise ParetoscopeError("a MaxPool rounds up or has dilations")
+    return to.op("MaxPool", to.made(inputs[0]), **_window(given, given["kernel_shape"]))
+
+
+def _window(given: Mapping[str, Any], kernel: Sequence[int]) -> dict[str, Any]:
+    automatic = given.get("auto_pad", b"NOTSET")
+    if automatic not in (b"NOTSET", b"VALID"):
+        raise ParetoscopeError(f"pads by {automatic.decode()} are not supported; state them")
+    pads = [0] * 4 if automatic == b"VALID" else list(given.get("pads", [0] * 4))
+    strides = list(given.get("strides", [1, 1]))
+    return {"kernel_shape": list(map(int, kernel)), "strides": strides, "pads": pads}
+
+
+def _batch_norm(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+    """Folded into the layer before it."""
+    value = to.made(inputs[0])
+    layer, arrays = to.layer(value), [to.array(name) for name in inputs[1:5]]
+    if layer is None or any(array is None for array in arrays):
+        raise ParetoscopeError("a BatchNormalization stands behind no layer of weights")
+    scale, shift, mean, variance = (a for a in arrays if a is not None)
+    factor = scale / np.sqrt(variance + np.float32(_attributes(node).get("epsilon", 1e-5)))
+    weight = to.constants[layer.weight]
+    shape = (-1, 1, 1, 1) if layer.axis == 0 else (1, -1)
+    to.constants[layer.weight] = (weight * factor.reshape(shape)).astype(np.float32)
+    to.constants[layer.bias] = ((to.constants[layer.bias] - mean) * factor + shift).astype(
+        np.float32
+    )
+    return value
+
+
+def _linear(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+    """scikit-learn's linear classifier."""
+    given = _attributes(node)
+    bias = np.array(given["intercepts"], np.float32)
+    weight = np.array(given["coefficients"], np.float32).reshape(len(bias), -1).T
+    labels = given.get("classlabels_ints") or given.get("classlabels_strings") or []
+    if len(labels) == 2 and len(bias) == 2 and np.allclose(weight[:, 0], -weight[:, 1]):
+        weight, bias = weight[:, 1:], bias[1:]  # written twice, with either sign
+    return to.dense(to.made(inputs[0]), weight, bias)
+
+
+def _scaler(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+    given = _attributes(node)
+    value = to.made(inputs[0])
+    for op_type, name in (("Sub", "offset"), ("Mul", "scale")):
+        if name in given:
+            array = np.array(given[name], np.float32)
+            value = to.op(op_type, value, to.constant(f"c{len(to.constants)}", array))
+    return value
+
+
+OPERATORS: Mapping[str, _Rewrite] = {
+    "Identity": _alias,
+    "Dropout": _alias,
+    "Cast": _alias,
+    "Gemm": _gemm,
+    "MatMul": _matmul,
+    "Add": _add,
+    "Sub": _scaling("Sub"),
+    "Mul": _scaling("Mul"),
+    "Div": _scaling("Div"),
+    "Relu": _relu,
+    "Flatten": _flatten,
+    "Reshape": _reshape,
+    "Conv": _conv,
+    "MaxPool": _max_pool,
+    "BatchNormalization": _batch_norm,
+    "LinearClassifier": _linear,
+    "Scaler": _scaler,
+}
