@@ -30,6 +30,7 @@ COLD_RUNS = 3
 WARM_RUNS = 7
 PRESSES = 30
 VISITORS, ROUNDS = 20, 15
+WARM_ROUNDS = 25
 RERUNS = 10_000
 _POINTS = "document.querySelectorAll('.js-plotly-plot .scatterlayer .point').length > 20"
 # Milliseconds from a key press until the figures show another text, and until both charts changed.
@@ -205,6 +206,7 @@ def _bare() -> Iterator[str]:
 
 def _many(server: Server) -> None:
     """Raw sockets, so that browsers do not share the processors with the server."""
+    asyncio.run(_visitors(server.url, 4, WARM_ROUNDS, pause_s=1.0))  # until the files are measured
     answers = asyncio.run(_visitors(server.url, VISITORS, ROUNDS, pause_s=1.0))
     high = float(np.quantile(answers, 0.95))
     print(f"{VISITORS} visitors at a change a second: {_spread(answers)} ms, 95 %: {high:.0f} ms")

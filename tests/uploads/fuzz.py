@@ -17,9 +17,10 @@ import onnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paretoscope.errors import ParetoscopeError
-from paretoscope.uploads.checking import _plain, _widths
+from paretoscope.uploads.checking import Model, _plain, _stated_width, _widths
 from paretoscope.uploads.csvs import read_csv
 from paretoscope.uploads.gate import admit
+from paretoscope.uploads.importing import to_network
 from paretoscope.uploads.labelled import with_label
 from paretoscope.uploads.sandbox import Limits, Sandbox, SandboxError
 
@@ -98,8 +99,13 @@ def run(models: Iterator[bytes]) -> Counter[str]:
             try:
                 passed = admit(data)
                 inputs = [_plain(i) for i in passed.inputs]
-                sandbox.run("try", [data], {"inputs": inputs, "widths": _widths(passed)})
+                told = sandbox.run("try", [data], {"inputs": inputs, "widths": _widths(passed)})
                 ends["ran"] += 1
+                width = _stated_width(passed) or told["width"]
+                model = Model(data, passed, tuple(told["outputs"]), width, None, None, False, ())
+                with contextlib.suppress(ParetoscopeError):
+                    network = to_network(model)
+                    network.scores(np.zeros((2, network.n_features), np.float32))
             except SandboxError as error:
                 ends["stopped"] += "crashed" not in str(error)
                 ends["crashed"] += "crashed" in str(error)

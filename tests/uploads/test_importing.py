@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -137,6 +138,37 @@ def test_a_model_of_other_data_is_one_sentence() -> None:
     model = read_model(trained("digits", "mlp-64-32").onnx_bytes)
     with pytest.raises(ParetoscopeError, match="takes 64 features, the data have 4"):
         network_for(model, load("iris"))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"pads": [9_000] * 4}, "pads as large as itself"),
+        ({"strides": [0, 1]}, "other than two sides"),
+        ({"pads": [1, 1]}, "other than two sides"),
+    ],
+)
+def test_a_window_that_would_fill_the_memory_is_refused(
+    change: dict[str, list[int]], says: str
+) -> None:
+    model = read_model(_images())
+    proto = onnx.load_model_from_string(model.onnx_bytes)
+    conv = proto.graph.node[0]
+    del conv.attribute[:]
+    conv.attribute.extend(helper.make_attribute(name, value) for name, value in change.items())
+    with pytest.raises(ParetoscopeError, match=says):
+        to_network(replace(model, onnx_bytes=proto.SerializeToString()))
+
+
+def test_a_layer_too_wide_for_this_process_is_refused() -> None:
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["h"]),
+        helper.make_node("MatMul", ["h", "v"], ["y"]),
+    ]
+    wide = np.ones((1, 300_000), np.float32)
+    data = _model(nodes, {"w": wide, "v": np.ones((300_000, 2), np.float32)}, ["n", 1])
+    with pytest.raises(ParetoscopeError, match="300,000 values behind a MatMul"):
+        to_network(read_model(data))
 
 
 @needs_cases

@@ -11,6 +11,7 @@ To add an operator, write ``(_Rewriting, node, inputs) -> value`` and name it at
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,8 +27,10 @@ from paretoscope.network import IR_VERSION, OPSET, Network
 from paretoscope.uploads.checking import Model, predict
 from paretoscope.uploads.gate import shown
 from paretoscope.uploads.skops_files import read_skops
+from paretoscope.windows import Window
 
 _ROWS_COMPARED = 1_000
+_MOST_VALUES = 2**18  # of one row between two layers, receptive fields counted: 1 GB for 1,000 rows
 _LABELS_APART = 0.005
 # What makes probabilities or labels of scores, without changing which is largest.
 _TAIL = (
@@ -115,9 +118,16 @@ def to_network(model: Model, classes: Sequence[str] = ()) -> Network:
     if model.width is None:
         raise ParetoscopeError("the model does not say how many features it takes")
     graph = onnx.load_model_from_string(model.onnx_bytes).graph
-    rewriting = _Rewriting(graph, model)
-    scores = rewriting.value(_scores(graph))
-    return Network(rewriting.finish(scores, classes))
+    try:
+        rewriting = _Rewriting(graph, model)
+        scores = rewriting.value(_scores(graph))
+        return Network(rewriting.finish(scores, classes))
+    except ParetoscopeError:
+        raise
+    except Exception as error:  # attributes that are missing, or of another kind than they must be
+        raise ParetoscopeError(
+            f"the model cannot be rewritten for compression ({type(error).__name__})"
+        ) from error
 
 
 def _scores(graph: onnx.GraphProto) -> str:
@@ -156,6 +166,7 @@ class _Rewriting:
         self._input, self._width = model.passed.inputs[0], model.width
         self._made: dict[str, str] = {}
         self._layers: dict[str, _Dense] = {}
+        self.shapes: dict[str, tuple[int, ...]] = {}  # of one row of each new value
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, Array] = {}
 
@@ -207,10 +218,17 @@ class _Rewriting:
     def made(self, name: str) -> str:
         return self._made[name]
 
-    def op(self, op_type: str, *inputs: str, **attributes: Any) -> str:
+    def op(self, op_type: str, *inputs: str, shape: tuple[int, ...], **attributes: Any) -> str:
+        """A new node; `shape` is that of one row of its output."""
+        if min(shape, default=1) < 1 or math.prod(shape) > _MOST_VALUES:
+            raise ParetoscopeError(
+                f"a row has {math.prod(shape):,} values behind a {op_type}; models of up to "
+                f"{_MOST_VALUES:,} are compressed here"
+            )
         number = len(self.nodes)
         node = helper.make_node(op_type, list(inputs), [f"v{number}"], f"n{number}", **attributes)
         self.nodes.append(node)
+        self.shapes[f"v{number}"] = shape
         return f"v{number}"
 
     def constant(self, name: str, array: Array) -> str:
@@ -221,9 +239,15 @@ class _Rewriting:
     def dense(self, x: str, weight: Array, bias: Array | None) -> str:
         name = f"dense{len(self._layers) + 1}"
         bias = np.zeros(weight.shape[1], np.float32) if bias is None else bias
-        product = self.op("MatMul", x, self.constant(name, weight))
+        if self.shapes[x] != (len(weight),):
+            raise ParetoscopeError(
+                f"a dense layer takes {len(weight):,} values a row and is given "
+                f"{' × '.join(map(str, self.shapes[x]))}"
+            )
+        wide = (weight.shape[1],)
+        product = self.op("MatMul", x, self.constant(name, weight), shape=wide)
         spread = np.broadcast_to(bias.ravel(), weight.shape[1:])
-        found = self.op("Add", product, self.constant(f"{name}.bias", spread))
+        found = self.op("Add", product, self.constant(f"{name}.bias", spread), shape=wide)
         self._layers[found] = _Dense(name, f"{name}.bias", 1)
         return found
 
@@ -231,28 +255,47 @@ class _Rewriting:
         name = f"conv{len(self._layers) + 1}"
         bias = np.zeros(len(weight), np.float32) if bias is None else bias
         constants = self.constant(name, weight), self.constant(f"{name}.bias", bias)
-        found = self.op("Conv", x, *constants, **attributes)
+        if len(self.shapes[x]) != 3 or self.shapes[x][0] != weight.shape[1]:
+            raise ParetoscopeError("a convolution is given other than images of its channels")
+        height, width = self.windowed(x, attributes)
+        if height * width * weight[0].size > _MOST_VALUES:
+            raise ParetoscopeError("a convolution is too large to be compressed here")
+        shape = len(weight), height, width
+        found = self.op("Conv", x, *constants, shape=shape, **attributes)
         self._layers[found] = _Dense(name, f"{name}.bias", 0)
         return found
+
+    def windowed(self, x: str, attributes: Mapping[str, Any]) -> tuple[int, int]:
+        """Height and width behind a convolution or a pooling."""
+        kernel, pads = attributes["kernel_shape"], attributes["pads"]
+        sane = len(kernel) == 2 and len(pads) == 4 and len(attributes["strides"]) == 2
+        if not sane or min(*kernel, *attributes["strides"]) < 1:
+            raise ParetoscopeError("a window has other than two sides")
+        if any(not 0 <= pad < side for pad, side in zip(pads, [*kernel, *kernel], strict=True)):
+            raise ParetoscopeError("a window has pads as large as itself")
+        strides = attributes["strides"]
+        window = Window((kernel[0], kernel[1]), (strides[0], strides[1]), tuple(pads))
+        return window.output_shape(*self.shapes[x][1:])
 
     def layer(self, value: str) -> _Dense | None:
         return self._layers.get(value)
 
     def _features(self) -> str:
         shape = self._input.shape or ()
+        self.shapes["features"] = (self._width,)
         if len(shape) <= 2:
             return "features"
         if len(shape) != 4 or None in shape[1:]:
             raise ParetoscopeError("rows of the input are neither a table nor images of one size")
-        return self.op(
-            "Reshape", "features", self.constant("image_shape", np.array([-1, *shape[1:]]))
-        )
+        dims = tuple(d for d in shape[1:] if d)
+        place = self.constant("image_shape", np.array([-1, *dims]))
+        return self.op("Reshape", "features", place, shape=dims)
 
     def finish(self, scores: str, classes: Sequence[str]) -> bytes:
         n_scores = self._n_scores(scores)
         if n_scores == 1:
             halves = self.constant("two_classes", np.array([[-0.5, 0.5]], np.float32))
-            scores = self.op("Mul", scores, halves)
+            scores = self.op("Mul", scores, halves, shape=(2,))
         for node in self.nodes:
             if node.output[0] == scores:
                 node.output[0] = "scores"
@@ -325,7 +368,19 @@ def _add(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
     if layer is not None and layer.axis == 1 and other.size == to.constants[layer.bias].size:
         to.constants[layer.bias] = to.constants[layer.bias] + other.ravel().astype(np.float32)
         return to.made(x)
-    return to.op("Sub", to.made(x), to.constant(f"c{len(to.constants)}", -other))
+    return _elementwise(to, "Sub", to.made(x), -other)
+
+
+def _elementwise(to: _Rewriting, op_type: str, x: str, other: Array) -> str:
+    """An operation with a constant that leaves the shape as it is."""
+    try:
+        same = np.broadcast_shapes((1, *to.shapes[x]), other.shape) == (1, *to.shapes[x])
+    except ValueError:
+        same = False
+    if not same:
+        raise ParetoscopeError(f"a {op_type} changes the shape of its values")
+    constant = to.constant(f"c{len(to.constants)}", other.astype(np.float32))
+    return to.op(op_type, x, constant, shape=to.shapes[x])
 
 
 def _scaling(sign: str) -> _Rewrite:
@@ -337,29 +392,40 @@ def _scaling(sign: str) -> _Rewrite:
             raise ParetoscopeError(f"a {node.op_type} has no constant on its right")
         other = other.astype(np.float32)
         op_type, other = ("Mul", 1 / other) if sign == "Div" else (sign, other)
-        return to.op(op_type, to.made(x), to.constant(f"c{len(to.constants)}", other))
+        return _elementwise(to, op_type, to.made(x), other)
 
     return rewrite
 
 
 def _relu(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
-    return to.op("Relu", to.made(inputs[0]))
+    x = to.made(inputs[0])
+    return to.op("Relu", x, shape=to.shapes[x])
 
 
 def _flatten(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
     if _attributes(node).get("axis", 1) != 1:
         raise ParetoscopeError("a Flatten does not keep rows apart")
-    return to.op("Flatten", to.made(inputs[0]))
+    return _flat(to, to.made(inputs[0]))
+
+
+def _flat(to: _Rewriting, x: str) -> str:
+    return to.op("Flatten", x, shape=(math.prod(to.shapes[x]),))
 
 
 def _reshape(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
     shape = to.array(inputs[1])
     if shape is None or shape.size < 2:
         raise ParetoscopeError("a Reshape's shape is made at run time")
+    x = to.made(inputs[0])
     if shape.size == 2:
-        return to.op("Flatten", to.made(inputs[0]))
-    dims = np.array([-1, *shape.ravel()[1:]])
-    return to.op("Reshape", to.made(inputs[0]), to.constant(f"s{len(to.constants)}", dims))
+        return _flat(to, x)
+    n, dims = math.prod(to.shapes[x]), [int(d) for d in shape.ravel()[1:]]
+    known = math.prod(d for d in dims if d > 0)
+    dims = [d if d > 0 else n // known for d in dims]
+    if sum(d < 1 for d in shape.ravel()[1:]) > 1 or math.prod(dims) != n:
+        raise ParetoscopeError("a Reshape does not keep rows apart")
+    place = to.constant(f"s{len(to.constants)}", np.array([-1, *dims]))
+    return to.op("Reshape", x, place, shape=tuple(dims))
 
 
 def _conv(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
@@ -376,7 +442,11 @@ def _max_pool(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
     given = _attributes(node)
     if given.get("ceil_mode") or set(given.get("dilations", [1])) != {1}:
         raise ParetoscopeError("a MaxPool rounds up or has dilations")
-    return to.op("MaxPool", to.made(inputs[0]), **_window(given, given["kernel_shape"]))
+    x, window = to.made(inputs[0]), _window(given, given["kernel_shape"])
+    if len(to.shapes[x]) != 3:
+        raise ParetoscopeError("a MaxPool is given other than images")
+    height, width = to.windowed(x, window)
+    return to.op("MaxPool", x, shape=(to.shapes[x][0], height, width), **window)
 
 
 def _window(given: Mapping[str, Any], kernel: Sequence[int]) -> dict[str, Any]:
@@ -421,8 +491,7 @@ def _scaler(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
     value = to.made(inputs[0])
     for op_type, name in (("Sub", "offset"), ("Mul", "scale")):
         if name in given:
-            array = np.array(given[name], np.float32)
-            value = to.op(op_type, value, to.constant(f"c{len(to.constants)}", array))
+            value = _elementwise(to, op_type, value, np.array(given[name], np.float32))
     return value
 
 
