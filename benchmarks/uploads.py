@@ -1,19 +1,29 @@
-"""What the safe path of a model costs over the unsafe one.
+"""What the safe path of a model costs over the unsafe one, and what a neighbour feels of it.
 
-Claim: gate, sandbox and a trial run take less than 0.6 s more for a small model than loading and
-running it in this process, which nobody should do.
+Claims: gate, sandbox and a trial run take less than 0.6 s more for a small model than loading and
+running it in this process, which nobody should do. While one visitor's model runs without end,
+another's page answers within 300 ms.
 """
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
 
 import numpy as np
 import onnxruntime as ort
 import paretoscope as ps
+from onnx import TensorProto, helper
+from paretoscope.errors import ParetoscopeError
+from paretoscope.store import home
 from paretoscope.uploads.checking import read_model
 
+from benchmarks.app import _spread, _visitors
+from tests.browser.serving import serve
+
 RUNS = 15
+ANSWERS = 12
 
 
 def run() -> None:
@@ -34,3 +44,56 @@ def run() -> None:
             f"{dataset}, {model}: gate and sandbox {1e3 * a:.0f} ms, in this process "
             f"{1e3 * b:.1f} ms: {a - b:.2f} s more (n = {RUNS})"
         )
+    _neighbour()
+
+
+def _neighbour() -> None:
+    with serve(str(home())) as server:
+        asyncio.run(_visitors(server.url, 2, 25, pause_s=1.0))  # until the files are measured
+        alone = asyncio.run(_visitors(server.url, 1, ANSWERS, pause_s=0.5))
+        endless = threading.Thread(target=_judge_endless)
+        endless.start()
+        time.sleep(1)
+        beside = asyncio.run(_visitors(server.url, 1, ANSWERS, pause_s=0.5))
+        still = endless.is_alive()
+        endless.join()
+    print(f"a page alone: {_spread(alone)} ms")
+    print(
+        f"beside an endless model: {_spread(beside)} ms, at most {max(beside):.0f}"
+        + ("" if still else " (the model had ended before)")
+    )
+
+
+def _judge_endless() -> None:
+    try:
+        read_model(_endless())
+    except ParetoscopeError as error:
+        print(f"the endless model: {error}")
+
+
+def _endless() -> bytes:
+    """A loop without a trip count whose condition stays true."""
+    value = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["c_in"], ["c_out"]),
+            helper.make_node("Mul", ["v_in", "v_in"], ["v_out"]),
+        ],
+        "body",
+        [
+            value("i", TensorProto.INT64, []),
+            value("c_in", TensorProto.BOOL, []),
+            value("v_in", TensorProto.FLOAT, ["n", 4]),
+        ],
+        [value("c_out", TensorProto.BOOL, []), value("v_out", TensorProto.FLOAT, ["n", 4])],
+    )
+    graph = helper.make_graph(
+        [helper.make_node("Loop", ["", "go", "X"], ["Y"], body=body)],
+        "g",
+        [value("X", TensorProto.FLOAT, ["n", 4])],
+        [value("Y", TensorProto.FLOAT, ["n", 4])],
+        [helper.make_tensor("go", TensorProto.BOOL, [], [True])],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    found: bytes = made.SerializeToString()
+    return found
