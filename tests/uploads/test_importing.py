@@ -82,6 +82,20 @@ def _images() -> bytes:
     return _model(nodes, arrays, ["n", 1, 8, 8])
 
 
+def _used_twice() -> bytes:
+    """A product that two additions use: neither may be folded into it."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["h"]),
+        helper.make_node("Identity", ["h"], ["i"]),
+        helper.make_node("Add", ["i", "b"], ["a"]),
+        helper.make_node("Relu", ["a"], ["r"]),
+        helper.make_node("MatMul", ["r", "v"], ["y"]),
+        helper.make_node("Add", ["h", "c"], ["unused"]),
+    ]
+    arrays = {"w": _random(5, 8), "b": _random(8), "v": _random(8, 3), "c": 9 + _random(8)}
+    return _model(nodes, arrays, ["n", 5])
+
+
 def _one_score() -> bytes:
     nodes = [
         helper.make_node("Sub", ["x", "m"], ["a"]),
@@ -101,9 +115,10 @@ def _one_score() -> bytes:
         (lambda: _as_constants(_gemm(1)), 5),
         (_images, 64),
         (lambda: _as_constants(_images()), 64),
+        (_used_twice, 5),
         (_one_score, 5),
     ],
-    ids=["gemm", "gemm turned", "constants", "images", "images, constants", "one score"],
+    ids=["gemm", "gemm turned", "constants", "images", "images, constants", "twice", "one score"],
 )
 def test_a_rewritten_model_ranks_classes_as_the_file_does(
     make: Callable[[], bytes], width: int

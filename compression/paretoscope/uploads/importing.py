@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +38,8 @@ _TAIL = (
     "Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "ZipMap", "Normalizer", "Cast", "Identity",
     "Dropout",
 )  # fmt: skip
+
+_ALIASES = ("Identity", "Dropout", "Cast")
 
 Array = npt.NDArray[Any]
 
@@ -164,11 +167,31 @@ class _Rewriting:
             t.name: numpy_helper.to_array(t) for t in graph.initializer
         }
         self._input, self._width = model.passed.inputs[0], model.width
+        self._uses = Counter(
+            self._root(name)
+            for node in graph.node
+            if node.op_type not in _ALIASES
+            for name in node.input
+        )
+        self._uses.update(self._root(output.name) for output in graph.output)
         self._made: dict[str, str] = {}
         self._layers: dict[str, _Dense] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}  # of one row of each new value
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, Array] = {}
+
+    def _root(self, name: str) -> str:
+        """The value that a value is another name of."""
+        for _ in range(len(self._makers)):
+            node = self._makers.get(name)
+            if node is None or node.op_type not in _ALIASES or not node.input:
+                break
+            name = node.input[0]
+        return str(name)
+
+    def is_for_one(self, name: str) -> bool:
+        """Whether a value of the old graph is used once, so that what follows may be folded in."""
+        return self._uses[self._root(name)] == 1
 
     def array(self, name: str) -> Array | None:
         """A constant of the old graph, as float32 where it is floats."""
@@ -365,7 +388,8 @@ def _add(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
     if other is None:
         raise ParetoscopeError("the model adds two of its own values, as residual networks do")
     layer = to.layer(to.made(x))
-    if layer is not None and layer.axis == 1 and other.size == to.constants[layer.bias].size:
+    folds = layer is not None and layer.axis == 1 and to.is_for_one(x)
+    if layer is not None and folds and other.size == to.constants[layer.bias].size:
         to.constants[layer.bias] = to.constants[layer.bias] + other.ravel().astype(np.float32)
         return to.made(x)
     return _elementwise(to, "Sub", to.made(x), -other)
@@ -462,8 +486,8 @@ def _batch_norm(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
     """Folded into the layer before it."""
     value = to.made(inputs[0])
     layer, arrays = to.layer(value), [to.array(name) for name in inputs[1:5]]
-    if layer is None or any(array is None for array in arrays):
-        raise ParetoscopeError("a BatchNormalization stands behind no layer of weights")
+    if layer is None or not to.is_for_one(inputs[0]) or any(a is None for a in arrays):
+        raise ParetoscopeError("a BatchNormalization stands behind no layer of weights of its own")
     scale, shift, mean, variance = (a for a in arrays if a is not None)
     factor = scale / np.sqrt(variance + np.float32(_attributes(node).get("epsilon", 1e-5)))
     weight = to.constants[layer.weight]
