@@ -102,9 +102,12 @@ def _measure_properly(subject: Subject, known: Measurement) -> None:
     """The button that starts the protocol in the background; while it runs, how far it is."""
     arguments = times.timing_arguments(times.file_arguments(subject, known))
     if server.result(subject, times.TASK, arguments) is not None:
+        if st.session_state.pop("properly", None) == arguments:
+            rerun()  # the figures above were drawn before it was there
         return
     job = server.work(times.TASK, arguments)
     if job is not None and job.state == "running":
+        st.session_state.properly = arguments
         follow(job, "Measuring properly")
         return
     if job is not None and job.error:

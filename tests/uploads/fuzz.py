@@ -103,7 +103,7 @@ def run(models: Iterator[bytes]) -> Counter[str]:
                 ends["ran"] += 1
                 width = _stated_width(passed) or told["width"]
                 model = Model(data, passed, tuple(told["outputs"]), width, None, None, False, ())
-                with contextlib.suppress(ParetoscopeError):
+                with contextlib.suppress(ParetoscopeError), np.errstate(all="ignore"):
                     network = to_network(model)
                     network.scores(np.zeros((2, network.n_features), np.float32))
             except SandboxError as error:
