@@ -17,7 +17,7 @@ import paretoscope as ps
 from onnx import TensorProto, helper
 from paretoscope.errors import ParetoscopeError
 from paretoscope.store import home
-from paretoscope.uploads.checking import read_model
+from paretoscope.uploads.models import read_model
 
 from benchmarks.app import _spread, _visitors
 from tests.browser.serving import serve

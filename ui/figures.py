@@ -11,7 +11,7 @@ from typing import Any
 
 from ui import words
 from ui.charts import AXIS_TITLES, Line, Point, TradeOff
-from ui.palette import CURSOR, FONT, PLAIN, Theme, pin_colour
+from ui.palette import CURSOR, FONT, PLAIN, Theme, pin_colour, provenance_line
 from ui.plot import Figure, Trace, line_across, scatter
 
 _FRONT_GREY = "rgba(140,140,140,0.75)"
@@ -330,22 +330,7 @@ def _layout(record: TradeOff, theme: Theme) -> dict[str, Any]:
             "zeroline": False,
         },
         "shapes": _shapes(record, theme),
-        "annotations": [
-            {
-                "text": record.provenance,
-                "xref": "paper",
-                "yref": "paper",
-                "x": 0,
-                "y": 0,
-                "xshift": -50,
-                "yshift": -130,
-                "xanchor": "left",
-                "yanchor": "bottom",
-                "align": "left",
-                "showarrow": False,
-                "font": {"size": 10, "color": theme.quiet},
-            }
-        ],
+        "annotations": [provenance_line(record.provenance, -50, -130, theme)],
         "hoverlabel": {"font": {"size": 13}},
         "uirevision": record.network,
     }

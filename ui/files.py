@@ -17,35 +17,47 @@ from paretoscope.store import sha256
 from paretoscope.training import keep_own_model
 from paretoscope.uploads.checking import (
     MODEL_ENDINGS,
-    TABLE_ENDINGS,
     Checked,
     check,
-    read_model,
     rows_of,
 )
-from paretoscope.uploads.csvs import Table, read_csv
+from paretoscope.uploads.csvs import Table
 from paretoscope.uploads.gate import shown
 from paretoscope.uploads.importing import network_for, skops_network_for
 from paretoscope.uploads.kinds import MOST_BYTES
-from paretoscope.uploads.labelled import Labelled, guess_label, require_trainable, with_label
+from paretoscope.uploads.labelled import (
+    Labelled,
+    Missing,
+    guess_label,
+    require_trainable,
+    with_label,
+)
+from paretoscope.uploads.models import read_model
 from paretoscope.uploads.sandbox import limits_hold
+from paretoscope.uploads.tables import ENDINGS, read_table
 
 from ui import server, view, words
 
 _MOST_ROWS_SHOWN = 8
 _FEW_COLUMNS = 40  # pills for more would fill the page
 _KEPT = 32
+_MISSING: dict[Missing, str] = {
+    "leave-out": "Leave them out",
+    "median": "Fill with the column's median",
+    "zero": "Fill with 0",
+}
 _TITLE = re.compile(r"[^A-Za-z0-9 .-]")
 
 
 def table() -> None:
     """Upload a table, choose its label, see what is done to its rows, and use it."""
     st.markdown(
-        "A table with a header: CSV, or with tabs or semicolons. Columns of numbers are features, "
-        "one column is the label. It stays on this server, and nobody finds it without its link."
+        "A table: CSV with a header (also with tabs or semicolons), Parquet, or NPZ. Columns of "
+        "numbers are features, one column is the label. It stays on this server, and nobody finds "
+        "it without its link."
     )
     given = st.file_uploader(
-        f"Table, at most {MOST_BYTES // 1_000_000} MB", type=list(TABLE_ENDINGS), key="own-table"
+        f"Table, at most {MOST_BYTES // 1_000_000} MB", type=list(ENDINGS), key="own-table"
     )
     if given is None:
         return
@@ -60,7 +72,7 @@ def table() -> None:
 
 @st.cache_resource(show_spinner="Reading the table", max_entries=_KEPT, scope="session")
 def _read(digest: str, _data: bytes) -> Table:
-    return read_csv(_data)
+    return read_table(_data)
 
 
 def _choose(found: Table, name: str) -> None:
@@ -85,8 +97,19 @@ def _choose(found: Table, name: str) -> None:
     else:
         leave_out = right.multiselect("Leave out", choices, **asked)
     st.dataframe(_columns(found, str(label), leave_out), hide_index=True, height="content")
+    left_out = {str(label), *leave_out}
+    missing: Missing = "leave-out"
+    if any(c.kind == "number" and c.n_missing for c in found.columns if c.name not in left_out):
+        missing = st.segmented_control(
+            "Rows that miss features",
+            tuple(_MISSING),
+            default="leave-out",
+            required=True,
+            format_func=_MISSING.__getitem__,
+            key="own-missing",
+        )
     try:
-        rows = with_label(found, label, leave_out)
+        rows = with_label(found, label, leave_out, missing)
         _notes([*found.notes, *rows.notes])
         require_trainable(rows)
     except ParetoscopeError as error:
@@ -160,7 +183,7 @@ def model() -> None:
         f"Model, at most {MOST_BYTES // 1_000_000} MB", type=list(MODEL_ENDINGS), key="own-model"
     )
     beside = st.file_uploader(
-        "Table to judge it on, if you like", type=list(TABLE_ENDINGS), key="own-rows"
+        "Table to judge it on, if you like", type=list(ENDINGS), key="own-rows"
     )
     if given is None:
         return
@@ -169,25 +192,43 @@ def model() -> None:
         key="own-fix",
     )
     data, rows = given.getvalue(), None if beside is None else beside.getvalue()
+    about = f"{sha256(data)} {given.name[-6:]} {fix} {None if rows is None else sha256(rows)}"
+    output = None
     try:
-        key = f"{sha256(data)} {given.name[-6:]} {fix} {None if rows is None else sha256(rows)}"
-        found = _checked(key, data, given.name, rows, fix)
+        found = _checked(f"{about} {output}", data, given.name, rows, fix, output)
+        if len(found.outputs) > 1:
+            output = st.selectbox(
+                "Output that holds the scores",
+                found.outputs,
+                index=None,
+                placeholder="Labels where there are any, else the first scores",
+                format_func=_plain,
+                key=f"own-output-{about}",
+            )
+            found = _checked(f"{about} {output}", data, given.name, rows, fix, output)
     except ParetoscopeError as error:
         st.error(view.plain(_sentence(error)))
         return
-    _offer(data, given.name, rows, None if beside is None else beside.name, fix)
+    _offer(data, given.name, rows, None if beside is None else beside.name, fix, output)
     st.success(view.plain(found.line[:1].upper() + found.line[1:] + "."))
     _notes(found.notes)
 
 
-def _offer(data: bytes, name: str, rows: bytes | None, rows_name: str | None, fix: bool) -> None:
+def _offer(
+    data: bytes,
+    name: str,
+    rows: bytes | None,
+    rows_name: str | None,
+    fix: bool,
+    output: str | None,
+) -> None:
     """The button that takes the model to Explore, on the table beside or the dataset at hand."""
     now: view.View = st.session_state.view
     on = "this table" if rows is not None else find_source(now.dataset).title
     st.button(
         f"Explore it on {on}",
         on_click=_take,
-        args=(data, name, rows, rows_name, fix),
+        args=(data, name, rows, rows_name, fix, output),
         help="It is rewritten so that its weights can be compressed, and its labels are compared "
         "with those of the file.",
     )
@@ -198,7 +239,14 @@ def _offer(data: bytes, name: str, rows: bytes | None, rows_name: str | None, fi
         st.switch_page("pages/explore.py", query_params=st.session_state.view.query())
 
 
-def _take(data: bytes, name: str, rows: bytes | None, rows_name: str | None, fix: bool) -> None:
+def _take(
+    data: bytes,
+    name: str,
+    rows: bytes | None,
+    rows_name: str | None,
+    fix: bool,
+    output: str | None,
+) -> None:
     now: view.View = st.session_state.view
     try:
         dataset = now.dataset if rows is None else _kept(rows, rows_name or "")
@@ -206,7 +254,7 @@ def _take(data: bytes, name: str, rows: bytes | None, rows_name: str | None, fix
         if name.lower().endswith(".skops"):
             network = skops_network_for(data, on)
         else:
-            network = network_for(read_model(data, correct_shape=fix), on)
+            network = network_for(read_model(data, correct_shape=fix, output=output), on)
         kept = keep_own_model(network, _title(name), on)
     except ParetoscopeError as error:
         st.session_state["own-wrong"] = _sentence(error)
@@ -217,7 +265,7 @@ def _take(data: bytes, name: str, rows: bytes | None, rows_name: str | None, fix
 
 def _kept(rows: bytes, name: str) -> str:
     """A table beside a model as own data, by its likely label."""
-    table = read_csv(rows)
+    table = read_table(rows)
     found, _ = rows_of(table)
     require_trainable(found)
     return keep_own(_raw(found), _title(name), (*table.notes, *found.notes))
@@ -234,10 +282,12 @@ def _title(name: str) -> str:
 @st.cache_resource(
     show_spinner="Trying the model in a process of its own", max_entries=_KEPT, scope="session"
 )
-def _checked(key: str, _data: bytes, _name: str, _rows: bytes | None, _fix: bool) -> Checked:
+def _checked(
+    key: str, _data: bytes, _name: str, _rows: bytes | None, _fix: bool, _output: str | None
+) -> Checked:
     if _rows is None:
-        return check(_data, _name, correct_shape=_fix)
-    return check(_rows, "rows.csv", _data, correct_shape=_fix)
+        return check(_data, _name, correct_shape=_fix, output=_output)
+    return check(_rows, "", _data, correct_shape=_fix, output=_output)
 
 
 def _plain(text: str) -> str:

@@ -104,23 +104,26 @@ def layout(
             "pad": {"t": 14},
         },
         "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 12}},
-        "annotations": [
-            {
-                "text": provenance,
-                "xref": "paper",
-                "yref": "paper",
-                "x": 0,
-                "y": 0,
-                "xshift": 8 - left,
-                "yshift": -108,
-                "xanchor": "left",
-                "yanchor": "bottom",
-                "align": "left",
-                "showarrow": False,
-                "font": {"size": 10, "color": theme.quiet},
-            }
-        ],
+        "annotations": [provenance_line(provenance, 8 - left, -108, theme)],
         "hoverlabel": {"font": {"size": 13}},
+    }
+
+
+def provenance_line(text: str, x: int, y: int, theme: Theme) -> dict[str, Any]:
+    """Where a chart's figures are from, at its foot: pixels from the corner of the axes."""
+    return {
+        "text": text,
+        "xref": "paper",
+        "yref": "paper",
+        "x": 0,
+        "y": 0,
+        "xshift": x,
+        "yshift": y,
+        "xanchor": "left",
+        "yanchor": "bottom",
+        "align": "left",
+        "showarrow": False,
+        "font": {"size": 10, "color": theme.quiet},
     }
 
 

@@ -10,6 +10,7 @@ import argparse
 import json
 import shutil
 import sys
+import threading
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -23,10 +24,11 @@ from paretoscope.sweeps import CURVE_POINTS
 from ui import charts, figures
 from ui.frame import network_title
 from ui.members import axis_of, pruner_of
-from ui.palette import LIGHT, PICTURE
+from ui.palette import LETTERS, LIGHT, PICTURE
 from ui.plot import SCRIPT, Figure, to_json
 from ui.view import View, parse_query
 
+_one_at_a_time = threading.Lock()  # a browser takes hundreds of megabytes
 _CHROMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 
@@ -50,11 +52,12 @@ def png(figure: Figure) -> bytes:
 
     try:
         # Its defaults would load scripts from elsewhere.
-        drawn: bytes = kaleido.calc_fig_sync(
-            json.loads(to_json(figure)),
-            opts={"format": "png", **PICTURE},
-            kopts={"plotlyjs": SCRIPT, "mathjax": False, "timeout": 60},
-        )
+        with _one_at_a_time:
+            drawn: bytes = kaleido.calc_fig_sync(
+                json.loads(to_json(figure)),
+                opts={"format": "png", **PICTURE},
+                kopts={"plotlyjs": SCRIPT, "mathjax": False, "timeout": 60},
+            )
     except Exception as error:  # kaleido and the browser's driver have errors of their own
         raise ParetoscopeError(f"the browser could not draw the chart: {error}") from error
     return drawn
@@ -80,7 +83,7 @@ def figure_of(view: View, axis: charts.Axis) -> Figure:
         charts.line_name(view.recipe),
         None,
         view.budget,
-        [(letter, found[recipe]) for letter, recipe in zip("ABCDEF", view.pins, strict=False)],
+        [(letter, found[recipe]) for letter, recipe in zip(LETTERS, view.pins, strict=False)],
     )
     return figures.trade_off_figure(record, LIGHT)
 

@@ -39,10 +39,11 @@ def share_button(
         st.caption(
             "A picture of a chart: its camera button, 1200 \u00d7 630 pixels, twice that sharp."
         )
-        if pictures.possible():
+        baseline = server.bench().known(subject, Recipe())
+        if pictures.possible() and baseline is not None:
             st.download_button(
                 "Picture (PNG)",
-                data=partial(_picture, subject, view, title, curve),
+                data=partial(_picture, subject, view, title, curve, baseline),
                 file_name=f"{name}.png",
                 mime="image/png",
                 on_click="ignore",
@@ -76,9 +77,9 @@ def share_button(
             )
 
 
-def _picture(subject: Subject, view: View, title: str, curve: Sequence[Recipe]) -> bytes:
-    baseline = server.bench().known(subject, Recipe())
-    assert baseline is not None  # the page shows the button once it has drawn the chart
+def _picture(
+    subject: Subject, view: View, title: str, curve: Sequence[Recipe], baseline: Measurement
+) -> bytes:
     axis: charts.Axis = "gzip" if view.size == "gzip" else "size"
     return pictures.png(_trade_off(server.bench(), subject, view, title, curve, axis, baseline))
 

@@ -128,13 +128,16 @@ def _parser() -> _Parser:
     check = commands.add_parser(
         "check", help="what a file of unknown origin is, by the gate that uploads pass"
     )
-    check.add_argument("file", help="a model (.onnx, .skops) or a table (.csv, .tsv)")
+    check.add_argument(
+        "file", help="a model (.onnx, .skops) or a table (.csv, .tsv, .parquet, .npz)"
+    )
     check.add_argument("--model", metavar="FILE", help="an .onnx file to judge on the table")
     check.add_argument(
         "--correct-shape",
         action="store_true",
         help="where the model states another number of features than its weights take, take theirs",
     )
+    check.add_argument("--output", metavar="NAME", help="the output to judge by, of several")
     check.set_defaults(run=_check)
     return parser
 
@@ -172,7 +175,9 @@ def _check(arguments: argparse.Namespace) -> None:
 
     model = None if arguments.model is None else _read(arguments.model)
     fix = arguments.correct_shape
-    checked = check(_read(arguments.file), arguments.file, model, correct_shape=fix)
+    checked = check(
+        _read(arguments.file), arguments.file, model, correct_shape=fix, output=arguments.output
+    )
     print(checked.line)
     for note in checked.notes:
         print(f"note: {note}", file=sys.stderr)

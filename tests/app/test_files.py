@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from paretoscope.dataset import is_own, load_dataset, own_notes
 from streamlit.testing.v1 import AppTest
@@ -22,7 +24,9 @@ def _upload(app: AppTest, place: int, name: str, data: bytes) -> AppTest:
 
 
 def _said(app: AppTest) -> str:
-    return "\n".join(e.value for e in (*app.error, *app.success, *app.warning))
+    """What the notes say, without the marks that keep Markdown from reading it."""
+    said = "\n".join(e.value for e in (*app.error, *app.success, *app.warning))
+    return said.replace("\\", "")
 
 
 @needs_cases
@@ -51,10 +55,42 @@ def test_a_table_is_chosen_used_and_explored(fresh: Path) -> None:
 def test_what_was_done_to_rows_is_shown_and_kept(fresh: Path) -> None:
     (case,) = [c for c in cases("csv") if c.name == "c51_duplicate_rows"]
     app = _upload(_page(), 0, "rows.csv", case.data)
-    assert "95 of 100 rows repeat" in _said(app).replace("\\", "")
+    assert "95 of 100 rows repeat" in _said(app)
     (button,) = [b for b in app.button if b.label == "Use these data"]
     app = button.click().run(timeout=60)
     assert any("95 of 100 rows repeat" in note for note in own_notes(address(app)["dataset"]))
+
+
+def test_missing_cells_of_a_parquet_file_are_filled_as_chosen(fresh: Path) -> None:
+    frame = pd.DataFrame({"a": [float(k % 7) for k in range(60)], "y": ["no", "yes"] * 30})
+    frame.loc[[4, 5], "a"] = None
+    out = io.BytesIO()
+    frame.to_parquet(out)
+    app = _upload(_page(), 0, "rows.parquet", out.getvalue())
+    assert "2 of 60 rows miss features: they are left out" in _said(app)
+    (choice,) = [g for g in app.get("button_group") if g.key == "own-missing"]
+    app = choice.set_value("median").run(timeout=60)
+    assert "2 missing cells in a are filled with the median" in _said(app)
+    (button,) = [b for b in app.button if b.label == "Use these data"]
+    app = button.click().run(timeout=60)
+    own = load_dataset(address(app)["dataset"])
+    assert own.raw.X.shape == (60, 1)
+    assert any("filled with the median" in note for note in own_notes(own.name))
+
+
+@needs_cases
+def test_of_several_outputs_one_is_chosen(fresh: Path) -> None:
+    models = FOLDER / "models"
+    app = _upload(_page(), 1, "logreg iris.onnx", (models / "logreg_iris.onnx").read_bytes())
+    app = _upload(app, 2, "iris.csv", (models / "iris_4f.csv").read_bytes())
+    app = app.checkbox(key="own-fix").check().run(timeout=60)
+    (choice,) = [s for s in app.selectbox if s.label == "Output that holds the scores"]
+    assert len(choice.options) > 1
+    app = choice.select(choice.options[-1]).run(timeout=60)
+    assert "94.7 % of 150 rows" in _said(app)
+    (button,) = [b for b in app.button if b.label == "Explore it on this table"]
+    app = button.click().run(timeout=60)
+    assert address(app)["model"].startswith("own-model-")
 
 
 def test_own_data_that_are_not_here_are_named_and_replaced(fresh: Path) -> None:
@@ -68,9 +104,9 @@ def test_a_model_is_taken_to_explore_on_its_table(fresh: Path) -> None:
     models = FOLDER / "models"
     app = _upload(_page(), 1, "logreg iris.onnx", (models / "logreg_iris.onnx").read_bytes())
     app = _upload(app, 2, "iris.csv", (models / "iris_4f.csv").read_bytes())
-    assert "correct the stated shape" in _said(app).replace("\\", "")
+    assert "correct the stated shape" in _said(app)
     app = app.checkbox(key="own-fix").check().run(timeout=60)
-    assert "94.7 % of 150 rows" in _said(app).replace("\\", "")
+    assert "94.7 % of 150 rows" in _said(app)
     (button,) = [b for b in app.button if b.label == "Explore it on this table"]
     app = button.click().run(timeout=60)
     assert not app.exception
@@ -90,7 +126,7 @@ def test_a_model_that_cannot_be_compressed_says_so_and_stays(fresh: Path) -> Non
     app = _upload(_page(), 1, "trees.onnx", trees)
     (button,) = [b for b in app.button if b.label.startswith("Explore it on")]
     app = button.click().run(timeout=60)
-    assert "TreeEnsemble is not among those" in _said(app).replace("\\", "")
+    assert "TreeEnsemble is not among those" in _said(app)
     assert not app.exception
 
 

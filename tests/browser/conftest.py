@@ -39,6 +39,20 @@ def browser() -> Iterator[Browser]:
         running.close()
 
 
+_RESTS = """() => {
+  const state = document.querySelector('[data-testid=stApp]')?.dataset.testScriptState;
+  const now = performance.now();
+  if (state !== 'notRunning' || window.lastRun === undefined) window.lastRun = now;
+  return now - window.lastRun > 500;
+}"""
+
+
+def settle(page: Page) -> None:
+    """Wait until the page's script has rested for half a second: a deep link is drawn twice, and a
+    box that is drawn anew loses what it is given meanwhile."""
+    page.wait_for_function(_RESTS)
+
+
 @dataclass
 class Visit:
     """A page with what went wrong on it and which addresses it asked for."""

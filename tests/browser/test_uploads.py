@@ -4,12 +4,11 @@ model."""
 from __future__ import annotations
 
 import re
-import time
 
 import onnxruntime as ort
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Server, Visitor
+from tests.browser.conftest import Server, Visitor, settle
 from tests.conftest import trained
 from tests.uploads.cases import FOLDER, needs_cases
 
@@ -31,7 +30,7 @@ def test_own_data_from_file_to_download(server: Server, visitor: Visitor) -> Non
     visit = visitor()
     page = visit.page
     page.goto(f"{server.url}/files")
-    page.wait_for_timeout(1_500)  # a deep link's page is drawn twice
+    settle(page)
     _upload(page, "Table, at most", FOLDER / "models" / "iris_4f.csv")
     expect(page.get_by_text("rows to train on")).to_be_visible()
     page.get_by_role("button", name="Use these data").click()
@@ -39,16 +38,16 @@ def test_own_data_from_file_to_download(server: Server, visitor: Visitor) -> Non
     expect(page.get_by_role("heading", name="iris 4f.csv · Logistic regression")).to_be_visible()
     slider = page.locator("input[type=range]").first
     slider.focus()
-    before = page.locator("[data-testid=stMetricValue]").nth(1).inner_text()
+    before = page.evaluate("location.search")
     for _ in range(3):
         page.keyboard.press("ArrowRight")
+    page.wait_for_function("before => location.search !== before", arg=before)
     page.wait_for_function("location.search.includes('dataset=own-')")
     expect(page.get_by_text(re.compile(r"All \d+ files of this curve measured"))).to_be_visible()
     with page.expect_download() as found:
         page.get_by_role("button", name="Download this model").click()
     session = ort.InferenceSession(found.value.path())
     assert session.run(None, {"features": [[5.1, 3.5, 1.4, 0.2]]})[0].argmax() == 0
-    assert before
     assert visit.errors == [e for e in visit.errors if "404" in e]
 
 
@@ -71,18 +70,18 @@ def test_ten_bad_files_in_a_row_are_ten_sentences(server: Server, visitor: Visit
     page.goto(f"{server.url}/files")
     box = page.locator("[data-testid=stFileUploader]").filter(has_text="Table, at most")
     box.wait_for()
-    page.wait_for_timeout(1_500)  # a deep link's page is drawn twice
+    settle(page)
     said = set()
     for name in BAD:
         _upload(page, "Table, at most", FOLDER / "csv" / f"{name}.csv")
         expect(box.get_by_text(name[:7])).to_be_visible()  # Streamlit shortens long names
         alert = page.locator("[data-testid=stAlert]")
         expect(alert).to_be_visible()
-        page.wait_for_timeout(300)
+        settle(page)
         said.add(alert.inner_text())
         box.get_by_role("button", name=re.compile("Remove|Delete|Clear")).first.click()
         expect(alert).to_have_count(0)
-        page.wait_for_timeout(700)  # the box is drawn anew, and would lose a file given meanwhile
+        settle(page)
     assert len(said) == len(BAD)
     assert page.get_by_text("Traceback").count() == 0
     assert [e for e in visit.errors if "404" not in e] == []
@@ -98,9 +97,7 @@ def test_a_neighbour_with_an_endless_model_is_not_felt(server: Server, visitor: 
     busy.get_by_role("tab", name="Model").click()
     _upload(busy, "Model, at most", FOLDER / "onnx" / "l09_loop_no_trip.onnx")
     expect(busy.get_by_text("Trying the model in a process of its own")).to_be_visible()
-    started = time.monotonic()
     quiet.get_by_text("on disk", exact=True).click()  # answers while the other's model runs
     quiet.wait_for_function("location.search.includes('size=file')")
     assert busy.get_by_text("Trying the model in a process of its own").is_visible()
-    assert time.monotonic() - started < 8  # the model's own limit is 10 s
     expect(busy.get_by_text(re.compile("stopped after"))).to_be_visible()

@@ -17,11 +17,11 @@ import onnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paretoscope.errors import ParetoscopeError
-from paretoscope.uploads.checking import Model, _plain, _stated_width, _widths
 from paretoscope.uploads.csvs import read_csv
 from paretoscope.uploads.gate import admit
 from paretoscope.uploads.importing import to_network
 from paretoscope.uploads.labelled import with_label
+from paretoscope.uploads.models import Model, described, stated_width, widths_to_try
 from paretoscope.uploads.sandbox import Limits, Sandbox, SandboxError
 
 from tests.uploads.cases import FOLDER, cases
@@ -98,11 +98,15 @@ def run(models: Iterator[bytes]) -> Counter[str]:
         for data in models:
             try:
                 passed = admit(data)
-                inputs = [_plain(i) for i in passed.inputs]
-                told = sandbox.run("try", [data], {"inputs": inputs, "widths": _widths(passed)})
+                inputs = [described(i) for i in passed.inputs]
+                told = sandbox.run(
+                    "try", [data], {"inputs": inputs, "widths": widths_to_try(passed)}
+                )
                 ends["ran"] += 1
-                width = _stated_width(passed) or told["width"]
-                model = Model(data, passed, tuple(told["outputs"]), width, None, None, False, ())
+                width = stated_width(passed) or told["width"]
+                model = Model(
+                    data, passed, tuple(told["outputs"]), None, width, None, None, False, ()
+                )
                 with contextlib.suppress(ParetoscopeError), np.errstate(all="ignore"):
                     network = to_network(model)
                     network.scores(np.zeros((2, network.n_features), np.float32))

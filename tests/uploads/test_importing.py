@@ -14,11 +14,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from paretoscope.errors import ParetoscopeError
 from paretoscope.training import fits, keep_own_model
-from paretoscope.uploads.checking import read_model
-from paretoscope.uploads.importing import network_for, skops_network_for, to_network
+from paretoscope.uploads.importing import network_for, to_network
+from paretoscope.uploads.models import read_model
 
 from tests.conftest import load, trained
-from tests.uploads.cases import FOLDER, cases, needs_cases
+from tests.uploads.cases import FOLDER, needs_cases
 
 RNG = np.random.default_rng(0)
 Floats = npt.NDArray[np.float32]
@@ -184,13 +184,6 @@ def test_a_layer_too_wide_for_this_process_is_refused() -> None:
     data = _model(nodes, {"w": wide, "v": np.ones((300_000, 2), np.float32)}, ["n", 1])
     with pytest.raises(ParetoscopeError, match="300,000 values behind a MatMul"):
         to_network(read_model(data))
-
-
-@needs_cases
-def test_a_skops_model_is_matched_by_its_classes() -> None:
-    (case,) = [c for c in cases("skops") if c.name == "s00_good"]
-    with pytest.raises(ParetoscopeError, match="are not those of the data"):
-        skops_network_for(case.data, load("iris"))  # iris's classes have names
 
 
 @needs_cases

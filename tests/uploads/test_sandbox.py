@@ -17,7 +17,8 @@ from paretoscope.dataset import Raw, keep_own, load_dataset
 from paretoscope.errors import ParetoscopeError
 from paretoscope.store import home, sha256
 from paretoscope.uploads import kinds
-from paretoscope.uploads.checking import check, read_model
+from paretoscope.uploads.checking import check
+from paretoscope.uploads.models import read_model
 from paretoscope.uploads.sandbox import Limits, Sandbox, SandboxError
 
 from tests.uploads.cases import FOLDER, needs_cases

@@ -12,7 +12,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +25,7 @@ from paretoscope.uploads.kinds import require
 
 MOST_COLUMNS = 2_000
 MOST_ROWS = 1_000_000
+MOST_CELLS = 5_000_000  # about 100 bytes each while a table is read
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "?", "-"))
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -96,7 +97,12 @@ def read_csv(data: bytes) -> Table:
     require(data, ("other",), "a table as CSV")
     notes: list[str] = []
     text = _decode(data, notes)
-    delimiter = _delimiter(text)
+    return read_text(text, _delimiter(text), notes)
+
+
+def read_text(text: str, delimiter: str = ",", notes: Sequence[str] = ()) -> Table:
+    """The table of a CSV's text; `notes` are what was noticed before."""
+    notes = list(notes)
     if delimiter != ",":
         notes.append(f"fields are separated by {_DELIMITERS[delimiter]}")
     header, rows, lines = _rows(text, delimiter)
@@ -159,7 +165,7 @@ def _rows(text: str, delimiter: str) -> tuple[list[str], list[list[str]], list[i
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     header: list[str] | None = None
     rows, lines, wrong = [], [], []
-    line = 1
+    line, n_cells = 1, 0
     try:
         for row in reader:
             began, line = line, reader.line_num + 1
@@ -173,8 +179,13 @@ def _rows(text: str, delimiter: str) -> tuple[list[str], list[list[str]], list[i
                 wrong.append((began, len(row)))
             rows.append(row)
             lines.append(began)
+            n_cells += len(row)
             if len(rows) > MOST_ROWS:
                 raise ParetoscopeError(f"the table has more than {MOST_ROWS:,} rows")
+            if n_cells > MOST_CELLS:
+                raise ParetoscopeError(
+                    f"the table has more than {MOST_CELLS:,} cells: leave out rows or columns"
+                )
     except csv.Error as error:
         raise ParetoscopeError(f"line {reader.line_num} cannot be read: {error}") from None
     if header is None:
@@ -246,45 +257,44 @@ def _has_decimal_commas(rows: Sequence[Sequence[str]]) -> bool:
 def _column(
     name: str, cells: tuple[str, ...], lines: Sequence[int], comma: bool, notes: list[str]
 ) -> Column:
-    stripped = [cell.strip() for cell in cells]
-    present = [
-        (cell, line) for cell, line in zip(stripped, lines, strict=True) if not is_missing(cell)
-    ]
+    counts = Counter(cells)  # cells that repeat are looked at once
+    present = {cell.strip(): 0 for cell in counts if not is_missing(cell)}
+    for cell, n in counts.items():
+        if not is_missing(cell):
+            present[cell.strip()] += n
     if not present:
         return Column(name, cells, "empty", None)
-    for cell, line in present:
-        if any(c.isdigit() and not c.isascii() for c in cell):
-            raise ParetoscopeError(
-                f"line {line}, column '{shown(name)}': digits that are not ASCII in '{shown(cell)}'"
-            )
+
+    def refuse(cell: str, why: str) -> ParetoscopeError:
+        line = next(at for raw, at in zip(cells, lines, strict=True) if raw.strip() == cell)
+        return ParetoscopeError(f"line {line}, column '{shown(name)}': {why}")
+
+    for cell in present:
+        if not cell.isascii() and any(c.isdigit() and not c.isascii() for c in cell):
+            raise refuse(cell, f"digits that are not ASCII in '{shown(cell)}'")
     pattern = _COMMA_NUMBER if comma else _NUMBER
-    numbers = sum(_is_number(cell, pattern) for cell, _ in present)
-    if numbers == len(present):
-        return _numbers(name, cells, stripped, pattern is _COMMA_NUMBER, notes)
-    for cell, line in present:
+    others = [cell for cell in present if not _is_number(cell, pattern)]
+    if not others:
+        return _numbers(name, cells, present, comma, notes)
+    for cell in others:
         if _ODD_NUMBER.fullmatch(cell):
-            raise ParetoscopeError(
-                f"line {line}, column '{shown(name)}': '{shown(cell)}' is no plain decimal number"
-            )
-    if (
-        all(_is_number(cell, pattern) or _GROUPED.fullmatch(cell) for cell, _ in present)
-        and not comma
-    ):
+            raise refuse(cell, f"'{shown(cell)}' is no plain decimal number")
+    if not comma and all(_GROUPED.fullmatch(cell) for cell in others):
         notes.append(
-            f"'{shown(name)}' has thousands separated by commas: '{next(c for c, _ in present)}' "
+            f"'{shown(name)}' has thousands separated by commas: '{next(iter(present))}' "
             "is read without them"
         )
-        plain = [cell if is_missing(cell) else cell.replace(",", "") for cell in stripped]
-        return _numbers(name, cells, plain, False, notes)
-    if all(_DATE.fullmatch(cell) for cell, _ in present):
+        return _numbers(name, cells, present, False, notes, grouped=True)
+    if all(_DATE.fullmatch(cell) for cell in present):
         return Column(name, cells, "date", None)
-    if numbers >= 0.8 * len(present):
-        cell, line = next((c, at) for c, at in present if not _is_number(c, pattern))
-        if len({c for c, _ in present}) > max(20, len(present) // 20):
-            raise ParetoscopeError(
-                f"line {line}, column '{shown(name)}': '{shown(cell)}' is no number, as nearly all "
-                "other cells of the column are"
-            )
+    n_present = sum(present.values())
+    if n_present - sum(present[cell] for cell in others) >= 0.8 * n_present and len(present) > max(
+        20, n_present // 20
+    ):
+        raise refuse(
+            others[0],
+            f"'{shown(others[0])}' is no number, as nearly all other cells of the column are",
+        )
     return Column(name, cells, "text", None)
 
 
@@ -293,18 +303,25 @@ def _is_number(cell: str, pattern: re.Pattern[str]) -> bool:
 
 
 def _numbers(
-    name: str, cells: tuple[str, ...], plain: Sequence[str], comma: bool, notes: list[str]
+    name: str,
+    cells: tuple[str, ...],
+    present: Collection[str],
+    comma: bool,
+    notes: list[str],
+    grouped: bool = False,
 ) -> Column:
-    codes = [cell for cell in plain if _CODE.fullmatch(cell)]
-    if codes:
+    code = next((cell for cell in present if _CODE.fullmatch(cell)), None)
+    if code:
         notes.append(
-            f"'{shown(name)}' looks like codes ('{codes[0]}'), not numbers: as a feature its zeros "
+            f"'{shown(name)}' looks like codes ('{code}'), not numbers: as a feature its zeros "
             "in front are lost"
         )
-    values = np.array(
-        [
-            float("nan") if is_missing(cell) else float(cell.replace(",", ".") if comma else cell)
-            for cell in plain
-        ]
+    drop, point = ("," if grouped else ""), ("," if comma else ".")
+    values = {
+        cell: float(cell.replace(drop, "").replace(point, ".") if drop or comma else cell)
+        for cell in present
+    }
+    nan = float("nan")
+    return Column(
+        name, cells, "number", np.array([values.get(cell.strip(), nan) for cell in cells])
     )
-    return Column(name, cells, "number", values)

@@ -25,8 +25,8 @@ from onnx import helper, numpy_helper
 from paretoscope.dataset import Dataset
 from paretoscope.errors import ParetoscopeError
 from paretoscope.network import IR_VERSION, OPSET, Network
-from paretoscope.uploads.checking import Model, predict
 from paretoscope.uploads.gate import shown
+from paretoscope.uploads.models import Model, predict
 from paretoscope.uploads.skops_files import read_skops
 from paretoscope.windows import Window
 
@@ -83,15 +83,10 @@ def _place(label: str, places: Mapping[str, str]) -> int:
 
 
 def skops_network_for(data: bytes, dataset: Dataset) -> Network:
-    """The network of a `.skops` file on a dataset; its classes are matched by name."""
-    network, classes = read_skops(data)
+    """The network of a `.skops` file on a dataset; its classes are matched by name,
+    or by their places where they are numbered from 0."""
+    network, _ = read_skops(data, dataset.class_names)
     _require_fit(network, dataset)
-    if set(classes) != set(dataset.class_names):
-        raise ParetoscopeError(
-            f"the model's classes ({', '.join(map(shown, classes[:5]))}) are not those of the data"
-        )
-    if classes != dataset.class_names:
-        raise ParetoscopeError("the model's classes are in another order than those of the data")
     return network
 
 
@@ -123,7 +118,7 @@ def to_network(model: Model, classes: Sequence[str] = ()) -> Network:
     graph = onnx.load_model_from_string(model.onnx_bytes).graph
     try:
         rewriting = _Rewriting(graph, model)
-        scores = rewriting.value(_scores(graph))
+        scores = rewriting.value(_scores(graph, model.output))
         return Network(rewriting.finish(scores, classes))
     except ParetoscopeError:
         raise
@@ -133,11 +128,11 @@ def to_network(model: Model, classes: Sequence[str] = ()) -> Network:
         ) from error
 
 
-def _scores(graph: onnx.GraphProto) -> str:
+def _scores(graph: onnx.GraphProto, chosen: str | None) -> str:
     """The value that holds scores: what stands before softmax and labels."""
     makers = {name: node for node in graph.node for name in node.output}
     outputs = [v for v in graph.output if _is_float(v)] or list(graph.output)
-    name = outputs[0].name if len(outputs) == 1 else outputs[-1].name
+    name = chosen or outputs[-1].name
     while name in makers and makers[name].op_type in _TAIL:
         name = makers[name].input[0]
     return str(name)

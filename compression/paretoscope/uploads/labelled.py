@@ -1,7 +1,8 @@
 """A table with one column chosen as the label: rows to train and judge on, and what is odd of them.
 
 What is done to rows and columns is in the notes, for the user to confirm and for the dataset's
-record: rows with missing or infinite features are left out, constant columns too.
+record: rows with infinite features are left out, constant columns too; what becomes of rows that
+miss features is the user's choice.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +22,7 @@ from paretoscope.uploads.gate import shown
 
 FEWEST_OF_A_CLASS = 5  # so that each split has one
 _MANY_CLASSES = 1000
+Missing = Literal["leave-out", "median", "zero"]
 _LABEL_NAMES = ("label", "class", "target", "y", "species", "category", "outcome")
 
 
@@ -55,7 +58,12 @@ def guess_label(table: Table) -> str:
     return table.names[-1]
 
 
-def with_label(table: Table, label: str | None = None, leave_out: Collection[str] = ()) -> Labelled:
+def with_label(
+    table: Table,
+    label: str | None = None,
+    leave_out: Collection[str] = (),
+    missing: Missing = "leave-out",
+) -> Labelled:
     """Take one column as label and all others that are numbers as features.
 
     Parameters
@@ -65,6 +73,9 @@ def with_label(table: Table, label: str | None = None, leave_out: Collection[str
         Default: `guess_label`.
     leave_out : collection of str
         Columns that are no features.
+    missing : {"leave-out", "median", "zero"}
+        What becomes of rows that miss features: left out, or filled with the median of the column
+        or with 0.
 
     Raises
     ------
@@ -77,7 +88,9 @@ def with_label(table: Table, label: str | None = None, leave_out: Collection[str
     columns = [c for c in table.columns if c.name != label and c.name not in leave_out]
     columns = _features(columns, notes)
     X = np.stack([c.values for c in columns if c.values is not None], axis=1)
-    columns, X = _without_leaks(columns, X, labels, notes), X
+    _say_leaks(columns, X, labels, notes)
+    if missing != "leave-out":
+        X = _filled(X, columns, missing, notes)
     kept = _usable(X, labels, notes)
     X, labels = X[kept], [text for text, keep in zip(labels, kept, strict=True) if keep]
     if not len(X):
@@ -168,10 +181,10 @@ def _features(columns: list[Column], notes: list[str]) -> list[Column]:
     return found
 
 
-def _without_leaks(
+def _say_leaks(
     columns: list[Column], X: npt.NDArray[np.float64], labels: list[str | None], notes: list[str]
-) -> list[Column]:
-    """Say of columns that tell the label one to one."""
+) -> None:
+    """Of columns that tell the label one to one."""
     for place, column in enumerate(columns):
         pairs = {(v, text) for v, text in zip(X[:, place].tolist(), labels, strict=True) if text}
         values, texts = {v for v, _ in pairs}, {text for _, text in pairs}
@@ -180,7 +193,24 @@ def _without_leaks(
                 f"the column '{shown(column.name)}' equals the label, one value for each: leave it "
                 "out unless it is known when predicting"
             )
-    return columns
+
+
+def _filled(
+    X: npt.NDArray[np.float64], columns: list[Column], missing: Missing, notes: list[str]
+) -> npt.NDArray[np.float64]:
+    gaps = np.isnan(X)
+    if not gaps.any():
+        return X
+    if missing == "median":
+        fill, what = np.nanmedian(X, axis=0), "the median of their column, over all rows"
+    else:
+        fill, what = np.zeros(X.shape[1]), "0"
+    names = [c.name for place, c in enumerate(columns) if gaps[:, place].any()]
+    notes.append(
+        f"{int(gaps.sum()):,} missing cells in {', '.join(map(shown, names[:20]))} are filled with "
+        f"{what}"
+    )
+    return np.where(gaps, fill, X)
 
 
 def _usable(

@@ -5,6 +5,7 @@ files and their size, set before it imports anything; a wall clock beside it end
 given bytes on its standard input and answers in JSON. What it runs is `trial.py` alone, without the
 rest of the library.
 
+Few run at a time, so that uploads leave the server to its visitors: the others wait their turn.
 Linux only: elsewhere memory and processor time cannot be held, and `limits_hold` says so.
 """
 
@@ -27,6 +28,11 @@ from paretoscope.errors import ParetoscopeError
 
 _PROGRAM = Path(__file__).with_name("trial.py")
 _MOST_ANSWER_BYTES = 8_000_000
+MOST_BYTES_AFTER = 150_000_000  # such as a table as text
+# A second one, so that a model without end does not hold up all others' uploads.
+_AT_A_TIME = max(2, (os.cpu_count() or 2) // 2)
+_LONGEST_WAIT_S = 60
+_turns = threading.BoundedSemaphore(_AT_A_TIME)
 _OUT_OF_MEMORY = ("bad_alloc", "Failed to allocate memory", "MemoryError", "bad allocation")
 
 
@@ -57,10 +63,26 @@ class SandboxError(ParetoscopeError):
 
 
 class Sandbox:
-    """One process that does job after job, until one ends it. Use it in a ``with``."""
+    """One process that does job after job, until one ends it. Use it in a ``with``.
+
+    Raises
+    ------
+    SandboxError
+        Others took all turns for a minute.
+    """
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
+        if not _turns.acquire(timeout=_LONGEST_WAIT_S):
+            raise SandboxError("other uploads keep this server busy: try again in a minute")
+        self._has_turn = True
+        try:
+            self._start()
+        except BaseException:
+            self._give_turn_back()
+            raise
+
+    def _start(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="paretoscope-trial-")
         self._process = subprocess.Popen(
             [sys.executable, "-I", str(_PROGRAM), json.dumps(asdict(self.limits))],
@@ -96,6 +118,11 @@ class Sandbox:
         arguments : mapping, optional
             JSON.
 
+        Returns
+        -------
+        dict
+            The job's result; under "bytes" what it gave beside JSON.
+
         Raises
         ------
         SandboxError
@@ -128,6 +155,17 @@ class Sandbox:
 
     def close(self) -> None:
         """End the process and take its folder away. Closing twice does no harm."""
+        try:
+            self._end()
+        finally:
+            self._give_turn_back()
+
+    def _give_turn_back(self) -> None:
+        if self._has_turn:
+            self._has_turn = False
+            _turns.release()
+
+    def _end(self) -> None:
         self._kill()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
@@ -152,7 +190,16 @@ class Sandbox:
             found = json.loads(line)
         except ValueError:
             return None
-        return found if isinstance(found, dict) and {"result", "error"} & set(found) else None
+        if not isinstance(found, dict) or not {"result", "error"} & set(found):
+            return None
+        n_bytes = found.get("n_bytes", 0)
+        if n_bytes:
+            if n_bytes > MOST_BYTES_AFTER:
+                return None
+            found["result"]["bytes"] = self._process.stdout.read(n_bytes)
+            if len(found["result"]["bytes"]) < n_bytes:
+                return None
+        return found
 
     def _kill(self) -> None:
         if self.alive:

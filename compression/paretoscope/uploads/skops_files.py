@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,12 @@ _BESIDE = {
         "ndarray", "dtype", "bool_", "bool", "int32", "int64", "float32", "float64", "str_",
     ),
     "collections": ("OrderedDict", "defaultdict"),
-    "sklearn": ("LabelBinarizer", "AdamOptimizer", "SGDOptimizer"),
+    "sklearn": (
+        "LabelBinarizer", "AdamOptimizer", "SGDOptimizer",
+        "Hinge", "SquaredHinge", "ModifiedHuber", "EpsilonInsensitive",
+        "SquaredEpsilonInsensitive", "CyHalfBinomialLoss", "CyHalfSquaredError", "CyHuberLoss",
+        "Log", "SquaredLoss", "Huber",  # of scikit-learn before 1.6
+    ),
 }  # fmt: skip
 
 
@@ -60,8 +65,15 @@ def check_skops(data: bytes) -> str:
     )
 
 
-def read_skops(data: bytes) -> tuple[Network, tuple[str, ...]]:
+def read_skops(data: bytes, order: Sequence[str] = ()) -> tuple[Network, tuple[str, ...]]:
     """The network of a file, and the names of its classes.
+
+    Parameters
+    ----------
+    data : bytes
+    order : sequence of str, optional
+        Names of the same classes in the order the scores are to have. Classes that are numbered
+        from 0 and have none of these names are taken for their places.
 
     Raises
     ------
@@ -71,7 +83,7 @@ def read_skops(data: bytes) -> tuple[Network, tuple[str, ...]]:
     require(data, ("zip",), "a .skops file")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return _network(_File(archive))
+            return _network(_File(archive), tuple(order))
     except ParetoscopeError:
         raise
     except zipfile.BadZipFile:
@@ -186,7 +198,7 @@ def _items(node: Any) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-def _network(file: _File) -> tuple[Network, tuple[str, ...]]:
+def _network(file: _File, order: tuple[str, ...]) -> tuple[Network, tuple[str, ...]]:
     steps = [file.root]
     if file.root.get("__class__") == "Pipeline":
         steps = [_items(step)[1] for step in _items(_attributes(file.root).get("steps"))]
@@ -194,14 +206,34 @@ def _network(file: _File) -> tuple[Network, tuple[str, ...]]:
         raise ParetoscopeError("the pipeline has no steps")
     *scalers, model = steps
     layers, classes = _layers(file, model)
+    if order:
+        layers[-1] = _in_order(layers[-1], classes, order)
+        classes = order
     n_features = layers[0].weight.shape[0]
     center, factor = np.zeros(n_features, np.float32), np.ones(n_features, np.float32)
     for scaler in scalers:  # each is x -> (x - c) * f, and so is their chain
-        own_center, own_factor = _scaling(file, scaler, n_features)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            own_center, own_factor = _scaling(file, scaler, n_features)
         center = center + own_center / factor
         factor = factor * own_factor
     metadata = {"dataset": "", "model": "skops", "seed": "0", "classes": json.dumps(classes)}
     return build(layers, center, factor, metadata), classes
+
+
+def _in_order(layer: Dense, classes: tuple[str, ...], order: tuple[str, ...]) -> Dense:
+    """The last layer with its scores in another order of the classes."""
+    if set(classes) != set(order) and classes == tuple(map(str, range(len(order)))):
+        return layer
+    if set(classes) != set(order) or len(classes) != len(order):
+        raise ParetoscopeError(
+            f"the model's classes ({', '.join(map(shown, classes[:5]))}) are not those of the data "
+            f"({', '.join(map(shown, order[:5]))})"
+        )
+    if layer.weight.shape[1] == 1:  # log-odds of the second of two classes
+        sign = np.float32(1 if classes == order else -1)
+        return Dense(layer.weight * sign, layer.bias * sign)
+    places = [classes.index(name) for name in order]
+    return Dense(layer.weight[:, places], layer.bias[places])
 
 
 def _scaling(file: _File, node: Any, n_features: int) -> tuple[FloatArray, FloatArray]:
@@ -220,6 +252,8 @@ def _scaling(file: _File, node: Any, n_features: int) -> tuple[FloatArray, Float
         raise ParetoscopeError(
             f"a pipeline may hold scalers before the model; got {shown(str(name))}"
         )
+    if not (np.isfinite(center).all() and np.isfinite(factor).all()):
+        raise ParetoscopeError("a scaler divides by 0")
     if center.shape != (n_features,) or factor.shape != (n_features,):
         raise ParetoscopeError("a scaler takes another number of features than the model")
     return center.astype(np.float32), factor.astype(np.float32)

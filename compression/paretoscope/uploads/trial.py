@@ -2,7 +2,8 @@
 
 A program, not a module: it is started by its path, so that neither the library nor what it imports
 is loaded. A job is a line of JSON on standard input, ``{"job", "sizes", "arguments"}``, followed by
-so many bytes for each part; its answer is a line of JSON on standard output.
+so many bytes for each part; its answer is a line of JSON on standard output, and after it the bytes
+that the line counts as ``n_bytes``.
 """
 
 from __future__ import annotations
@@ -44,15 +45,18 @@ def main() -> None:
         head = json.loads(line)
         parts = [source.read(size) for size in head["sizes"]]
         answer: dict[str, Any]
+        after = b""
         try:
-            answer = {"result": JOBS[head["job"]](parts, head["arguments"])}
+            result = JOBS[head["job"]](parts, head["arguments"])
+            after = result.pop("bytes", b"")
+            answer = {"result": result, "n_bytes": len(after)}
         except MemoryError:
             answer = {"error": "MemoryError"}
         except RefusedError as error:
             answer = {"error": str(error)}
         except Exception as error:
-            answer = {"error": _sentence(error)}
-        answers.write(json.dumps(answer).encode() + b"\n")
+            answer = {"error": _sentence(head["job"], error)}
+        answers.write(json.dumps(answer).encode() + b"\n" + after)
         answers.flush()
 
 
@@ -60,9 +64,11 @@ class RefusedError(Exception):
     """A sentence on what is wrong."""
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(job: str, error: Exception) -> str:
     """The runtime's own words, on one line and not too many."""
     text = " ".join(str(error).split())
+    if job == "table":
+        return f"the file is damaged: {text[:200]}"
     return f"ONNX Runtime refuses it: {text[:300]}"
 
 
@@ -133,6 +139,114 @@ def predict(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, A
     return {"labels": labels, "not_finite": broken}
 
 
+def table(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """A Parquet file's or NPZ archive's columns as CSV in UTF-8, missing values as empty cells.
+
+    Arguments: "kind" ("parquet" or "npz"), "most_cells", "most_bytes".
+    """
+    import csv
+    import io
+
+    read = _parquet_columns if arguments["kind"] == "parquet" else _npz_columns
+    columns = read(parts[0], arguments["most_cells"])
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    for row in zip(*columns.values(), strict=True):
+        writer.writerow(row)
+        if out.tell() > arguments["most_bytes"]:
+            raise RefusedError(
+                f"as text the table has more than {arguments['most_bytes'] / 1e6:.0f} MB"
+            )
+    return {"bytes": out.getvalue().encode()}
+
+
+def _require_few(n_rows: int, n_columns: int, most_cells: int) -> None:
+    if n_rows * n_columns > most_cells:
+        raise RefusedError(
+            f"the table has {n_rows:,} rows of {n_columns:,} columns; at most {most_cells:,} cells "
+            "are taken: leave out rows or columns"
+        )
+
+
+def _parquet_columns(data: bytes, most_cells: int) -> dict[str, list[Any]]:
+    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # the others reserve more than the limit
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(pa.BufferReader(data))
+    names = file.schema_arrow.names
+    _require_few(file.metadata.num_rows, len(names), most_cells)
+    read = file.read(use_threads=False)
+    columns: dict[str, list[Any]] = {}
+    for place, (name, column) in enumerate(zip(names, read.columns, strict=True)):
+        kind = column.type
+        if pa.types.is_dictionary(kind):
+            kind = kind.value_type
+            column = column.cast(kind)
+        if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            raise RefusedError(f"the column '{name[:60]}' holds {kind}, not numbers or text")
+        cells = column.to_pylist()
+        columns[_once(name or f"column {place + 1}", columns)] = [
+            "" if c is None else int(c) if isinstance(c, bool) else c for c in cells
+        ]
+    return columns
+
+
+def _npz_columns(data: bytes, most_cells: int) -> dict[str, list[Any]]:
+    import io
+
+    import numpy as np
+
+    arrays = {}
+    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+        for name in archive.files:
+            try:
+                arrays[name] = archive[name]
+            except ValueError:
+                raise RefusedError(
+                    f"the array '{name[:60]}' holds objects, which only a pickle could hold, or is "
+                    "damaged"
+                ) from None
+    named = arrays.pop("feature_names", None)
+    flat = {name: a for name, a in arrays.items() if a.ndim > 0}
+    if not flat:
+        raise RefusedError("the archive holds no arrays")
+    if len({len(a) for a in flat.values()}) > 1:
+        told = ", ".join(f"{name[:40]} {len(a):,}" for name, a in list(flat.items())[:6])
+        raise RefusedError(
+            f"the arrays have different numbers of rows ({told}): save one of features and one of "
+            "labels"
+        )
+    n = len(next(iter(flat.values())))
+    wide = {name: a.reshape(n, -1) if n else a for name, a in flat.items()}
+    _require_few(n, sum(a.shape[-1] for a in wide.values()), most_cells)
+    columns: dict[str, list[Any]] = {}
+    for name, array in sorted(wide.items(), key=lambda item: item[1].shape[-1] == 1):
+        if array.dtype.kind in "cV":
+            raise RefusedError(f"the array '{name[:60]}' holds {array.dtype}, not numbers or text")
+        if array.dtype.kind == "S":
+            array = np.char.decode(array, "utf-8")
+        if array.dtype.kind == "b":
+            array = array.astype(int)
+        width = array.shape[-1]
+        own = [name] if width == 1 else [f"{name} {k}" for k in range(width)]
+        if named is not None and width > 1 and named.shape == (width,):
+            own = [str(text) for text in named.tolist()]
+        for title, cells in zip(own, array.T, strict=True):
+            columns[_once(title, columns)] = (
+                cells.astype(str).tolist() if array.dtype.kind in "mM" else cells.tolist()
+            )
+    return columns
+
+
+def _once(name: str, taken: Mapping[str, Any]) -> str:
+    own, number = name, 2
+    while own in taken:
+        own, number = f"{name} ({number})", number + 1
+    return own
+
+
 def _session(model: bytes) -> Any:
     import onnxruntime as ort
 
@@ -178,7 +292,7 @@ def _described(name: str, output: Any) -> dict[str, Any]:
     return {"name": name, "type": kind, "shape": list(output.shape), "finite": finite}
 
 
-JOBS = {"try": try_model, "predict": predict}
+JOBS = {"try": try_model, "predict": predict, "table": table}
 
 if __name__ == "__main__":
     main()

@@ -1,0 +1,313 @@
+"""Uploaded ONNX models: what a model is once it passed the gate and ran, and how to run it on rows.
+
+Nothing here makes the server run a graph: each run is a job of the sandbox.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import numpy_helper
+
+from paretoscope.errors import ParetoscopeError
+from paretoscope.uploads.gate import Input, Passed, admit, inputs_of, shown
+from paretoscope.uploads.sandbox import Limits, Sandbox, limits_hold
+
+_FLOATS = ("float", "double", "float16")
+_QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "QLinearMatMul", "QLinearConv", "MatMulInteger")
+_WIDTHS_TRIED = 12
+_LARGEST = {"float16": 65504.0}
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A model that passed the gate and ran in the sandbox.
+
+    Attributes
+    ----------
+    onnx_bytes : bytes
+        As it runs: names of nodes told apart, a wrong stated shape left open where that was asked.
+    passed : Passed
+    outputs : tuple of dict
+        Name, type and shape of what two rows gave.
+    output : str or None
+        The output that was chosen to judge by; by default labels, else the first scores.
+    width : int or None
+        Features of a row; None where the inputs are no table.
+    batch : int or None
+        Rows that each call must have.
+    stated : int or None
+        Features that its input states where its weights take another number.
+    corrected : bool
+        Whether that was left open, so that `width` is what the weights take.
+    notes : tuple of str
+    """
+
+    onnx_bytes: bytes
+    passed: Passed
+    outputs: tuple[dict[str, object], ...]
+    output: str | None
+    width: int | None
+    batch: int | None
+    stated: int | None
+    corrected: bool
+    notes: tuple[str, ...]
+
+
+def read_model(
+    data: bytes,
+    *,
+    correct_shape: bool = False,
+    output: str | None = None,
+    limits: Limits | None = None,
+) -> Model:
+    """Let a model pass the gate, and run it in the sandbox on two rows.
+
+    Parameters
+    ----------
+    data : bytes
+    correct_shape : bool, default False
+        Leave the number of features open where the stated one is not what the weights take.
+    output : str, optional
+        The output to judge by, where there are several.
+    limits : Limits, optional
+
+    Raises
+    ------
+    ParetoscopeError
+        It is refused, or there is no such output.
+    """
+    passed = admit(data)
+    notes: list[str] = []
+    edited = onnx.ModelProto()
+    edited.CopyFrom(passed.model)
+    _tell_names_apart(edited, notes)
+    wanted, stated = features_of_weights(passed), stated_width(passed)
+    differs = wanted is not None and stated is not None and wanted != stated
+    if differs:
+        notes.append(
+            f"its input states {stated} features, but its weights take {wanted}: "
+            + ("the stated number was corrected" if correct_shape else "the stated number is wrong")
+        )
+        if correct_shape:
+            _open_shapes(edited)
+    run = edited.SerializeToString()
+    inputs = admit(run).inputs
+    with Sandbox(limits) as sandbox:
+        tried = sandbox.run(
+            "try",
+            [run],
+            {"inputs": [described(i) for i in inputs], "widths": widths_to_try(passed)},
+        )
+    outputs = tuple(tried["outputs"])
+    if output is not None and output not in [o["name"] for o in outputs]:
+        known = ", ".join(shown(str(o["name"])) for o in outputs)
+        raise ParetoscopeError(f"there is no output '{shown(output)}'; there are {known}")
+    batch = None if differs and correct_shape else _fixed_batch(passed)
+    notes += _notes(passed, outputs, output, batch)
+    if not limits_hold():
+        notes.append("this system cannot hold the model to limits of memory and processor time")
+    corrected = differs and correct_shape
+    width = wanted if corrected else (stated or tried["width"])
+    wrong = stated if differs else None
+    return Model(run, passed, outputs, output, width, batch, wrong, corrected, tuple(notes))
+
+
+def described(given: Input) -> dict[str, object]:
+    """An input as the sandbox is told of it."""
+    return {"name": given.name, "type": given.type, "shape": given.shape}
+
+
+def _tell_names_apart(model: onnx.ModelProto, notes: list[str]) -> None:
+    """ONNX Runtime refuses nodes of the same name, which are legal."""
+    counts = Counter(node.name for node in model.graph.node if node.name)
+    again = [name for name, n in counts.items() if n > 1]
+    if again:
+        for place, node in enumerate(model.graph.node):
+            node.name = f"node {place}"
+        notes.append(f"several nodes are named '{shown(again[0])}': they were given other names")
+
+
+def _open_shapes(model: onnx.ModelProto) -> None:
+    for value in inputs_of(model.graph):
+        for dim in value.type.tensor_type.shape.dim:
+            dim.ClearField("value")
+    for value in model.graph.output:
+        if value.type.HasField("tensor_type"):
+            value.type.tensor_type.ClearField("shape")
+    del model.graph.value_info[:]
+
+
+def stated_width(passed: Passed) -> int | None:
+    """Features of a row as the one input states them."""
+    if len(passed.inputs) != 1 or passed.inputs[0].shape is None:
+        return None
+    dims = passed.inputs[0].shape[1:]
+    return None if not dims or None in dims else math.prod(d for d in dims if d)
+
+
+def features_of_weights(passed: Passed) -> int | None:
+    """Features of a row that the first node takes, where its weights say so."""
+    if len(passed.inputs) != 1:
+        return None
+    graph, name = passed.model.graph, passed.inputs[0].name
+    arrays = {t.name: t for t in graph.initializer}
+    node = next((n for n in graph.node if name in n.input), None)
+    if node is None:
+        return None
+    attributes = {a.name: a for a in node.attribute}
+    if node.op_type in ("LinearClassifier", "LinearRegressor") and "coefficients" in attributes:
+        n_rows = len(attributes["intercepts"].floats) if "intercepts" in attributes else 0
+        n = len(attributes["coefficients"].floats)
+        return n // n_rows if n_rows and n % n_rows == 0 else None
+    if node.op_type == "Scaler" and "scale" in attributes:
+        n = len(attributes["scale"].floats)
+        return n if n > 1 else None
+    if node.op_type in ("MatMul", "Gemm") and len(node.input) > 1 and node.input[1] in arrays:
+        dims = arrays[node.input[1]].dims
+        turned = node.op_type == "Gemm" and "transB" in attributes and attributes["transB"].i
+        return int(dims[1] if turned else dims[0]) if len(dims) == 2 else None
+    return None
+
+
+def widths_to_try(passed: Passed) -> list[int]:
+    """Numbers of features to try where the shape leaves them open."""
+    if all(i.shape is not None and None not in i.shape[1:] for i in passed.inputs):
+        return []
+    tensors = [t for t in passed.model.graph.initializer if len(t.dims) == 2]
+    sides = [int(side) for t in tensors for side in t.dims if 0 < side < 10_000]
+    wanted = features_of_weights(passed)
+    tried = dict.fromkeys([*([wanted] if wanted else []), *sides, 4, 1, 32, 224])
+    return list(tried)[:_WIDTHS_TRIED]
+
+
+def _fixed_batch(passed: Passed) -> int | None:
+    """Rows that each call must have. A stated one is taken for a hint."""
+    firsts = {i.shape[0] for i in passed.inputs if i.shape}
+    return next(iter(firsts)) if len(firsts) == 1 and None not in firsts else None
+
+
+def _notes(
+    passed: Passed, outputs: Sequence[dict[str, object]], output: str | None, batch: int | None
+) -> list[str]:
+    notes = []
+    if batch is not None:
+        notes.append(f"each call takes {batch} rows: the last call is filled up, and cut again")
+    types = {i.type for i in passed.inputs}
+    for kind in sorted(types - {"float"}):
+        limit = f" (at most {_LARGEST[kind]:,.0f})" if kind in _LARGEST else ""
+        notes.append(f"inputs are turned into {kind}{limit}")
+    if len(passed.inputs) > 1:
+        notes.append(
+            f"{len(passed.inputs)} inputs: columns are matched to them by name, then by order"
+        )
+    image = next((i for i in passed.inputs if i.shape and len(i.shape) > 2), None)
+    if image is not None and image.shape is not None:
+        dims = " × ".join("?" if d is None else str(d) for d in image.shape[1:])
+        notes.append(f"the columns of a row are laid out as {dims}")
+    if any(i.shape is None for i in passed.inputs):
+        notes.append(
+            "the shape of the input is not stated: it takes as many columns as it runs with"
+        )
+    notes += _notes_on_outputs([o for o in outputs if output in (None, o["name"])])
+    notes += _notes_on_weights(passed)
+    hidden = {v.name for v in passed.model.graph.input} - {i.name for i in passed.inputs}
+    if hidden:
+        notes.append("its weights are listed as inputs too: they are not asked for")
+    return notes
+
+
+def _notes_on_outputs(outputs: Sequence[dict[str, object]]) -> list[str]:
+    kinds = [str(o["type"]) for o in outputs]
+    notes = []
+    if len(outputs) > 1:
+        notes.append(f"{len(outputs)} outputs: choose the one that holds scores")
+    elif kinds[0] == "map":
+        notes.append("the output is a probability for each label")
+    elif kinds[0].startswith(("int", "uint", "string")):
+        notes.append("the output is labels only: there are no scores")
+    else:
+        shape = outputs[0]["shape"]
+        assert isinstance(shape, list)
+        if math.prod(shape[1:]) == 1:
+            notes.append("the output is one number a row: two classes, told apart at 0.5")
+    if any(o.get("finite") is False for o in outputs):
+        notes.append("outputs are not finite numbers on rows between 0 and 1")
+    return notes
+
+
+def _notes_on_weights(passed: Passed) -> list[str]:
+    graph, operators = passed.model.graph, passed.operators
+    notes = []
+    if any(name in operators for name in _QUANTIZED):
+        notes.append("the model is already quantized: there is nothing left to do for its codes")
+    if any(name.startswith("TreeEnsemble") for name in operators):
+        notes.append("it holds trees, which have no weights: no recipe changes them")
+    used = Counter(name for node in graph.node for name in node.input)
+    used.update(v.name for v in graph.output)
+    inner = {n for node in graph.node for a in node.attribute for n in _names_within(a)}
+    unused = [t for t in graph.initializer if not used[t.name] and t.name not in inner]
+    if unused:
+        n_bytes = sum(t.ByteSize() for t in unused)
+        notes.append(f"{n_bytes:,} bytes of weights are never used: they can go")
+    shared = [t.name for t in graph.initializer if used[t.name] > 1 and math.prod(t.dims) > 1]
+    if shared:
+        notes.append(f"'{shown(shared[0])}' is used more than once: it is compressed once")
+    for tensor in graph.initializer:
+        kind = onnx.TensorProto.DataType.Name(tensor.data_type).lower()
+        if kind not in _FLOATS:
+            continue
+        values: npt.NDArray[np.generic] = numpy_helper.to_array(tensor)
+        for n, what in (
+            (int(np.isnan(values).sum()), "is NaN: the accuracy has no meaning"),
+            (int(np.isinf(values).sum()), "is infinite: it cannot be quantized"),
+        ):
+            if n:
+                notes.append(f"{n} of {values.size:,} weights in '{shown(tensor.name)}' {what}")
+    return notes
+
+
+def _names_within(attribute: onnx.AttributeProto) -> set[str]:
+    graphs = [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]
+    found = {name for graph in graphs for node in graph.node for name in node.input}
+    for graph in graphs:
+        for node in graph.node:
+            for inner in node.attribute:
+                found |= _names_within(inner)
+    return found
+
+
+def predict(model: Model, values: npt.NDArray[np.float64]) -> dict[str, list[str]]:
+    """Run a model on rows (n, features) in the sandbox: "labels", or places of the largest score,
+    as text; and "not_finite", how many rows had scores that are no finite numbers."""
+    inputs, parts, given = model.passed.inputs, [], []
+    single = len(inputs) == 1
+    for place, one in enumerate(inputs):
+        column = values if single else values[:, place : place + 1]
+        dims = [] if one.shape is None else [d or 0 for d in one.shape[1:]]
+        shape = [len(column), *dims]
+        if math.prod(shape) != column.size or model.corrected:
+            shape = list(column.shape)
+        parts.append(np.ascontiguousarray(column, np.float64).tobytes())
+        given.append({"name": one.name, "type": one.type, "shape": shape})
+    scores = [
+        place
+        for place, o in enumerate(model.outputs)
+        if str(o["type"]).startswith("float") or o["type"] == "map"
+    ]
+    labels = [
+        p for p, o in enumerate(model.outputs) if str(o["type"]).startswith(("int", "string"))
+    ]
+    place = (labels or scores or [0])[0]
+    if model.output is not None:
+        place = [o["name"] for o in model.outputs].index(model.output)
+    arguments = {"inputs": given, "output": place, "batch": model.batch, "above": 0.5}
+    with Sandbox() as sandbox:
+        answer = sandbox.run("predict", [model.onnx_bytes, *parts], arguments)
+    return {"labels": list(map(str, answer["labels"])), "not_finite": answer["not_finite"]}
