@@ -33,6 +33,7 @@ _OVER: Mapping[str, Callable[[Any], str]] = {
 }
 
 
+@server.in_turn
 def show(view: View, subject: Subject, title: str, curve: Sequence[Recipe]) -> None:
     """Draw all of it with what is known by now."""
     if st.session_state.view != view:  # of a fragment's own control only the fragment would run

@@ -125,6 +125,7 @@ class Bench:
         self._wishes: OrderedDict[str, Wish] = OrderedDict()
         self._seen: dict[str, float] = {}
         self._settles: dict[str, float] = {}
+        self._served: set[str] = set()  # visitors whose wish is known to be fulfilled
         self._changed = threading.Condition()
         self.version = 0  # rises with all that becomes known
         self._walks: bool | None = None  # whether this process walks lines; None: not tried yet
@@ -162,6 +163,7 @@ class Bench:
         """Forget that a recipe failed."""
         with self._changed:
             self._failed.pop(subject.key(recipe), None)
+            self._served.clear()
 
     def wish(self, visitor: str, wish: Wish) -> None:
         """Say, and say again while looking, what a visitor wants to see. The first comes first.
@@ -170,11 +172,12 @@ class Bench:
         """
         with self._changed:
             now = time.monotonic()
+            self._seen[visitor] = now
             if self._wishes.get(visitor) != wish:
                 self._settles[visitor] = now + _SETTLE_S
-            self._wishes[visitor] = wish
-            self._seen[visitor] = now
-            self._changed.notify_all()
+                self._wishes[visitor] = wish
+                self._served.discard(visitor)
+                self._changed.notify_all()
 
     def compute(self, subject: Subject, recipe: Recipe) -> None:
         """Compute a point now, within the page, if nothing is known and the network is small."""
@@ -217,8 +220,7 @@ class Bench:
     def finished(self, visitor: str) -> bool:
         """Whether nothing more will come for a visitor."""
         with self._changed:
-            wish = self._wishes.get(visitor)
-            return wish is None or self._next_step(wish) is None
+            return visitor not in self._wishes or self._step_for(visitor) is None
 
     # --- the thread that measures ---------------------------------------------------------------
 
@@ -239,7 +241,7 @@ class Bench:
 
     def _to_learn_on(self) -> Wish | None:
         """When nobody waits for anything: a wish whose first line this process may compute."""
-        if self._walks is not None or any(map(self._next_step, self._wishes.values())):
+        if self._walks is not None or any(map(self._step_for, self._wishes)):
             return None
         wishes = [wish for wish in self._wishes.values() if wish.lines and wish.lines[0]]
         return next((wish for wish in wishes if wish.subject.at_once(wish.lines[0][0])), None)
@@ -258,11 +260,21 @@ class Bench:
         for visitor in [v for v, seen in self._seen.items() if now - seen > _AWAY_S]:
             del self._seen[visitor], self._settles[visitor]
             self._wishes.pop(visitor, None)
-        for visitor, wish in self._wishes.items():
-            step = self._next_step(wish) if self._settles[visitor] <= now else None
+            self._served.discard(visitor)
+        for visitor in self._wishes:
+            step = self._step_for(visitor) if self._settles[visitor] <= now else None
             if step is not None:
                 return visitor, *step
         return None
+
+    def _step_for(self, visitor: str) -> tuple[Sequence[Recipe], str] | None:
+        """The next step for a visitor; one that is served is not looked at again."""
+        if visitor in self._served:
+            return None
+        step = self._next_step(self._wishes[visitor])
+        if step is None:
+            self._served.add(visitor)
+        return step
 
     def _until_settled(self, now: float) -> float | None:
         """Seconds until the next wish has stood long enough; None where none is about to."""
@@ -358,4 +370,5 @@ class Bench:
                 self.version += 1
             while len(self._known) > _KEPT:
                 self._known.popitem(last=False)
+                self._served.clear()
             self._changed.notify_all()

@@ -59,7 +59,24 @@ def show(view: View, network: Network, title: str, header: DeltaGenerator) -> No
     header : container
         Beside the title, for what can be downloaded.
     """
-    subject, bench = server.subject(view.dataset, view.model, network), server.bench()
+    subject = server.subject(view.dataset, view.model, network)
+    _look_up(subject, view.recipe)
+    _draw(view, network, subject, title, header)
+
+
+def _look_up(subject: Subject, recipe: Recipe) -> None:
+    """Have something to show of a recipe: compute it, or wait a moment for it."""
+    bench = server.bench()
+    for needed in (Recipe(), recipe):
+        bench.compute(subject, needed)
+        bench.wait(subject, needed, 0 if needed.trains else _WAIT_S)
+
+
+@server.in_turn
+def _draw(
+    view: View, network: Network, subject: Subject, title: str, header: DeltaGenerator
+) -> None:
+    bench = server.bench()
     settled = bench.settled(subject, view.recipe) and bench.settled(subject, Recipe())
     waiting = not settled and (not view.recipe.trains or str(view.recipe) in _asked())
     st.fragment(_figures, run_every=_POLL_S if waiting else None)(view, subject)
@@ -115,6 +132,7 @@ def _share(view: View, subject: Subject, title: str, curve: Sequence[Recipe]) ->
         )
 
 
+@server.in_turn
 def _show(
     view: View,
     subject: Subject,
@@ -149,14 +167,12 @@ def _other_q(recipe: Recipe) -> list[FixedPoint | Float32]:
 # --- figures ----------------------------------------------------------------------------------
 
 
+@server.in_turn
 def _figures(view: View, subject: Subject) -> None:
     """The three large figures; for a recipe that trains, how far that is."""
     bench, recipe = server.bench(), view.recipe
     if st.session_state.view != view:
         rerun()
-    for needed in (Recipe(), recipe):
-        bench.compute(subject, needed)
-        bench.wait(subject, needed, 0 if needed.trains else _WAIT_S)
     failure = bench.failure(subject, recipe) or bench.failure(subject, Recipe())
     if failure is not None:
         st.error(plain(failure))

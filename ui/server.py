@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec
 
 import streamlit as st
 from paretoscope.dataset import Dataset, load_dataset, loads_at_once
@@ -15,6 +18,7 @@ from paretoscope.training import find_trained
 
 from ui.bench import Bench, Subject
 
+P = ParamSpec("P")
 SEED = SPLIT_SEED = 0
 _LOOKING_S = 3.0  # pages that show a job look several times a second
 _KEPT_RESULTS = 500
@@ -22,6 +26,26 @@ _KEPT_MISSING = 20_000
 _TRAIN = "training:train_task"
 _FETCH = "dataset:fetch_task"
 _TEXTBOOK = "textbook:run_task"
+
+
+_turn = threading.RLock()
+
+
+def in_turn(draw: Callable[P, None]) -> Callable[P, None]:
+    """Let a page be drawn by one visitor's thread at a time.
+
+    Drawing is work of the one interpreter. Threads that draw at once hand it to each other, and to
+    the loop that sends, hundreds of times a page, each time for milliseconds: pages of twenty
+    visitors then take a second, one after the other a tenth of that (docs/decisions.md). What is
+    drawn so must not wait for anything.
+    """
+
+    @wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> None:
+        with _turn:
+            draw(*args, **kwargs)
+
+    return drawn
 
 
 @st.cache_resource(show_spinner=False)
