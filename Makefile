@@ -15,12 +15,12 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 VENV = .venv
 BIN = $(VENV)/bin
 
-.PHONY: run test check format bench bench-app bench-quality soak screenshots lock chromium fashion
+.PHONY: run test check format bench bench-app bench-quality soak screenshots lock chromium fashion servers
 
 run: $(VENV)/run.stamp
 	@$(BIN)/streamlit run app.py
 
-test: check chromium fashion
+test: check chromium fashion servers
 	$(BIN)/pytest
 
 check: $(VENV)/dev.stamp
@@ -52,6 +52,9 @@ chromium: $(VENV)/dev.stamp
 
 fashion: $(VENV)/dev.stamp
 	@$(BIN)/python tests/fashion.py
+
+servers: $(VENV)/dev.stamp
+	@$(BIN)/python -m tests.postgres
 
 lock: $(VENV)/dev.stamp
 	$(BIN)/pip install --quiet uv

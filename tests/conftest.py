@@ -16,7 +16,8 @@ from paretoscope.store import home as _home
 _FETCHED = _home() / "idx" / "fashion-mnist"
 _HOME = tempfile.TemporaryDirectory(prefix="paretoscope-tests-")
 os.environ["PARETOSCOPE_HOME"] = _HOME.name
-os.environ.pop("PARETOSCOPE_DATA", None)
+for _name in ("PARETOSCOPE_DATA", "PARETOSCOPE_DATABASE_URL", "PARETOSCOPE_SCHEDULER"):
+    os.environ.pop(_name, None)
 
 if _FETCHED.is_dir():
     shutil.copytree(_FETCHED, Path(_HOME.name) / "idx" / "fashion-mnist")
@@ -24,6 +25,8 @@ if _FETCHED.is_dir():
 import paretoscope as ps  # noqa: E402  (after the store's place is set)
 from paretoscope.dataset import Dataset  # noqa: E402
 from paretoscope.network import Network  # noqa: E402
+
+from tests.postgres import Postgres, postgres  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -64,6 +67,13 @@ def fashion() -> Dataset:
 def lenet() -> Network:
     """LeNet-300-100 on Fashion-MNIST."""
     return trained("fashion-mnist", "lenet-300-100")
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[Postgres]:
+    """A real PostgreSQL, shared by the tests; each makes a database of its own."""
+    with postgres() as server:
+        yield server
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import paretoscope as ps
@@ -18,13 +20,23 @@ from paretoscope.network import Network
 from paretoscope.store import default_store, sha256
 
 from tests.conftest import ROOT, trained
+from tests.postgres import Postgres
 
+_NUMBERS = count()
 RECIPES = ps.grid(threshold=[0.0, 0.05, 0.1, 0.2], q=[4, 8])
 
 
-@pytest.fixture
-def history(home: Path) -> History:
-    return History()
+@pytest.fixture(params=["sqlite", "postgresql"])
+def history(
+    request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[History]:
+    """An empty history of each kind, found as the app and the command line find it."""
+    if request.param == "postgresql":
+        server: Postgres = request.getfixturevalue("database")
+        monkeypatch.setenv("PARETOSCOPE_DATABASE_URL", server.fresh(f"test_{next(_NUMBERS)}"))
+    made = History()
+    yield made
+    made.close()
 
 
 def _swept(
@@ -130,7 +142,51 @@ def test_writers_at_the_same_time_lose_nothing(
     assert known == {str(m.recipe): m for m in found}
 
 
-@pytest.mark.parametrize("url", ["sqlite:////no/such/folder/history.sqlite", "nonsense"])
+def test_a_database_that_goes_away_is_waited_for_and_nothing_is_lost_or_doubled(
+    database: Postgres, home: Path, mlp: Network, digits: ps.Dataset
+) -> None:
+    """PostgreSQL crashes in the middle of a sweep and is back after a while."""
+    said: list[str] = []
+    history = History(database.fresh("away"), patience_s=60, report=said.append)
+    recipes = ps.grid(threshold=[0.0, 0.05, 0.1, 0.15, 0.2], q=list(range(1, 33)))
+    swept = ps.sweep(mlp, digits, recipes, measured="none", history=history)
+    found = [next(swept) for _ in range(40)]
+    database.stop()
+    back = threading.Timer(3, database.start)
+    back.start()
+    found += list(swept)
+    back.join()
+    assert len(said) == 2
+    assert "database is away" in said[0]
+    assert said[1] == "the history's database is back"
+    assert [str(m.recipe) for m in found] == list(dict.fromkeys(str(m.recipe) for m in found))
+    known = history.find(mlp, digits, "validation", recipes, computed=True)
+    assert known == {str(m.recipe): m for m in found}
+    assert len(known) == len(recipes)
+    (sweep,) = history.sweeps()
+    assert sweep["finished"] is not None
+    history.close()
+
+
+def test_a_database_that_stays_away_is_one_sentence(
+    database: Postgres, home: Path, mlp: Network, digits: ps.Dataset
+) -> None:
+    history = History(database.fresh("gone"), patience_s=0.5, report=lambda text: None)
+    database.stop()
+    try:
+        with pytest.raises(ParetoscopeError, match=r"the history failed: .*connection"):
+            history.sweeps()
+        with pytest.raises(ParetoscopeError, match=r"cannot be opened: .*[Cc]onnection refused"):
+            History(database.url)
+    finally:
+        database.start()
+    assert history.sweeps() == []
+    history.close()
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://somewhere/x", "sqlite:////no/such/folder/history.sqlite", "nonsense"]
+)
 def test_a_history_that_cannot_be_opened_is_one_sentence(url: str) -> None:
     with pytest.raises(ParetoscopeError, match="the history cannot be opened: "):
         History(url)

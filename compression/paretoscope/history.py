@@ -1,18 +1,23 @@
 """The history: every network, sweep and measurement, so that nothing is computed twice or lost.
 
-A table of measurements in a database (SQLite in the store's folder, in write-ahead mode, so that
-readers and writers do not wait for each other), and files in the store under their sha256. A
-transaction is whole or not there, also when the process is killed; a sweep that was interrupted
-finds what it has and goes on with the rest.
+A table of measurements in a database, and files in the store under their sha256. The database is
+SQLite in the store's folder, in write-ahead mode, so that readers and writers do not wait for each
+other; for a team, a PostgreSQL that `PARETOSCOPE_DATABASE_URL` names. A transaction is whole or not
+there, also when the process is killed; a sweep that was interrupted finds what it has and goes on
+with the rest. A PostgreSQL that goes away is waited for: each transaction can be done twice without
+harm.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -24,7 +29,12 @@ from paretoscope.network import Network
 from paretoscope.recipe import Recipe
 from paretoscope.store import home
 
+T = TypeVar("T")
+URL_VARIABLE = "PARETOSCOPE_DATABASE_URL"
+PATIENCE_S = 300.0  # how long a database that went away is waited for
+_LOG = logging.getLogger(__name__)
 _BUSY_MS = 30_000  # how long a writer waits for another one
+_AGAIN_S = 0.25  # between two tries to reach it
 _ASKED_AT_ONCE = 500  # values in one question; databases have limits
 
 _tables = sa.MetaData()
@@ -71,25 +81,43 @@ class History:
     Parameters
     ----------
     url : str, optional
-        As SQLAlchemy writes it; by default a SQLite file in the store's folder.
+        As SQLAlchemy writes it, such as ``postgresql://user@host/name``; by default what
+        `PARETOSCOPE_DATABASE_URL` says, else a SQLite file in the store's folder.
+    patience_s : float, default 300
+        How long a PostgreSQL that goes away is waited for, once it was there.
+    report : callable, optional
+        Told in a sentence when the database is waited for, and when it is back; by default the log
+        is.
 
     Raises
     ------
     ParetoscopeError
-        The database cannot be opened.
+        The database cannot be opened. Every method raises it where the database fails, or stays
+        away for longer than `patience_s`.
     """
 
-    def __init__(self, url: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        patience_s: float = PATIENCE_S,
+        report: Callable[[str], None] = _LOG.warning,
+    ) -> None:
+        url = url or os.environ.get(URL_VARIABLE) or None
         if url is None:
             home().mkdir(parents=True, exist_ok=True)
             url = f"sqlite:///{home() / 'history.sqlite'}"
+        self._patience_s, self._report = patience_s, report
         try:
-            self._engine = sa.create_engine(url)
-            if self._engine.dialect.name == "sqlite":
-                sa.event.listen(self._engine, "connect", _prepare_sqlite)
+            self._engine = _engine(url)
             _tables.create_all(self._engine)
-        except sa.exc.SQLAlchemyError as error:
+        except (sa.exc.SQLAlchemyError, ValueError) as error:
             raise ParetoscopeError(f"the history cannot be opened: {_cause(error)}") from error
+        except ImportError as error:
+            raise ParetoscopeError(
+                f"the history cannot be opened: {URL_VARIABLE} needs the package {error.name}, "
+                "which is not installed: pip install 'psycopg[binary]'"
+            ) from error
 
     def find(
         self,
@@ -101,9 +129,10 @@ class History:
         computed: bool = False,
     ) -> dict[str, Measurement]:
         """What was measured, or what was computed, on this machine of recipes, by their text."""
-        found: dict[str, Measurement] = {}
         texts = [str(recipe) for recipe in recipes]
-        with self._begin() as connection:
+
+        def ask(connection: sa.Connection) -> dict[str, Measurement]:
+            found: dict[str, Measurement] = {}
             for start in range(0, len(texts), _ASKED_AT_ONCE):
                 rows = connection.execute(
                     sa.select(_measurements.c.recipe, _measurements.c.whole).where(
@@ -116,14 +145,18 @@ class History:
                     )
                 )
                 found |= {text: Measurement.from_dict(json.loads(whole)) for text, whole in rows}
-        return found
+            return found
+
+        return self._do(ask)
 
     def add(self, network: Network, data: Dataset, measurements: Iterable[Measurement]) -> None:
         """Keep measurements, all or none. One that is there already is replaced."""
         rows = [_row(network, data, m) for m in measurements]
         if not rows:
             return
-        with self._begin() as connection:
+        rows.sort(key=lambda row: row["recipe"])  # two writers at once lock rows in one order
+
+        def write(connection: sa.Connection) -> None:
             known = _network_row(network)
             connection.execute(self._insert(_networks).values(known).on_conflict_do_nothing())
             insert = self._insert(_measurements)
@@ -136,6 +169,8 @@ class History:
                 rows,
             )
 
+        self._do(write)
+
     def start_sweep(
         self, name: str, network: Network, data: Dataset, split: str, points: int
     ) -> None:
@@ -144,51 +179,71 @@ class History:
             "name": name, "network": network.sha256, "data": data.sha256, "split": split,
             "points": points, "started": _now(),
         }  # fmt: skip
-        with self._begin() as connection:
-            connection.execute(self._insert(_sweeps).values(row).on_conflict_do_nothing())
+        insert = self._insert(_sweeps).values(row).on_conflict_do_nothing()
+        self._do(lambda connection: connection.execute(insert))
 
     def finish_sweep(self, name: str) -> None:
-        with self._begin() as connection:
-            connection.execute(
-                sa.update(_sweeps).where(_sweeps.c.name == name).values(finished=_now())
-            )
+        update = sa.update(_sweeps).where(_sweeps.c.name == name).values(finished=_now())
+        self._do(lambda connection: connection.execute(update))
 
     def sweeps(self) -> list[dict[str, Any]]:
         """Every sweep, the newest first; "finished" is None where it was interrupted."""
-        with self._begin() as connection:
-            rows = connection.execute(sa.select(_sweeps).order_by(_sweeps.c.started.desc()))
-            return [dict(row._mapping) for row in rows]
+        asked = sa.select(_sweeps).order_by(_sweeps.c.started.desc())
+        return self._do(lambda c: [dict(row._mapping) for row in c.execute(asked)])
 
     def close(self) -> None:
         self._engine.dispose()
 
-    def _begin(self) -> Any:
-        return _Sentence(self._engine)
+    def _do(self, work: Callable[[sa.Connection], T]) -> T:
+        """One transaction, begun anew until the database is there."""
+        since: float | None = None
+        while True:
+            try:
+                with self._engine.begin() as connection:
+                    found = work(connection)
+            except sa.exc.OperationalError as error:
+                now = time.monotonic()
+                since = now if since is None else since
+                if not self._may_come_back(error) or now - since > self._patience_s:
+                    raise ParetoscopeError(f"the history failed: {_cause(error)}") from error
+                if now == since:
+                    self._report(
+                        f"the history's database is away ({_cause(error)}): waiting for it, at "
+                        f"most {self._patience_s:.0f} s"
+                    )
+                time.sleep(_AGAIN_S)
+            except sa.exc.SQLAlchemyError as error:
+                raise ParetoscopeError(f"the history failed: {_cause(error)}") from error
+            else:
+                if since is not None:
+                    self._report("the history's database is back")
+                return found
+
+    def _may_come_back(self, error: sa.exc.OperationalError) -> bool:
+        """Whether the server went away, or is about to come; not a wrong password or no table."""
+        if self._engine.dialect.name != "postgresql":
+            return False
+        code = getattr(error.orig, "sqlstate", None)
+        return code is None or code[:2] in ("08", "57", "53", "40")
 
     def _insert(self, table: sa.Table) -> Any:
         dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
         return dialect.insert(table)
 
 
-class _Sentence:
-    """A transaction whose failure is one sentence."""
-
-    def __init__(self, engine: sa.Engine) -> None:
-        self._transaction = engine.begin()
-
-    def __enter__(self) -> sa.Connection:
-        try:
-            return self._transaction.__enter__()
-        except sa.exc.SQLAlchemyError as error:
-            raise ParetoscopeError(f"the history cannot be reached: {_cause(error)}") from error
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        try:
-            self._transaction.__exit__(kind, error, trace)
-        except sa.exc.SQLAlchemyError as failed:
-            raise ParetoscopeError(f"the history cannot be written: {_cause(failed)}") from failed
-        if isinstance(error, sa.exc.SQLAlchemyError):
-            raise ParetoscopeError(f"the history failed: {_cause(error)}") from error
+def _engine(url: str) -> sa.Engine:
+    place = sa.make_url(url)
+    if place.drivername in ("postgres", "postgresql"):
+        place = place.set(drivername="postgresql+psycopg")
+    if place.get_backend_name() == "postgresql":
+        return sa.create_engine(
+            place, pool_pre_ping=True, pool_size=2, connect_args={"connect_timeout": 5}
+        )
+    if place.get_backend_name() != "sqlite":
+        raise ValueError(f"{place.drivername} is neither sqlite nor postgresql")
+    engine = sa.create_engine(place)
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    return engine
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
@@ -230,6 +285,7 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _cause(error: sa.exc.SQLAlchemyError) -> str:
-    """What went wrong, without the statement."""
-    return str(getattr(error, "orig", None) or error).splitlines()[0]
+def _cause(error: Exception) -> str:
+    """What went wrong, without the statement and without a password."""
+    text = str(getattr(error, "orig", None) or error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
