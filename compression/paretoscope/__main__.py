@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -96,6 +97,12 @@ def _parser() -> _Parser:
     )
     sweep.add_argument(
         "--anew", action="store_true", help="also what the history knows, of a sweep before this"
+    )
+    sweep.add_argument(
+        "--workers", type=int, metavar="N", help="compute in N processes (with --measured front)"
+    )
+    sweep.add_argument(
+        "--scheduler", metavar="ADDRESS", help="compute on the workers of a Dask scheduler"
     )
     sweep.set_defaults(run=_sweep)
 
@@ -273,22 +280,44 @@ def _sweep(arguments: argparse.Namespace) -> None:
     recipes = [replace(recipe, recovery=recovery) for recipe in grid]
     from tqdm import tqdm
 
-    measurements = ps.sweep(
-        network,
-        data,
-        recipes,
-        arguments.split,
-        measured=arguments.measured,
-        history=None if arguments.anew else ps.History(),
-    )
-    shown = tqdm(measurements, total=len(recipes), unit="recipe", disable=not sys.stderr.isatty())
-    rows = [m.row() for m in shown]
+    with _cluster(arguments) as cluster:
+        measurements = ps.sweep(
+            network,
+            data,
+            recipes,
+            arguments.split,
+            measured=arguments.measured,
+            history=None if arguments.anew else ps.History(report=_say),
+            cluster=cluster,
+        )
+        quiet = not sys.stderr.isatty()
+        shown = tqdm(measurements, total=len(recipes), unit="recipe", disable=quiet)
+        rows = [m.row() for m in shown]
     whole = table(rows, ".csv" if path is None else path.suffix)
     if path is None:
         sys.stdout.write(whole.decode())
     else:
         write_atomically(path, whole)
         print(f"{path}: {len(rows)} measurements")
+
+
+def _cluster(arguments: argparse.Namespace) -> AbstractContextManager[Any]:
+    """The workers that were asked for, or none."""
+    if arguments.scheduler is None and arguments.workers is None:
+        return nullcontext()
+    if arguments.scheduler is not None and arguments.workers is not None:
+        raise ParetoscopeError("--workers are processes of this machine: without --scheduler")
+    if arguments.workers is not None and not 1 <= arguments.workers <= 1_000:
+        raise ParetoscopeError(f"--workers must be 1 to 1,000, not {arguments.workers}")
+    if arguments.measured == "all":
+        raise ParetoscopeError("workers compute, they do not run files: add --measured front")
+    from paretoscope.cluster import Cluster
+
+    return Cluster(arguments.scheduler, arguments.workers or 2)
+
+
+def _say(text: str) -> None:
+    print(f"paretoscope: {text}", file=sys.stderr)
 
 
 def _search(arguments: argparse.Namespace) -> None:

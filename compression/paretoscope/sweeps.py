@@ -22,6 +22,7 @@ from paretoscope.store import default_store, sha256
 from paretoscope.surface import surface
 
 if TYPE_CHECKING:  # a page that asks for stops should not wait for a database's library
+    from paretoscope.cluster import Cluster
     from paretoscope.history import History
 
 CURVE_POINTS = 21
@@ -127,6 +128,7 @@ def sweep(
     pins: Sequence[Recipe] = (),
     history: History | None = None,
     threads: int = 1,
+    cluster: Cluster | None = None,
 ) -> Iterator[Measurement]:
     """Measure recipe after recipe; yields each measurement as it is there.
 
@@ -150,17 +152,29 @@ def sweep(
         interrupted goes on; files are kept in the store.
     threads : int, default 1
         For what is computed.
+    cluster : Cluster, optional
+        Computes instead of this process. Files are made, run and timed here in any case, when its
+        workers rest; so `measured` cannot be "all".
     """
     if measured not in MEASURED:
         raise one_of("measured", measured, list(MEASURED))
-    run = _Run(Baseline(network, data, split), history, batches)
+    if cluster is not None and measured == "all":
+        raise ParetoscopeError(
+            "workers compute; files are run and timed on this machine: with workers, measured must "
+            "be front or none"
+        )
+    run = _Run(Baseline(network, data, split), history, batches, cluster)
     if history is not None:
         recipes = list(recipes)
         run.start([*recipes, *pins])
     if measured != "all":
-        computed = list(run.compute(list(recipes), threads))
-        yield from computed
+        computed = []
+        for m in run.compute(list(recipes), threads):
+            computed.append(m)
+            yield m
         recipes = [m.recipe for m in _matter(computed)] if measured == "front" else []
+        if cluster is not None and (recipes or pins):
+            cluster.rest()
     for recipe in itertools.chain(recipes, pins):
         yield run.measure(recipe)
     run.finish()
@@ -175,8 +189,15 @@ def _matter(computed: Sequence[Measurement]) -> list[Measurement]:
 class _Run:
     """A sweep at work, with what its history knows."""
 
-    def __init__(self, baseline: Baseline, history: History | None, batches: Sequence[int]) -> None:
+    def __init__(
+        self,
+        baseline: Baseline,
+        history: History | None,
+        batches: Sequence[int],
+        cluster: Cluster | None,
+    ) -> None:
         self._baseline, self._history, self._batches = baseline, history, batches
+        self._cluster = cluster
         self._measured: dict[str, Measurement] = {}
         self._computed: dict[str, Measurement] = {}
         self._name = ""
@@ -196,13 +217,21 @@ class _Run:
         yield from (self._computed[str(r)] for r in recipes if str(r) in self._computed)
         left = [r for r in recipes if str(r) not in self._computed]
         waiting: list[Measurement] = []
-        for _, found in surface(self._baseline.network, left, self._baseline, threads=threads):
-            waiting.append(found)
-            if len(waiting) >= _KEPT_AT_ONCE:
-                self._keep(waiting)
-                waiting = []
-            yield found
-        self._keep(waiting)
+        try:
+            for _, found in self._points(left, threads):
+                waiting.append(found)
+                if len(waiting) >= _KEPT_AT_ONCE:
+                    self._keep(waiting)
+                    waiting = []
+                yield found
+        finally:  # also what was computed before a cluster was lost
+            self._keep(waiting)
+
+    def _points(self, recipes: Sequence[Recipe], threads: int) -> Iterator[tuple[int, Measurement]]:
+        network, data, split = self._baseline.network, self._baseline.dataset, self._baseline.split
+        if self._cluster is not None and recipes:
+            return self._cluster.compute(network, data, split, recipes)
+        return surface(network, recipes, self._baseline, threads=threads)
 
     def measure(self, recipe: Recipe) -> Measurement:
         """The measurement of a recipe's file: the known one where its file is still there."""

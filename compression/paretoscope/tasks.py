@@ -8,6 +8,7 @@ give another; any other is made again, the same.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache, wraps
@@ -16,6 +17,7 @@ from typing import Any
 from paretoscope.artifact import compress
 from paretoscope.budget import Budget
 from paretoscope.classes import flips, grown_confusion, recalls
+from paretoscope.cluster import ClusterError, cluster_of_the_server
 from paretoscope.confirming import confirm
 from paretoscope.corruptions import corruptions, robustness
 from paretoscope.dataset import Rows, load_dataset
@@ -47,6 +49,7 @@ from paretoscope.training import find_trained, train
 Arguments = Mapping[str, Any]
 Emit = Callable[[Mapping[str, Any]], None]
 
+_LOG = logging.getLogger(__name__)
 _FORMAT = 1  # raise it when results change, so that kept ones are found no more
 _SHOWN_FLIPS = 24  # of each kind
 _ROBUSTNESS_ROWS = 2_000
@@ -101,7 +104,17 @@ def surface_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
     """
     baseline = _baseline_of(arguments)
     recipes = [Recipe.parse(text) for text in arguments["recipes"]]
-    found = dict(surface(baseline.network, recipes, baseline))
+    cluster = cluster_of_the_server()
+    if cluster is not None and len(recipes) > 1:
+        try:
+            asked = (baseline.network, baseline.dataset, baseline.split, recipes)
+            found = dict(cluster.compute(*asked))
+        except ClusterError as error:
+            _LOG.warning("%s: points are computed here", error)
+            cluster_of_the_server.cache_clear()
+            cluster = None
+    if cluster is None or len(recipes) == 1:
+        found = dict(surface(baseline.network, recipes, baseline))
     return {"measurements": [found[place].to_dict() for place in range(len(recipes))]}
 
 

@@ -1,0 +1,225 @@
+"""Points computed by other processes and machines, through Dask: for grids one process is slow at.
+
+Accuracy and size are computed anywhere and come out the same; times are measured only here, once
+the workers rest. Points travel by whole lines (`paretoscope.lines`), many to a task. A worker that
+dies loses nothing: its tasks go to others. A scheduler that dies is one sentence, and what was
+finished is in the history, from which the same sweep goes on.
+
+Whoever reaches a Dask scheduler can run code on its workers: keep it on a network of your own, or
+use Dask's TLS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+from paretoscope.dataset import Dataset
+from paretoscope.errors import ParetoscopeError
+from paretoscope.lines import in_lines
+from paretoscope.measurement import Baseline, Measurement
+from paretoscope.network import Network
+from paretoscope.recipe import Recipe
+from paretoscope.surface import surface
+
+SCHEDULER_VARIABLE = "PARETOSCOPE_SCHEDULER"
+_CONNECT_S = 10
+_TRIES = 4  # of a task whose worker died, or took the data with it
+_POINTS_OF_A_TASK = 500  # at most, so that a task is seconds and a lost one no matter
+_TASKS_A_WORKER = 6  # at least, so that all end at about the same time
+_REST_S = 60
+
+
+class ClusterError(ParetoscopeError):
+    """The scheduler or its workers cannot be reached, or were lost."""
+
+
+class Cluster:
+    """Workers that compute. Use it in a ``with``.
+
+    Parameters
+    ----------
+    scheduler : str, optional
+        Address of a Dask scheduler, such as ``tcp://host:8786``.
+    workers : int, default 2
+        Without a scheduler: how many processes to start on this machine.
+
+    Raises
+    ------
+    ClusterError
+        Nothing answers there, or the package `distributed` is not installed.
+    """
+
+    def __init__(self, scheduler: str | None = None, workers: int = 2) -> None:
+        try:
+            import distributed
+        except ImportError:
+            raise ClusterError(
+                "workers need the package distributed, which is not installed: pip install "
+                "distributed"
+            ) from None
+        for name in ("distributed", "distributed.client", "distributed.core"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong, we say
+        self._dask: Any = distributed
+        self._own: Any = None
+        try:
+            if scheduler is None:
+                self._own = self._dask.LocalCluster(
+                    n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1",
+                    dashboard_address=None, silence_logs=logging.CRITICAL,
+                )  # fmt: skip
+            self.address = scheduler or str(self._own.scheduler_address)
+            self._client: Any = self._dask.Client(
+                self.address, timeout=_CONNECT_S, set_as_default=False
+            )
+        except (OSError, ValueError, TimeoutError) as error:
+            self._close_own()
+            raise ClusterError(
+                f"no Dask scheduler answers at {scheduler}: {str(error).splitlines()[0]}"
+            ) from error
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def n_workers(self) -> int:
+        return len(self._client.scheduler_info(n_workers=-1)["workers"])
+
+    def compute(
+        self, network: Network, data: Dataset, split: str, recipes: Sequence[Recipe]
+    ) -> Iterator[tuple[int, Measurement]]:
+        """`paretoscope.surface.surface`, on the workers.
+
+        Raises
+        ------
+        ClusterError
+            The scheduler was lost, or a task lost its worker several times.
+        """
+        left = dict(enumerate(self._tasks(recipes)))
+        tries = dict.fromkeys(left, 0)
+        while left:
+            try:
+                for number, found in self._round(network, data, split, recipes, left):
+                    if found is None:
+                        tries[number] += 1
+                        if tries[number] >= _TRIES:
+                            raise ClusterError(f"a task was lost {_TRIES} times with its worker")
+                        continue
+                    places = left.pop(number)
+                    yield from zip(places, map(Measurement.from_dict, found), strict=True)
+            except (OSError, TimeoutError, asyncio.CancelledError) as error:
+                raise self._lost() from error
+            if left and self._client.status != "running":
+                raise self._lost()
+
+    def rest(self) -> None:
+        """Let no worker of ours load this machine, so that times can be measured on it."""
+        if self._own is not None:
+            self.close()
+            return
+        deadline = time.monotonic() + _REST_S
+        with contextlib.suppress(OSError):
+            while any(self._client.processing().values()) and time.monotonic() < deadline:
+                time.sleep(0.1)
+
+    def close(self) -> None:
+        """Leave the scheduler; end the workers that were started here. Twice does no harm."""
+        with contextlib.suppress(Exception):  # nobody may be there to take leave of
+            self._client.close(timeout=2)
+        self._close_own()
+
+    def _close_own(self) -> None:
+        if self._own is not None:
+            with contextlib.suppress(Exception):
+                self._own.close(timeout=10)
+            self._own = None
+
+    def _tasks(self, recipes: Sequence[Recipe]) -> list[list[int]]:
+        """Places among the recipes that are computed together: whole lines, then the others."""
+        lines, others = in_lines(recipes)
+        share = len(recipes) // (_TASKS_A_WORKER * max(1, self.n_workers)) + 1
+        most, found, now = min(_POINTS_OF_A_TASK, share), [], list[int]()
+        for places in [*(list(line.places) for line in lines), *([place] for place in others)]:
+            now += places
+            if len(now) >= most:
+                found.append(now)
+                now = []
+        return [*found, now] if now else found
+
+    def _round(
+        self,
+        network: Network,
+        data: Dataset,
+        split: str,
+        recipes: Sequence[Recipe],
+        tasks: dict[int, list[int]],
+    ) -> Iterator[tuple[int, list[dict[str, Any]] | None]]:
+        """Each task's result as it comes; None where it was lost with what it ran on."""
+        deadline = time.monotonic() + _CONNECT_S
+        while self.n_workers == 0:  # a lost one may be about to start again
+            if time.monotonic() > deadline:
+                raise ClusterError(f"the scheduler at {self.address} has no workers")
+            time.sleep(0.1)
+        shared = self._client.scatter([network.onnx_bytes, data], broadcast=True, hash=False)
+        texts = {n: [str(recipes[place]) for place in places] for n, places in tasks.items()}
+        futures = {
+            self._client.submit(_compute, *shared, split, texts[n], pure=False, retries=2): n
+            for n in tasks
+        }
+        try:
+            for future in self._dask.as_completed(futures, loop=self._client.loop):
+                number = futures[future]
+                if future.status == "finished":
+                    yield number, future.result()
+                elif future.status == "error" and isinstance(future.exception(), ParetoscopeError):
+                    raise future.exception()
+                elif self._client.status != "running":
+                    raise self._lost()
+                else:
+                    yield number, None
+        finally:
+            with contextlib.suppress(Exception):
+                self._client.cancel([*futures, *shared])
+
+    def _lost(self) -> ClusterError:
+        return ClusterError(
+            f"the Dask scheduler at {self.address} was lost; what was finished is kept in the "
+            "history, and the same sweep goes on from there"
+        )
+
+
+@lru_cache(maxsize=1)
+def cluster_of_the_server() -> Cluster | None:
+    """The cluster that `PARETOSCOPE_SCHEDULER` names; None where it names none, or none answers."""
+    address = os.environ.get(SCHEDULER_VARIABLE)
+    if not address:
+        return None
+    try:
+        return Cluster(address)
+    except ClusterError as error:
+        logging.getLogger(__name__).warning("%s: points are computed here", error)
+        return None
+
+
+_baselines: dict[tuple[str, str, str], Baseline] = {}  # of a worker: few, for they hold rows
+
+
+def _compute(onnx_bytes: bytes, data: Dataset, split: str, texts: list[str]) -> list[Any]:
+    """A task: on a worker."""
+    network = Network(onnx_bytes)
+    key = (network.sha256, data.sha256, split)
+    if key not in _baselines:
+        _baselines.clear()
+        _baselines[key] = Baseline(network, data, split)
+    baseline = _baselines[key]
+    found = dict(surface(baseline.network, [Recipe.parse(text) for text in texts], baseline))
+    return [found[place].to_dict() for place in range(len(texts))]
