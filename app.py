@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from ui import frame, view
+from ui import frame, logs, view
 
+logs.begin()
 st.set_page_config(page_title="Paretoscope", page_icon="📉", layout="wide")
 st.session_state.routed = True
 page = st.navigation(frame.pages())

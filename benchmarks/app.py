@@ -10,6 +10,7 @@ the 95th percentile of the server's answer is under 60 ms. Memory is flat over 1
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import subprocess
 import sys
@@ -256,6 +257,25 @@ async def _visitor(url: str, number: int, rounds: int, pause_s: float) -> list[f
             if turn:
                 answers.append(1e3 * (time.perf_counter() - start))
     return answers
+
+
+async def _stay(url: str, query: str) -> None:
+    """One visitor who opens a link and stays."""
+    import websockets
+    from streamlit.proto.BackMsg_pb2 import BackMsg
+
+    address = url.replace("http", "ws") + "/_stcore/stream"
+    async with websockets.connect(
+        address, subprotocols=["streamlit"], max_size=None, origin=url
+    ) as socket:
+        message = BackMsg()
+        message.rerun_script.query_string = query
+        while True:  # a page asks for its own next runs; this visitor asks for it again and again
+            await socket.send(message.SerializeToString())
+            await asyncio.sleep(0.5)
+            with contextlib.suppress(TimeoutError):
+                while True:
+                    await asyncio.wait_for(socket.recv(), 0.01)
 
 
 def _memory_mb(server: Server) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 import threading
@@ -108,6 +109,42 @@ def test_a_lost_scheduler_is_one_sentence_and_the_sweep_goes_on_after_it(
         )
     assert len(found) == len(recipes)
     assert {str(m.recipe): m for m in found} == _serial(mlp, digits, recipes)
+
+
+def test_ten_workers_are_killed_and_every_point_is_there_once(
+    running: Dask, mlp: Network, digits: ps.Dataset
+) -> None:
+    """Each at a random moment after something came, so that there is always work to be lost."""
+    rng, killed = random.Random(0), 0
+    came, done = threading.Event(), threading.Event()
+    recipes = ps.grid(threshold=np.linspace(0, 0.5, 100).tolist(), q=list(range(1, 201)))
+    serial = _serial(mlp, digits, recipes)
+    with Cluster(running.address) as cluster:
+        _await_workers(cluster, 2)
+
+        def kill() -> None:
+            nonlocal killed
+            while not done.is_set():
+                came.wait(1)
+                if came.is_set() and not done.wait(rng.uniform(0, 0.3)):
+                    running.kill_worker()
+                    running.start_worker()
+                    killed += 1
+                    came.clear()
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        try:
+            while killed < 10:
+                found = []
+                for point in cluster.compute(mlp, digits, "validation", recipes):
+                    found.append(point)
+                    came.set()
+                assert sorted(place for place, _ in found) == list(range(len(recipes)))
+                assert {str(m.recipe): m for _, m in found} == serial
+        finally:
+            done.set()
+            killer.join()
 
 
 def test_what_cannot_be_is_one_sentence(

@@ -204,20 +204,25 @@ def test_a_measured_that_is_none_is_refused(mlp: Network, digits: ps.Dataset) ->
         next(ps.sweep(mlp, digits, RECIPES, measured="some"))
 
 
+@pytest.mark.parametrize(("kind", "kills"), [("sqlite", 100), ("postgresql", 80)])
 def test_a_sweep_that_was_killed_goes_on_and_nothing_is_torn(
-    home: Path, mlp: Network, digits: ps.Dataset
+    kind: str, kills: int, request: pytest.FixtureRequest, home: Path
 ) -> None:
-    """100 SIGKILLs at random moments, then once to the end: the same as an uninterrupted sweep."""
+    """SIGKILLs at random moments, then once to the end: the same as an uninterrupted sweep."""
+    environment = os.environ | {"PARETOSCOPE_HOME": str(home)}
+    if kind == "postgresql":
+        server: Postgres = request.getfixturevalue("database")
+        environment["PARETOSCOPE_DATABASE_URL"] = server.fresh("killed")
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "killed_sweep.py"), "100"],
-        env=os.environ | {"PARETOSCOPE_HOME": str(home)}, capture_output=True, text=True,
-        check=False, timeout=200,
+        [sys.executable, str(ROOT / "tests" / "killed_sweep.py"), str(kills)],
+        env=environment, capture_output=True, text=True, check=False, timeout=200,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "killed 100 times" in done.stdout
+    assert f"killed {kills} times" in done.stdout
     for path in (home / "objects").iterdir():
         if not path.name.startswith("."):
             assert sha256(path.read_bytes()) == path.name
-    database = sqlite3.connect(home / "history.sqlite")
-    assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    database.close()
+    if kind == "sqlite":
+        database = sqlite3.connect(home / "history.sqlite")
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        database.close()

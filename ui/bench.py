@@ -24,6 +24,8 @@ from paretoscope.network import Network
 from paretoscope.recipe import Recipe
 from paretoscope.surface import surface
 
+from ui.team import Team
+
 _KEPT = 20_000
 _AT_ONCE_PRODUCTS = 2e7  # multiplications that a page may do itself: about 2 ms
 _TASK = "tasks:measure_task"
@@ -130,6 +132,8 @@ class Bench:
         self.version = 0  # rises with all that becomes known
         self._walks: bool | None = None  # whether this process walks lines; None: not tried yet
         self._worker = Worker()
+        self._team = Team()
+        self._unasked: set[str] = set()  # visitors with a wish that the team was not asked of
         threading.Thread(target=self._serve, daemon=True).start()
 
     def known(self, subject: Subject, recipe: Recipe) -> Measurement | None:
@@ -177,6 +181,7 @@ class Bench:
                 self._settles[visitor] = now + _SETTLE_S
                 self._wishes[visitor] = wish
                 self._served.discard(visitor)
+                self._unasked.add(visitor)
                 self._changed.notify_all()
 
     def compute(self, subject: Subject, recipe: Recipe) -> None:
@@ -234,10 +239,19 @@ class Bench:
                 else:
                     self._wishes.move_to_end(chosen[0])
                     wish = self._wishes[chosen[0]]
-            if chosen is not None:
+            if chosen is not None and chosen[0] in self._unasked:
+                self._unasked.discard(chosen[0])
+                self._ask_the_team(wish)
+            elif chosen is not None:
                 self._step(wish, *chosen[1:])
             elif idle is not None:
                 self._learn_to_walk(idle)
+
+    def _ask_the_team(self, wish: Wish) -> None:
+        """Learn what other servers measured of a wish."""
+        left = [recipe for recipe, key in wish.keyed if not self._is_measured(key)]
+        for text, found in self._team.find(wish.subject, left).items():
+            self._learn((wish.subject.network.sha256, text), found)
 
     def _to_learn_on(self) -> Wish | None:
         """When nobody waits for anything: a wish whose first line this process may compute."""
@@ -261,6 +275,7 @@ class Bench:
             del self._seen[visitor], self._settles[visitor]
             self._wishes.pop(visitor, None)
             self._served.discard(visitor)
+            self._unasked.discard(visitor)
         for visitor in self._wishes:
             step = self._step_for(visitor) if self._settles[visitor] <= now else None
             if step is not None:
@@ -329,11 +344,14 @@ class Bench:
                 if "emit" in message:
                     self._running = first, message["emit"]["fraction"], message["emit"]["text"]
                 elif stage == "surface":
-                    found = message["result"]["measurements"]
-                    for key, plain in zip(keys, found, strict=True):
+                    plains = message["result"]["measurements"]
+                    for key, plain in zip(keys, plains, strict=True):
                         self._learn(key, Measurement.from_dict(plain))
                 else:
-                    self._learn(first, Measurement.from_dict(message["result"]))
+                    found = Measurement.from_dict(message["result"])
+                    self._learn(first, found)
+                    if not found.computed:
+                        self._team.keep(wish.subject, found)
         except WorkerEndedError as error:
             self._died[first] += 1  # perhaps for want of memory just then: tried once more
             if self._died[first] > 1:

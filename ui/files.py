@@ -41,6 +41,7 @@ from ui import server, view, words
 _MOST_ROWS_SHOWN = 8
 _FEW_COLUMNS = 40  # pills for more would fill the page
 _KEPT = 32
+_MOST_KEPT = 20  # of one visit; the proxy limits those of an address
 _MISSING: dict[Missing, str] = {
     "leave-out": "Leave them out",
     "median": "Fill with the column's median",
@@ -122,6 +123,7 @@ def _choose(found: Table, name: str) -> None:
         on_click=_use,
         args=(raw, _title(name), (*found.notes, *rows.notes)),
     )
+    _say_wrong()
     if st.session_state.pop("own-used", False):
         st.switch_page("pages/explore.py", query_params=st.session_state.view.query())
 
@@ -165,8 +167,23 @@ def _preview(raw: Raw, rows: Labelled) -> None:
     )
 
 
+def _count() -> None:
+    """One more file of this visitor is to be kept."""
+    kept = st.session_state.get("own-kept", 0)
+    if kept >= _MOST_KEPT:
+        raise ParetoscopeError(
+            f"this visit has kept {_MOST_KEPT} files, the limit; open the page anew to go on"
+        )
+    st.session_state["own-kept"] = kept + 1
+
+
 def _use(raw: Raw, title: str, notes: Sequence[str]) -> None:
-    name = keep_own(raw, title, notes)
+    try:
+        _count()
+        name = keep_own(raw, title, notes)
+    except ParetoscopeError as error:
+        st.session_state["own-wrong"] = _sentence(error)
+        return
     view.change(dataset=name, model="logistic-regression", pins=())
     st.session_state["own-used"] = True
 
@@ -232,11 +249,16 @@ def _offer(
         help="It is rewritten so that its weights can be compressed, and its labels are compared "
         "with those of the file.",
     )
+    _say_wrong()
+    if st.session_state.pop("own-used", False):
+        st.switch_page("pages/explore.py", query_params=st.session_state.view.query())
+
+
+def _say_wrong() -> None:
+    """Why the button that was pressed did nothing."""
     wrong = st.session_state.pop("own-wrong", None)
     if wrong:
         st.error(view.plain(wrong))
-    if st.session_state.pop("own-used", False):
-        st.switch_page("pages/explore.py", query_params=st.session_state.view.query())
 
 
 def _take(
@@ -249,6 +271,7 @@ def _take(
 ) -> None:
     now: view.View = st.session_state.view
     try:
+        _count()
         dataset = now.dataset if rows is None else _kept(rows, rows_name or "")
         on = server.dataset(dataset)
         if name.lower().endswith(".skops"):

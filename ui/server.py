@@ -106,11 +106,11 @@ def training(dataset_name: str, model: str) -> Job | None:
 
 def start_training(dataset_name: str, model: str) -> None:
     """Start the job, or join the one that runs."""
-    jobs().start(_TRAIN, _arguments(dataset_name, model))
+    jobs().start(_TRAIN, _arguments(dataset_name, model), visitor())
 
 
 def start_fetching(dataset_name: str) -> None:
-    jobs().start(_FETCH, {"dataset": dataset_name})
+    jobs().start(_FETCH, {"dataset": dataset_name}, visitor())
 
 
 def fetching(dataset_name: str) -> Job | None:
@@ -134,7 +134,7 @@ def work(task: str, arguments: dict[str, Any]) -> Job | None:
 
 def start_work(task: str, arguments: dict[str, Any]) -> None:
     """Start the job, or join the one that runs."""
-    jobs().start(f"tasks:{task}", arguments)
+    jobs().start(f"tasks:{task}", arguments, visitor())
 
 
 @st.cache_resource(show_spinner=False)

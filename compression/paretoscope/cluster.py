@@ -16,6 +16,7 @@ import contextlib
 import logging
 import os
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
@@ -30,7 +31,8 @@ from paretoscope.surface import surface
 
 SCHEDULER_VARIABLE = "PARETOSCOPE_SCHEDULER"
 _CONNECT_S = 10
-_TRIES = 4  # of a task whose worker died, or took the data with it
+_FRUITLESS_ROUNDS = 6  # without one task done, after which workers are taken to die of the tasks
+_PAUSE_S = 0.5
 _POINTS_OF_A_TASK = 500  # at most, so that a task is seconds and a lost one no matter
 _TASKS_A_WORKER = 6  # at least, so that all end at about the same time
 _REST_S = 60
@@ -102,17 +104,15 @@ class Cluster:
         Raises
         ------
         ClusterError
-            The scheduler was lost, or a task lost its worker several times.
+            The scheduler was lost, or workers die of the tasks.
         """
         left = dict(enumerate(self._tasks(recipes)))
-        tries = dict.fromkeys(left, 0)
+        fruitless = 0
         while left:
+            before = len(left)
             try:
                 for number, found in self._round(network, data, split, recipes, left):
                     if found is None:
-                        tries[number] += 1
-                        if tries[number] >= _TRIES:
-                            raise ClusterError(f"a task was lost {_TRIES} times with its worker")
                         continue
                     places = left.pop(number)
                     yield from zip(places, map(Measurement.from_dict, found), strict=True)
@@ -120,6 +120,11 @@ class Cluster:
                 raise self._lost() from error
             if left and self._client.status != "running":
                 raise self._lost()
+            fruitless = fruitless + 1 if len(left) == before else 0
+            if fruitless >= _FRUITLESS_ROUNDS:
+                raise ClusterError(f"workers died {fruitless} times of what they were to compute")
+            if fruitless:
+                time.sleep(_PAUSE_S)
 
     def rest(self) -> None:
         """Let no worker of ours load this machine, so that times can be measured on it."""
@@ -169,26 +174,28 @@ class Cluster:
             if time.monotonic() > deadline:
                 raise ClusterError(f"the scheduler at {self.address} has no workers")
             time.sleep(0.1)
-        shared = self._client.scatter([network.onnx_bytes, data], broadcast=True, hash=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of rows that are many megabytes
+            # A task, not scattered data: it is done again where all who held its result died.
+            shared = self._client.submit(_given, network.onnx_bytes, data, split, pure=False)
         texts = {n: [str(recipes[place]) for place in places] for n, places in tasks.items()}
         futures = {
-            self._client.submit(_compute, *shared, split, texts[n], pure=False, retries=2): n
-            for n in tasks
+            self._client.submit(_compute, shared, texts[n], pure=False, retries=2): n for n in tasks
         }
         try:
             for future in self._dask.as_completed(futures, loop=self._client.loop):
-                number = futures[future]
-                if future.status == "finished":
-                    yield number, future.result()
-                elif future.status == "error" and isinstance(future.exception(), ParetoscopeError):
-                    raise future.exception()
-                elif self._client.status != "running":
-                    raise self._lost()
-                else:
-                    yield number, None
+                found: list[dict[str, Any]] | None = None
+                try:
+                    found = future.result()
+                except ParetoscopeError:
+                    raise
+                except Exception as error:  # a worker died of it or with it, or the scheduler did
+                    if self._client.status != "running":
+                        raise self._lost() from error
+                yield futures[future], found
         finally:
             with contextlib.suppress(Exception):
-                self._client.cancel([*futures, *shared])
+                self._client.cancel([*futures, shared])
 
     def _lost(self) -> ClusterError:
         return ClusterError(
@@ -213,8 +220,13 @@ def cluster_of_the_server() -> Cluster | None:
 _baselines: dict[tuple[str, str, str], Baseline] = {}  # of a worker: few, for they hold rows
 
 
-def _compute(onnx_bytes: bytes, data: Dataset, split: str, texts: list[str]) -> list[Any]:
+def _given(*what: Any) -> tuple[Any, ...]:
+    return what
+
+
+def _compute(given: tuple[bytes, Dataset, str], texts: list[str]) -> list[Any]:
     """A task: on a worker."""
+    onnx_bytes, data, split = given
     network = Network(onnx_bytes)
     key = (network.sha256, data.sha256, split)
     if key not in _baselines:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -31,7 +32,9 @@ from typing import IO, Any, Literal
 
 from paretoscope.errors import ParetoscopeError
 
+_LOG = logging.getLogger(__name__)
 _PATIENCE_S = 0.2  # a job that waits so long is not just about to start
+_MOST_OF_ONE = 4  # jobs of one visitor that run or wait
 _REMEMBERED = 500  # jobs of a server, ended ones among them
 
 Arguments = Mapping[str, Any]
@@ -185,8 +188,17 @@ class Job:
     A job that waits for its turn is "running" too; its progress says how many come before it.
     """
 
-    def __init__(self, task: str, arguments: Arguments, turns: _Turns | None = None) -> None:
+    def __init__(
+        self,
+        task: str,
+        arguments: Arguments,
+        turns: _Turns | None = None,
+        owner: str | None = None,
+        *,
+        refused: bool = False,
+    ) -> None:
         self.task = task
+        self.owner = owner
         self.result: dict[str, Any] | None = None
         self.error: str | None = None
         self.state: State = "running"
@@ -196,6 +208,13 @@ class Job:
         self._ended = threading.Event()
         self._worker: Worker | None = None
         self._turns = turns or _Turns(1)
+        if refused:
+            self._end(
+                "failed",
+                error=f"you have {_MOST_OF_ONE} jobs on this server that run or wait: stop one, or "
+                "wait for it",
+            )
+            return
         self._turns.enter(self)
         threading.Thread(target=self._follow, args=(arguments,), daemon=True).start()
 
@@ -260,6 +279,9 @@ class Job:
             if self.state == "running":
                 self.state, self.result, self.error = state, result, error
                 self._ended.set()
+                _LOG.info(
+                    "job %s %s after %.1f s", self.task, state, time.monotonic() - self._started
+                )
 
 
 class Jobs:
@@ -276,13 +298,19 @@ class Jobs:
         self._turns = _Turns(limit)
         self._lock = threading.Lock()
 
-    def start(self, task: str, arguments: Arguments) -> Job:
-        """Start a job, or join the one that already does this."""
+    def start(self, task: str, arguments: Arguments, owner: str | None = None) -> Job:
+        """Start a job, or join the one that already does this.
+
+        The job of an `owner` with too many others that run or wait has failed already, with a
+        sentence on that.
+        """
         key = json.dumps([task, arguments], sort_keys=True)
         with self._lock:
             job = self._jobs.get(key)
             if job is None or job.state != "running":
-                job = self._jobs[key] = Job(task, arguments, self._turns)
+                own = [j for j in self._jobs.values() if j.owner == owner and j.state == "running"]
+                refused = owner is not None and len(own) >= _MOST_OF_ONE
+                job = self._jobs[key] = Job(task, arguments, self._turns, owner, refused=refused)
                 self._forget()
             return job
 

@@ -26,12 +26,12 @@ class Server:
 
 
 @contextmanager
-def serve(home: str, port: int = 0) -> Iterator[Server]:
-    """Start the app as `make run` does; it is ended at the end."""
+def serve(home: str, port: int = 0, **environment: str) -> Iterator[Server]:
+    """Start the app as `make run` does, with more in its environment; it is ended at the end."""
     process = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port or _free())],
         cwd=ROOT,
-        env=os.environ | {"PARETOSCOPE_HOME": home},
+        env=os.environ | {"PARETOSCOPE_HOME": home} | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
