@@ -4,6 +4,7 @@
 # make bench   the figures that performance claims rest on
 # make bench-app   the app in a browser and under many visitors
 # make bench-quality   the smallest files at a small drop, beside other tools' (half an hour)
+# make bench-scale   what a team's sweeps and servers are limited by
 # make soak    uploads under 100,000 mutated models, and random bytes for 20 minutes
 # make screenshots   the pictures in docs/
 # make lock    the pins of requirements*.txt anew, from the ranges in pyproject.toml
@@ -15,7 +16,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 VENV = .venv
 BIN = $(VENV)/bin
 
-.PHONY: run test check format bench bench-app bench-quality soak screenshots lock chromium fashion servers
+.PHONY: run test check format bench bench-app bench-quality bench-scale soak screenshots lock chromium fashion servers
 
 run: $(VENV)/run.stamp
 	@$(BIN)/streamlit run app.py
@@ -40,6 +41,9 @@ bench-app: $(VENV)/dev.stamp chromium
 
 bench-quality: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks quality
+
+bench-scale: $(VENV)/dev.stamp servers
+	$(BIN)/python -m benchmarks scale
 
 soak: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.uploads.fuzz

@@ -201,3 +201,19 @@ def test_ended_jobs_are_forgotten_in_time(monkeypatch: pytest.MonkeyPatch) -> No
         jobs.start("nowhere:task", {"number": number}).wait(60)
     assert jobs.find("nowhere:task", {"number": 0}) is None
     assert jobs.find("nowhere:task", {"number": 3}) is not None
+
+
+def test_one_visitor_cannot_fill_the_queue(home: Path) -> None:
+    jobs = Jobs(limit=1)
+    own = [jobs.start(TRAIN, {**SLOW, "seed": seed}, "one") for seed in range(5)]
+    other = jobs.start(TRAIN, _small(), "another")
+    assert [job.state for job in own] == ["running"] * 4 + ["failed"]
+    assert own[4].error is not None
+    assert own[4].error.startswith("you have 4 jobs on this server that run or wait")
+    assert other.state == "running"
+    for job in own:
+        job.stop()
+    assert other.wait(60) == "done"
+    again = jobs.start(TRAIN, {**SLOW, "seed": 4}, "one")
+    assert again.state == "running"  # there is room again
+    again.stop()

@@ -32,16 +32,23 @@ class JsonFormatter(logging.Formatter):
                 for f in traceback.extract_tb(trace)[-8:]
             ]
         elif record.name.split(".")[0] == "streamlit":  # its own words can hold a page's values
-            told["event"] = str(record.msg)[:200] if record.args else "streamlit"
+            told["event"] = str(record.msg)[:200] if record.args else record.module
         else:
             told["event"] = record.getMessage()
         return json.dumps(told)
 
 
 def begin() -> None:
-    """Write events of all that is ours as JSON, where that is asked for. Twice does no harm."""
+    """Write all events as JSON, where that is asked for.
+
+    To be said at each run of the script: parts of Streamlit that are imported later bring loggers
+    of their own.
+    """
     if os.environ.get("PARETOSCOPE_LOG") != "json":
         return
+    for name, child in list(logging.root.manager.loggerDict.items()):
+        if name.startswith("streamlit.") and isinstance(child, logging.Logger):
+            child.handlers, child.propagate = [], True  # each of Streamlit's has one of its own
     for name in _LOGGERS:
         logger = logging.getLogger(name)
         if any(isinstance(handler.formatter, JsonFormatter) for handler in logger.handlers):

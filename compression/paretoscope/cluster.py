@@ -18,7 +18,9 @@ import os
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from paretoscope.dataset import Dataset
@@ -33,9 +35,12 @@ SCHEDULER_VARIABLE = "PARETOSCOPE_SCHEDULER"
 _CONNECT_S = 10
 _FRUITLESS_ROUNDS = 6  # without one task done, after which workers are taken to die of the tasks
 _PAUSE_S = 0.5
-_POINTS_OF_A_TASK = 500  # at most, so that a task is seconds and a lost one no matter
+_POINTS_OF_A_TASK = 1_000  # at most, so that a task is seconds and a lost one no matter
 _TASKS_A_WORKER = 6  # at least, so that all end at about the same time
 _REST_S = 60
+_VALUES = attrgetter(
+    *(f.name for f in fields(Measurement) if f.name not in ("recipe", "predictions"))
+)
 
 
 class ClusterError(ParetoscopeError):
@@ -114,8 +119,8 @@ class Cluster:
                 for number, found in self._round(network, data, split, recipes, left):
                     if found is None:
                         continue
-                    places = left.pop(number)
-                    yield from zip(places, map(Measurement.from_dict, found), strict=True)
+                    for place, values in zip(left.pop(number), found, strict=True):
+                        yield place, Measurement(recipes[place], *values)
             except (OSError, TimeoutError, asyncio.CancelledError) as error:
                 raise self._lost() from error
             if left and self._client.status != "running":
@@ -167,7 +172,7 @@ class Cluster:
         split: str,
         recipes: Sequence[Recipe],
         tasks: dict[int, list[int]],
-    ) -> Iterator[tuple[int, list[dict[str, Any]] | None]]:
+    ) -> Iterator[tuple[int, list[tuple[Any, ...]] | None]]:
         """Each task's result as it comes; None where it was lost with what it ran on."""
         deadline = time.monotonic() + _CONNECT_S
         while self.n_workers == 0:  # a lost one may be about to start again
@@ -184,7 +189,7 @@ class Cluster:
         }
         try:
             for future in self._dask.as_completed(futures, loop=self._client.loop):
-                found: list[dict[str, Any]] | None = None
+                found: list[tuple[Any, ...]] | None = None
                 try:
                     found = future.result()
                 except ParetoscopeError:
@@ -225,7 +230,8 @@ def _given(*what: Any) -> tuple[Any, ...]:
 
 
 def _compute(given: tuple[bytes, Dataset, str], texts: list[str]) -> list[Any]:
-    """A task: on a worker."""
+    """A task, on a worker: for each recipe the values of its measurement, but for the recipe
+    and the labels of its rows."""
     onnx_bytes, data, split = given
     network = Network(onnx_bytes)
     key = (network.sha256, data.sha256, split)
@@ -233,5 +239,6 @@ def _compute(given: tuple[bytes, Dataset, str], texts: list[str]) -> list[Any]:
         _baselines.clear()
         _baselines[key] = Baseline(network, data, split)
     baseline = _baselines[key]
-    found = dict(surface(baseline.network, [Recipe.parse(text) for text in texts], baseline))
-    return [found[place].to_dict() for place in range(len(texts))]
+    recipes = [Recipe.parse(text) for text in texts]
+    found = dict(surface(baseline.network, recipes, baseline, predictions=False))
+    return [_VALUES(found[place]) for place in range(len(texts))]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -94,6 +94,7 @@ def surface(
     baseline: Baseline,
     *,
     threads: int = 1,
+    predictions: bool = True,
 ) -> Iterator[tuple[int, Measurement]]:
     """Compute recipes in float arithmetic on the values that their files would hold.
 
@@ -106,6 +107,8 @@ def surface(
     threads : int, default 1
         Lines that are computed at the same time. Until the last is done, numpy's products of this
         process run on one thread each.
+    predictions : bool, default True
+        Whether measurements hold the label of each row: of 10,000 rows 80 kB a recipe.
 
     Yields
     ------
@@ -115,9 +118,11 @@ def surface(
     """
     for done in _walks(network, recipes, baseline, threads):
         if isinstance(done, _Walked):
-            yield from ((p, done.measurement(step)) for step, p in enumerate(done.line.places))
+            for step, place in enumerate(done.line.places):
+                yield place, done.measurement(step, predictions)
         else:
-            yield done
+            place, m = done
+            yield place, m if predictions else replace(m, predictions=None)
 
 
 def _walks(
@@ -289,7 +294,7 @@ class _Walked:
     def size_bytes(self) -> npt.NDArray[np.int64]:
         return file_bytes(self.reduced, self.network, self.line.recipes, self.storages)
 
-    def measurement(self, step: int) -> Measurement:
+    def measurement(self, step: int, predictions: bool) -> Measurement:
         """The measurement at a step."""
         correct, broken, mended = (int(counts[step]) for counts in self.counts)
         n = len(self.baseline.rows)
@@ -310,7 +315,7 @@ class _Walked:
             entropy_bytes=float(self.entropy_bytes[step]),
             computed=True,
             environment=environment(),
-            predictions=self.labels[step].astype(np.int64),
+            predictions=self.labels[step].astype(np.int64) if predictions else None,
         )
 
 

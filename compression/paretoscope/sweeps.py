@@ -231,7 +231,7 @@ class _Run:
         network, data, split = self._baseline.network, self._baseline.dataset, self._baseline.split
         if self._cluster is not None and recipes:
             return self._cluster.compute(network, data, split, recipes)
-        return surface(network, recipes, self._baseline, threads=threads)
+        return surface(network, recipes, self._baseline, threads=threads, predictions=False)
 
     def measure(self, recipe: Recipe) -> Measurement:
         """The measurement of a recipe's file: the known one where its file is still there."""

@@ -79,6 +79,17 @@ def test_missing_cells_of_a_parquet_file_are_filled_as_chosen(fresh: Path) -> No
 
 
 @needs_cases
+def test_one_visit_keeps_so_many_files(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ui.files._MOST_KEPT", 0)
+    data = (FOLDER / "models" / "iris_4f.csv").read_bytes()
+    app = _upload(_page(), 0, "iris.csv", data)
+    (button,) = [b for b in app.button if b.label == "Use these data"]
+    app = button.click().run(timeout=60)
+    assert "this visit has kept 0 files, the limit" in _said(app).lower()
+    assert not list(fresh.glob("objects/*"))
+
+
+@needs_cases
 def test_of_several_outputs_one_is_chosen(fresh: Path) -> None:
     models = FOLDER / "models"
     app = _upload(_page(), 1, "logreg iris.onnx", (models / "logreg_iris.onnx").read_bytes())
