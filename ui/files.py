@@ -94,7 +94,7 @@ def _choose(found: Table, name: str) -> None:
     }
     leave_out: list[str]
     if len(choices) <= _FEW_COLUMNS:
-        leave_out = right.pills("Leave out", choices, selection_mode="multi", **asked)
+        leave_out = right.pills("Leave out", choices, selection_mode="multi", wrap=True, **asked)
     else:
         leave_out = right.multiselect("Leave out", choices, **asked)
     st.dataframe(_columns(found, str(label), leave_out), hide_index=True, height="content")
