@@ -9,17 +9,19 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import paretoscope as ps
 import pytest
-from paretoscope.cluster import Cluster, ClusterError
+from paretoscope.cluster import Cluster, ClusterError, cluster_of_the_server
 from paretoscope.errors import ParetoscopeError
 from paretoscope.history import History
 from paretoscope.measurement import Baseline, Measurement
 from paretoscope.network import Network
 from paretoscope.surface import surface
+from paretoscope.tasks import surface_task
 
 from tests.browser.serving import _free
 from tests.dasks import Dask, dask
@@ -168,6 +170,36 @@ def test_an_error_of_a_point_is_the_same_as_here(
         _await_workers(cluster, 1)
         with pytest.raises(ParetoscopeError, match="nowhere"):
             list(cluster.compute(mlp, digits, "validation", bad))
+
+
+def test_a_server_computes_its_lines_on_the_workers_that_it_is_told_of(
+    running: Dask,
+    mlp: Network,
+    digits: ps.Dataset,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    asked = {"dataset": "digits", "split_seed": 0, "model": "mlp-64-32", "seed": 0,
+             "recipes": [str(recipe) for recipe in FEW]}  # fmt: skip
+    here = surface_task(asked, lambda message: None)
+    used: list[int] = []
+    honest = Cluster.compute
+
+    def compute(self: Cluster, *what: Any) -> Any:
+        used.append(len(what[3]))
+        return honest(self, *what)
+
+    monkeypatch.setattr(Cluster, "compute", compute)
+    monkeypatch.setenv("PARETOSCOPE_SCHEDULER", running.address)
+    cluster_of_the_server.cache_clear()
+    assert surface_task(asked, lambda message: None) == here
+    assert used == [len(FEW)]
+    monkeypatch.setattr("paretoscope.cluster._CONNECT_S", 1)
+    running.kill_scheduler()  # computed here, then, and said
+    assert surface_task(asked, lambda message: None) == here
+    assert surface_task(asked, lambda message: None) == here
+    assert "points are computed here" in caplog.text
+    cluster_of_the_server.cache_clear()
 
 
 def test_the_command_line_takes_workers(home: Path, tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ class Cluster:
 
     @property
     def n_workers(self) -> int:
-        return len(self._client.scheduler_info(n_workers=-1)["workers"])
+        return len(self._client.scheduler_info(n_workers=-1).get("workers", ()))
 
     def compute(
         self, network: Network, data: Dataset, split: str, recipes: Sequence[Recipe]
@@ -176,6 +176,8 @@ class Cluster:
         """Each task's result as it comes; None where it was lost with what it ran on."""
         deadline = time.monotonic() + _CONNECT_S
         while self.n_workers == 0:  # a lost one may be about to start again
+            if self._client.status != "running":
+                raise self._lost()
             if time.monotonic() > deadline:
                 raise ClusterError(f"the scheduler at {self.address} has no workers")
             time.sleep(0.1)
@@ -218,7 +220,7 @@ def cluster_of_the_server() -> Cluster | None:
     try:
         return Cluster(address)
     except ClusterError as error:
-        logging.getLogger(__name__).warning("%s: points are computed here", error)
+        logging.getLogger(__name__).warning("%s: points are computed here from now on", error)
         return None
 
 
