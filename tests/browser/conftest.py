@@ -39,18 +39,18 @@ def browser() -> Iterator[Browser]:
         running.close()
 
 
-_RESTS = """() => {
+_RESTS = """rest => {
   const state = document.querySelector('[data-testid=stApp]')?.dataset.testScriptState;
   const now = performance.now();
   if (state !== 'notRunning' || window.lastRun === undefined) window.lastRun = now;
-  return now - window.lastRun > 500;
+  return now - window.lastRun > rest;
 }"""
 
 
-def settle(page: Page) -> None:
-    """Wait until the page's script has rested for half a second: a deep link is drawn twice, and a
-    box that is drawn anew loses what it is given meanwhile."""
-    page.wait_for_function(_RESTS)
+def settle(page: Page, rest_ms: int = 500) -> None:
+    """Wait until the page's script has rested for a while: a deep link is drawn twice, and a box
+    that is drawn anew loses what it is given meanwhile. Pages that poll rest for 300 ms at most."""
+    page.wait_for_function(_RESTS, arg=rest_ms)
 
 
 @dataclass

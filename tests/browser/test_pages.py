@@ -294,7 +294,7 @@ def test_measuring_properly_shows_how_far_it_is_stops_and_sliders_answer_meanwhi
     expect(page.get_by_role("button", name="Measure properly")).to_be_visible()
     page.get_by_role("button", name="Measure properly").click()
     expect(page.get_by_text(re.compile("Measuring properly: process"))).to_be_visible()
-    settle(page)
+    settle(page, 100)  # the run of that click is over
     _slider(page, "Q").press("ArrowLeft")  # type: ignore[attr-defined]
     expect(page.get_by_text("error at most 0.0833")).to_be_visible(timeout=10_000)
     _slider(page, "Q").press("ArrowRight")  # type: ignore[attr-defined]
