@@ -155,6 +155,20 @@ def test_every_shared_file_leaves_the_page_usable(kind: str, fresh: Path) -> Non
         _shows(app, case, kind)
 
 
+@needs_cases
+@pytest.mark.parametrize("start", ["l06", "l08", "l09", "l11"])
+def test_what_only_a_limit_stops_is_one_sentence(start: str, fresh: Path) -> None:
+    (case,) = [c for c in cases("onnx") if c.name.startswith(start)]
+    app = _page()
+    app.file_uploader[1].upload(f"{case.name}.onnx", case.data)
+    app = app.run(timeout=120)
+    assert not app.exception
+    assert len(app.error) == 1
+    assert "limit" in app.error[0].value
+    app = _upload(app, 0, "iris.csv", (FOLDER / "models" / "iris_4f.csv").read_bytes())
+    assert any("rows to train on" in m.value for m in app.markdown)  # the page is still of use
+
+
 def _shows(app: AppTest, case: Case, kind: str) -> None:
     refused = bool(app.error)
     assert "Traceback" not in _said(app)
