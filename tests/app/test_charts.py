@@ -9,7 +9,8 @@ import plotly.graph_objects as go
 import pytest
 from paretoscope.accuracy import Accuracy, Change
 from paretoscope.latency import Latency
-from streamlit import config
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime.forward_msg_cache import populate_hash_if_needed
 
 from ui import charts, figures
 from ui.palette import DARK, LIGHT, Theme
@@ -147,6 +148,10 @@ def test_no_point_is_off_the_size_axis() -> None:
         assert low < gzip < high
 
 
-def test_a_browser_keeps_messages_for_many_runs() -> None:
-    """Where fragments poll, it would forget what the server refers to, and the page would end."""
-    assert config.get_option("global.maxCachedMessageAge") >= 50
+def test_no_element_is_cached_in_the_browser() -> None:
+    """Where fragments poll, a browser forgets earlier than the server thinks, and the page ends."""
+    message = ForwardMsg()
+    message.delta.new_element.markdown.body = "x" * 2_000_000
+    populate_hash_if_needed(message)
+    assert message.hash
+    assert not message.metadata.cacheable
