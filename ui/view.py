@@ -10,6 +10,7 @@ later does not change old links.
 from __future__ import annotations
 
 import string
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
@@ -24,6 +25,7 @@ from paretoscope.pruning import CRITERIA
 from paretoscope.recipe import Recipe
 from paretoscope.recovery import RECOVERIES
 from paretoscope.training import fits, models
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 VERSION = "1"
 MARGINS = Number(0.1, 20.0)  # points
@@ -56,6 +58,7 @@ LIMITS = {"drop": Number(0, 100), "kb": Number(0.001, 1e9), "us": Number(0.001, 
 NO_LIMIT = "none"
 BETWEEN = "|"  # stands in no recipe
 MOST_PINS = 6
+_PUBLISHED = 30  # addresses; a browser lags behind by a few
 _DEFAULT_RECIPE = "magnitude(sparsity=0.4)+q(8)"
 
 
@@ -237,8 +240,7 @@ def current() -> View:
     query = st.query_params.to_dict()
     if st.session_state.pop("changed", False):
         st.session_state.read = query  # the browser's address lags behind the control just moved
-    known = st.session_state.get("published"), st.session_state.get("read")
-    if query and query not in known:
+    if query and query != st.session_state.get("read") and not _is_own(query):
         st.session_state.read = query
         st.session_state.pop("switch", None)
         st.session_state.view, complaints = parse_query(query)
@@ -250,6 +252,17 @@ def current() -> View:
         st.session_state.switch = ("threshold", "global")
     view: View = st.session_state.view
     return view
+
+
+def _is_own(query: dict[str, str]) -> bool:
+    """Whether an address is the one that this page wrote last, or wrote before and which a browser
+    that lags behind still sends; going back or forward to it is the visitor's own doing."""
+    published: deque[dict[str, str]] = st.session_state.get("published", deque())
+    if not published or query == published[-1]:
+        return bool(published)
+    context = get_script_run_ctx()
+    went = context is not None and context.is_history_navigation
+    return query in published and not went
 
 
 def change(**parts: Any) -> None:
@@ -282,7 +295,9 @@ def rerun() -> NoReturn:
 def publish() -> None:
     """Write the visitor's view into the address."""
     query = st.session_state.view.query()
-    st.session_state.published = query
+    published = st.session_state.setdefault("published", deque(maxlen=_PUBLISHED))
+    if not published or published[-1] != query:
+        published.append(query)
     st.session_state.pop("read", None)
     st.session_state.pop("changed", None)
     if st.query_params.to_dict() != query:

@@ -136,6 +136,21 @@ def test_a_link_holds_the_whole_view() -> None:
     assert [m.value for m in again.metric[:2]] == [m.value for m in app.metric[:2]]
 
 
+def test_an_address_that_lags_behind_takes_nothing_back() -> None:
+    """A browser that has not yet read the last runs still sends the address of an earlier one."""
+    app = open_page(recipe=RECIPE)
+    old = address(app)["recipe"]
+    for q in (10.0, 12.0):
+        app.select_slider(key="quantizer-q-q").set_value(q).run()
+    app.query_params["recipe"] = old
+    app.run()
+    assert address(app)["recipe"] == "magnitude(threshold=0.1)+q(12)"
+    app.query_params["recipe"] = "magnitude(threshold=0.1)+q(64)"  # typed by the visitor
+    app.run()
+    assert address(app)["recipe"] == "magnitude(threshold=0.1)+q(64)"
+    assert app.select_slider(key="quantizer-q-q").value == 64
+
+
 def test_every_control_carries_what_it_shows_as_its_default() -> None:
     """In every run: of two that follow closely the browser is sent only the second."""
     recipe = "l2(0.3,repair=refit)+magnitude(sparsity=0.4,scope=layer)+symmetric(3,clip=mse)+gptq"
