@@ -3,8 +3,7 @@ thresholds and Q, the weights, the layers, the pins."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +11,7 @@ import streamlit as st
 from paretoscope.budget import Budget
 from paretoscope.errors import ParetoscopeError
 from paretoscope.measurement import Measurement
+from paretoscope.network import Network
 from paretoscope.parameters import format_value
 from paretoscope.recipe import Recipe
 
@@ -19,8 +19,9 @@ from ui import grid, pins, plot, provenance, reasons, server, weights, words
 from ui.bench import Subject
 from ui.evidence import times
 from ui.frame import hold
-from ui.palette import camera, here
+from ui.palette import Theme, camera, here
 from ui.progress import follow
+from ui.scene import Scene
 from ui.view import HEATS, LIMITS, View, change, go_to, plain, rerun
 
 _AFTER_MS = 150  # figures and main charts are drawn before what stands around them
@@ -34,11 +35,11 @@ _OVER: Mapping[str, Callable[[Any], str]] = {
 
 
 @server.in_turn
-def show(view: View, subject: Subject, title: str, curve: Sequence[Recipe]) -> None:
+def show(view: View, scene: Scene, title: str) -> None:
     """Draw all of it with what is known by now."""
     if st.session_state.view != view:  # of a fragment's own control only the fragment would run
         rerun()
-    bench = server.bench()
+    bench, subject = server.bench(), scene.subject
     now, baseline = bench.known(subject, view.recipe), bench.known(subject, Recipe())
     if baseline is None:
         return
@@ -52,13 +53,12 @@ def show(view: View, subject: Subject, title: str, curve: Sequence[Recipe]) -> N
             st.page_link(
                 "pages/evidence.py", label="Evidence for this recipe", query_params=view.query()
             )
-    lines = grid.lines_of(subject.network, view.recipe)
-    asked = _Asked(subject, lines, tuple(curve), bench.version)
-    _budget(view, asked)
+    version = bench.version(subject)
+    _budget(view, scene, version)
     left, right = st.columns(2)
     with left:
-        if lines:
-            _heatmap(view, title, asked)
+        if scene.lines:
+            _heatmap(view, scene, version, title)
         else:
             st.caption("N:M patterns have no threshold, so there is no grid to draw.")
     with right:
@@ -67,36 +67,36 @@ def show(view: View, subject: Subject, title: str, curve: Sequence[Recipe]) -> N
     pins.show(bench, subject, view)
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """The grid and the curve at a version of what the bench knows: while that stays, so does all
-    that is made of it."""
-
-    subject: Subject
-    lines: tuple[tuple[Recipe, ...], ...]
-    curve: tuple[Recipe, ...]
-    version: int
+# What is made of the grid and the curve at a version of what the bench knows.
 
 
 @lru_cache(maxsize=32)
-def _known(asked: _Asked) -> grid.Known:
-    bench, every = server.bench(), [recipe for line in asked.lines for recipe in line]
-    found = ((r, bench.known(asked.subject, r)) for r in (*every, *asked.curve))
+def _known(scene: Scene, version: int) -> grid.Known:
+    bench, every = server.bench(), [recipe for line in scene.lines for recipe in line]
+    found = ((r, bench.known(scene.subject, r)) for r in (*every, *scene.curve))
     return {str(r): m for r, m in found if m is not None}
 
 
 @lru_cache(maxsize=32)
-def _advice(asked: _Asked, budget: Budget, zipped: bool) -> grid.Advice:
-    return grid.advice(list(_known(asked).values()), budget, zipped)
+def _advice(scene: Scene, version: int, budget: Budget, zipped: bool) -> grid.Advice:
+    return grid.advice(list(_known(scene, version).values()), budget, zipped)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=64)
 def _heat(
-    asked: _Asked, what: str, title: str, recipe: Recipe, budget: Budget, zipped: bool
-) -> grid.Heat:
-    baseline = _known(asked).get(str(Recipe())) or server.bench().known(asked.subject, Recipe())
+    scene: Scene, version: int, what: str, title: str, budget: Budget, zipped: bool, theme: Theme
+) -> plot.Drawn:
+    known = _known(scene, version)
+    baseline = known.get(str(Recipe())) or server.bench().known(scene.subject, Recipe())
     assert baseline is not None
-    return grid.heat(what, title, asked.lines, _known(asked), baseline, recipe, budget, zipped)
+    record = grid.heat(what, title, scene.lines, known, baseline, scene.recipe, budget, zipped)
+    return plot.drawn(grid.heat_figure(record, theme), record.alt)
+
+
+@lru_cache(maxsize=64)
+def _weights(network: Network, title: str, layer: str, recipe: Recipe, theme: Theme) -> plot.Drawn:
+    record = weights.histogram(network, title, layer, recipe)
+    return plot.drawn(weights.histogram_figure(record, theme), record.alt)
 
 
 def _measure_properly(subject: Subject, known: Measurement) -> None:
@@ -130,8 +130,9 @@ def budget_fields(view: View) -> None:
         ("kb", f"Largest file, kB {shown}", view.kb, "1 kB is 1,000 bytes."),
         ("us", "Longest time, \u00b5s", view.us, "Of one row, the median, on this machine."),
     )
-    for (name, label, value, text), column in zip(fields, st.columns(3), strict=True):
-        column.text_input(
+    row = st.container(horizontal=True)
+    for name, label, value, text in fields:
+        row.text_input(
             label,
             hold(name, "" if value is None else format_value(value)),
             key=name,
@@ -157,13 +158,13 @@ def _set_limit(name: str, label: str) -> None:
         st.session_state.wrong_limit = str(error)
 
 
-def _budget(view: View, asked: _Asked) -> None:
+def _budget(view: View, scene: Scene, version: int) -> None:
     """The budget, the best recipe within it, and the nearest misses."""
     with st.container(border=True):
         st.markdown("**Budget**")
         budget_fields(view)
         zipped = view.size == "gzip"
-        found = _advice(asked, view.budget, zipped)
+        found = _advice(scene, version, view.budget, zipped)
         if found.n == 0:
             st.caption("Nothing is known yet.")
             return
@@ -177,18 +178,18 @@ def _budget(view: View, asked: _Asked) -> None:
 
 
 def _advise(m: Measurement, what: str, zipped: bool, key: str, view: View) -> None:
-    text, button = st.columns([6, 1], vertical_alignment="center")
+    row = st.container(horizontal=True, vertical_alignment="center")
     at_least = "at least " if zipped and m.gzip_bytes is None else ""
     size = words.size(grid.shown_size(m, zipped))
     state = ", computed" if m.computed else ""
-    text.markdown(
+    row.markdown(
         f"{what}: `{m.recipe}`, {words.change_interval(m.change)}, {at_least}{size}{state}"
     )
     if m.recipe != view.recipe:
-        button.button("Go there", key=f"advice-{key}", on_click=go_to, args=(m.recipe,))
+        row.button("Go there", key=f"advice-{key}", on_click=go_to, args=(m.recipe,))
 
 
-def _heatmap(view: View, title: str, asked: _Asked) -> None:
+def _heatmap(view: View, scene: Scene, version: int, title: str) -> None:
     st.segmented_control(
         "Heatmap of",
         list(HEATS),
@@ -199,17 +200,15 @@ def _heatmap(view: View, title: str, asked: _Asked) -> None:
         on_change=lambda: change(heat=st.session_state.heat),
     )
     zipped = view.size == "gzip"
-    record = _heat(asked, view.heat, title, view.recipe, view.budget, zipped)
     plot.chart(
-        grid.heat_figure(record, here()),
+        _heat(scene, version, view.heat, title, view.budget, zipped, here()),
         key="chart-heat",
-        alt=record.alt,
         config=camera(f"paretoscope-{view.dataset}-{view.model}-grid"),
         on_pick=go_to,
         wait_ms=_AFTER_MS,
     )
-    known, n_cells = _known(asked), sum(map(len, asked.lines))
-    n_known = sum(str(recipe) in known for line in asked.lines for recipe in line)
+    known, n_cells = _known(scene, version), sum(map(len, scene.lines))
+    n_known = sum(str(recipe) in known for line in scene.lines for recipe in line)
     how_many = f"All {n_cells}" if n_known == n_cells else f"{n_known} of {n_cells}"
     notes = [
         f"{how_many} cells computed in float arithmetic; a white dot marks a file that was run."
@@ -228,11 +227,9 @@ def _histogram(view: View, subject: Subject, title: str) -> None:
     layer = st.segmented_control(
         "Weights of", names, default=names[0], key=f"histogram-{len(names)}", required=True
     )
-    record = weights.histogram(subject.network, title, layer or names[0], view.recipe)
     plot.chart(
-        weights.histogram_figure(record, here()),
+        _weights(subject.network, title, layer or names[0], view.recipe, here()),
         key="chart-weights",
-        alt=record.alt,
         config=camera(f"paretoscope-{view.dataset}-{view.model}-weights"),
         wait_ms=_AFTER_MS,
     )
@@ -244,7 +241,7 @@ def _layers(view: View, subject: Subject) -> None:
         st.caption("This recipe needs training rows; the page Evidence takes its file apart.")
         return
     try:
-        rows = weights.layer_rows(subject.network, view.recipe)
+        rows = weights.layer_table(subject.network, view.recipe)
     except ParetoscopeError as error:
         st.caption(plain(str(error)))
         return

@@ -129,7 +129,7 @@ class Bench:
         self._settles: dict[str, float] = {}
         self._served: set[str] = set()  # visitors whose wish is known to be fulfilled
         self._changed = threading.Condition()
-        self.version = 0  # rises with all that becomes known
+        self._versions: Counter[str] = Counter()
         self._walks: bool | None = None  # whether this process walks lines; None: not tried yet
         self._worker = Worker()
         self._team = Team()
@@ -139,6 +139,10 @@ class Bench:
     def known(self, subject: Subject, recipe: Recipe) -> Measurement | None:
         """What is known of a recipe by now: measured, computed, or nothing."""
         return self._known.get(subject.key(recipe))
+
+    def version(self, subject: Subject) -> int:
+        """A number that rises with all that becomes known of a network."""
+        return self._versions[subject.network.sha256]
 
     def failure(self, subject: Subject, recipe: Recipe) -> str | None:
         """The sentence why a recipe cannot be measured, if it cannot."""
@@ -177,7 +181,8 @@ class Bench:
         with self._changed:
             now = time.monotonic()
             self._seen[visitor] = now
-            if self._wishes.get(visitor) != wish:
+            last = self._wishes.get(visitor)
+            if last is not wish and last != wish:
                 self._settles[visitor] = now + _SETTLE_S
                 self._wishes[visitor] = wish
                 self._served.discard(visitor)
@@ -385,7 +390,7 @@ class Bench:
                 self._apart[key[0]] = Apart(so_far.files + 1, max(so_far.rows, apart))
             if known is None or known.computed or not measurement.computed:
                 self._known[key] = measurement
-                self.version += 1
+                self._versions[key[0]] += 1
             while len(self._known) > _KEPT:
                 self._known.popitem(last=False)
                 self._served.clear()

@@ -146,7 +146,7 @@ def _show(view: View, subject: Subject, title: str, wish: Wish, curves: Sequence
     if not view.pins:
         st.info("Pin recipes on Explore, or the one above here, to compare them side by side.")
     pins.pin_button(view)
-    named = pins.known(bench, subject, view)
+    named = pins.known(bench, subject, view.pins)
     if len(named) > 1:
         _side_by_side(view, subject, named)
 
@@ -218,7 +218,7 @@ def compare_chart(
         known = [m for r in line if (m := bench.known(subject, r)) is not None]
         found.append((name, tuple(point(m) for m in known if m.entropy_bytes)))
     pinned = []
-    for letter, m in pins.known(bench, subject, view):
+    for letter, m in pins.known(bench, subject, view.pins):
         if m.entropy_bytes:
             x, y, _, recipe, text = point(m)
             pinned.append((letter, x, y, recipe, text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from paretoscope.recipe import Recipe
 from paretoscope.recovery import RECOVERIES
 from paretoscope.storage import STORAGES
 from paretoscope.sweeps import CURVE_POINTS, at, stops
+from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 
 from ui import view, words
 from ui.frame import hold, keyed
@@ -55,32 +57,60 @@ def recipe_controls(network: Network, recipe: Recipe) -> None:
         st.caption(_bits(network, recipe))
         choose_member("activations", "Activations", recipe.activations, ACTIVATIONS)
         own_parameters("activations", recipe.activations, network)
-        st.subheader("Recover", divider="gray")
-        choose_member("recovery", "Recovery", recipe.recovery, RECOVERIES)
-        own_parameters("recovery", recipe.recovery, network)
-        choose_member("storage", "Storage of codes", recipe.storage, STORAGES)
+        parts = [(recipe.recovery, RECOVERIES[0]), (recipe.storage, STORAGES[0])]
+        told = ", ".join(part.title for part, usual in parts if type(part) is not usual)
+        with _fold("Recover and store", "fold-recover", told) as fold:
+            if fold.open:
+                _recovery_controls(network, recipe)
         if len(network.layers) > 1:
-            st.subheader("One layer by itself", divider="gray")
-            layer_controls(network, recipe)
+            told = ", ".join(map(view.plain, recipe.overrides))
+            with _fold("One layer by itself", "fold-layer", told) as fold:
+                if fold.open:
+                    layer_controls(network, recipe)
 
 
-def place_stops(network: Network, criterion: Criterion) -> list[float]:
+def _recovery_controls(network: Network, recipe: Recipe) -> None:
+    choose_member("recovery", "Recovery", recipe.recovery, RECOVERIES)
+    own_parameters("recovery", recipe.recovery, network)
+    choose_member("storage", "Storage of codes", recipe.storage, STORAGES)
+
+
+def _fold(label: str, key: str, told: str) -> ExpanderContainer:
+    """A group of controls that is drawn only while it is open: what few change costs every page.
+
+    It starts open where something in it is set, which `told` says while it is closed.
+    """
+    if key not in st.session_state:
+        st.session_state[key] = bool(told)
+    fold = st.expander(label, key=key, on_change="rerun")
+    if told and not fold.open:
+        st.caption(told)
+    return fold
+
+
+def place_stops(network: Network, criterion: Criterion, linked: float | None) -> list[float]:
     """Where the slider stops: those of the network, and the value that a link asked for."""
     axis = axis_of(criterion)
     if axis == "threshold" and criterion.needs_rows:
         found = []  # its scores are not known here, only the value itself
     else:
         found = stops(network, type(criterion), axis, CURVE_POINTS, scope=criterion.scope)
-    return with_linked(found, getattr(criterion, axis), linked_value("pruner", criterion, axis))
+    return with_linked(found, getattr(criterion, axis), linked)
 
 
-def curve_of(network: Network, recipe: Recipe) -> list[Recipe]:
+def linked_place(recipe: Recipe) -> float | None:
+    """The place on the slider at hand that a link asked for."""
+    criterion = pruner_of(recipe)
+    return linked_value("pruner", criterion, axis_of(criterion))
+
+
+def curve_of(network: Network, recipe: Recipe, linked: float | None) -> list[Recipe]:
     """The recipes along the slider at hand, the rest of the recipe as it is."""
     criterion = pruner_of(recipe)
     axis = axis_of(criterion)
     if axis == "pattern":
         return [recipe]
-    values = place_stops(network, criterion)
+    values = place_stops(network, criterion, linked)
     return [replace(recipe, pruner=at(criterion, axis, value)) for value in values]
 
 
@@ -123,7 +153,7 @@ def _choose_place(network: Network, criterion: Criterion) -> None:
         assert isinstance(described.range, Choice)
         parameter("pruner", criterion, "pattern", described, network)
         return
-    values = place_stops(network, criterion)
+    values = place_stops(network, criterion, linked_value("pruner", criterion, axis))
     key = keyed("place")
     st.select_slider(
         described.label,
@@ -138,6 +168,7 @@ def _choose_place(network: Network, criterion: Criterion) -> None:
     st.caption(_both_ways(network, criterion))
 
 
+@lru_cache(maxsize=256)
 def _both_ways(network: Network, criterion: Criterion) -> str:
     """What a threshold amounts to in sparsity, or the other way round."""
     if criterion.needs_rows:
@@ -155,12 +186,11 @@ def _both_ways(network: Network, criterion: Criterion) -> str:
     return f"= {ranking}{what} below {limit:.3g} cut"
 
 
-@st.cache_data(max_entries=500, show_spinner=False)
-def _bits_of_layers(_network: Network, sha256: str, _quantizer: Quantizer, text: str) -> list[int]:
-    """Bits of each layer's codes; `sha256` and `text` stand for network and quantizer."""
+@lru_cache(maxsize=256)
+def _bits_of_layers(network: Network, quantizer: Quantizer) -> list[int]:
     kept = np.ones(1, np.bool_)
-    weights = _network.weights.values()
-    return [_quantizer.grid(weight, kept).project(weight).bits for weight in weights]
+    weights = network.weights.values()
+    return [quantizer.grid(weight, kept).project(weight).bits for weight in weights]
 
 
 def _bits(network: Network, recipe: Recipe) -> str:
@@ -173,7 +203,7 @@ def _bits(network: Network, recipe: Recipe) -> str:
     if quantizer.text_name == "float16":
         return "16-bit floats"
     try:
-        bits = _bits_of_layers(network, network.sha256, quantizer, str(quantizer))
+        bits = _bits_of_layers(network, quantizer)
     except ParetoscopeError as error:
         return view.plain(str(error))
     span = f"{min(bits)}" if min(bits) == max(bits) else f"{min(bits)} to {max(bits)}"
@@ -234,7 +264,8 @@ def apply_switch(network: Network) -> None:
         share = criterion.selection(scores).sparsity(network.weights)
     rescoped = replace(at(criterion, axis, 0.0), scope=scope)
     scores = rescoped.scores(network, None)
-    candidates = [at(rescoped, axis, value) for value in place_stops(network, rescoped)]
+    linked = linked_value("pruner", rescoped, axis)
+    candidates = [at(rescoped, axis, value) for value in place_stops(network, rescoped, linked)]
     moved = min(
         candidates, key=lambda c: abs(c.selection(scores).sparsity(network.weights) - share)
     )

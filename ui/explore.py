@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from functools import lru_cache
 
 import streamlit as st
-from paretoscope.activations import FloatActivations
 from paretoscope.artifact import compress
-from paretoscope.lines import in_lines
+from paretoscope.budget import Budget
 from paretoscope.measurement import Measurement
 from paretoscope.network import Network
-from paretoscope.quantization import FixedPoint, Float32
 from paretoscope.recipe import Recipe
 from paretoscope.store import default_store
 from paretoscope.timing import Timing
 from streamlit.delta_generator import DeltaGenerator
 
-from ui import around, charts, controls, figures, grid, pins, plot, server, sharing, words
-from ui.bench import Apart, Bench, Subject, Wish
+from ui import around, charts, controls, figures, pins, plot, server, sharing, words
+from ui.bench import Apart, Bench, Subject
 from ui.evidence import times
 from ui.frame import hold
-from ui.palette import camera, here
+from ui.palette import Theme, camera, here
+from ui.scene import Scene, scene_of
 from ui.view import MARGINS, SIZES, View, change, go_to, link, plain, rerun, show_link
 
 _POLL_S = 0.4
@@ -80,40 +79,21 @@ def _draw(
     settled = bench.settled(subject, view.recipe) and bench.settled(subject, Recipe())
     waiting = not settled and (not view.recipe.trains or str(view.recipe) in _asked())
     st.fragment(_figures, run_every=_POLL_S if waiting else None)(view, subject)
-    curve = controls.curve_of(network, view.recipe)
-    if view.recipe not in curve:  # without pruning it stands where the threshold is zero
-        curve.insert(0, view.recipe)
-    backdrop = [
-        [replace(r, quantizer=q, activations=FloatActivations()) for r in curve]
-        for q in _other_q(view.recipe)
-    ]
-    ordered = sorted(curve, key=lambda recipe: recipe != view.recipe)
-    if view.recipe.trains:  # a curve of trainings would take hours: only what was asked for
-        ordered = [recipe for recipe in ordered if str(recipe) in _asked()]
-    lines = grid.lines_of(network, view.recipe)
-    pinned = [recipe for recipe in view.pins if not recipe.trains]
-    on_lines = [line for line in ([curve, *backdrop] if not view.recipe.trains else []) if lines]
-    wish = Wish(
-        subject,
-        [Recipe(), *ordered, *[recipe for recipe in pinned if recipe not in ordered]],
-        backdrop=[] if view.recipe.trains else [recipe for line in backdrop for recipe in line],
-        lines=[[r for r in line if in_lines([r])[0]] for line in on_lines] + list(lines),
-        zipped=view.size == "gzip",
-    )
+    scene = scene_of(view, subject, frozenset(_asked()))
     visitor = server.visitor()
-    bench.wish(visitor, wish)
+    bench.wish(visitor, scene.wish)
     polling = not bench.finished(visitor)
     if polling:
         st.session_state.pop("finished", None)
     else:  # all is drawn by this very run
         st.session_state.finished = str(view)
     every = _POLL_S if polling else None
-    st.fragment(_show, run_every=every)(view, subject, title, wish, curve, backdrop)
+    st.fragment(_show, run_every=every)(view, scene, title)
     with header:
-        _share(view, subject, title, curve)
+        _share(view, subject, title, scene.curve)
     controls.recipe_controls(network, view.recipe)
     every = _POLL_AROUND_S if polling else None
-    st.fragment(around.show, run_every=every)(view, subject, title, curve)
+    st.fragment(around.show, run_every=every)(view, scene, title)
 
 
 def _share(view: View, subject: Subject, title: str, curve: Sequence[Recipe]) -> None:
@@ -133,35 +113,21 @@ def _share(view: View, subject: Subject, title: str, curve: Sequence[Recipe]) ->
 
 
 @server.in_turn
-def _show(
-    view: View,
-    subject: Subject,
-    title: str,
-    wish: Wish,
-    curve: Sequence[Recipe],
-    backdrop: Sequence[Sequence[Recipe]],
-) -> None:
+def _show(view: View, scene: Scene, title: str) -> None:
     if st.session_state.view != view:  # of a fragment's own control only the fragment would run
         rerun()
-    bench, visitor = server.bench(), server.visitor()
-    bench.wish(visitor, wish)
-    bench.compute_line(subject, curve)
+    bench, visitor, subject = server.bench(), server.visitor(), scene.subject
+    bench.wish(visitor, scene.wish)
+    bench.compute_line(subject, scene.curve)
     baseline = bench.known(subject, Recipe())
     if baseline is not None and baseline.latency() is not None:
-        _charts(bench, subject, view, title, baseline, curve, backdrop)
+        _charts(bench, view, scene, title)
     elif bench.failure(subject, Recipe()) is None:
         st.caption("Measuring the uncompressed model")
     _below(bench, subject, view, visitor)
     if bench.finished(visitor) and st.session_state.get("finished") != str(view):
         st.session_state.finished = str(view)
         rerun()
-
-
-def _other_q(recipe: Recipe) -> list[FixedPoint | Float32]:
-    others = [Float32() if q is None else FixedPoint(q) for q in (*grid.BACKDROP_QS, None)]
-    if not isinstance(recipe.activations, FloatActivations):
-        return others
-    return [quantizer for quantizer in others if quantizer != recipe.quantizer]
 
 
 # --- figures ----------------------------------------------------------------------------------
@@ -294,48 +260,56 @@ def _time_figure(now: Measurement) -> None:
 # --- charts -----------------------------------------------------------------------------------
 
 
-def _charts(
-    bench: Bench,
-    subject: Subject,
-    view: View,
-    title: str,
-    baseline: Measurement,
-    curve: Sequence[Recipe],
-    backdrop: Sequence[Sequence[Recipe]],
-) -> None:
-    known = [m for r in curve if (m := bench.known(subject, r)) is not None]
-    lines = [
-        (charts.line_name(line[0]), [m for r in line if (m := bench.known(subject, r)) is not None])
-        for line in backdrop
-    ]
+def _charts(bench: Bench, view: View, scene: Scene, title: str) -> None:
+    subject = scene.subject
     chosen = bench.known(subject, view.recipe)
     timing = None
     if chosen is not None:
         timing = times.known_timings(subject, times.file_arguments(subject, chosen)).get("batch 1")
-    columns = st.columns(2)
     size_axis: charts.Axis = "gzip" if view.size == "gzip" else "size"
     axes: tuple[charts.Axis, charts.Axis] = (size_axis, "time")
-    for column, axis in zip(columns, axes, strict=True):
-        record = charts.trade_off(
-            axis,
-            title,
-            view.recipe,
-            known,
-            lines,
-            baseline,
-            charts.line_name(view.recipe),
-            timing,
-            view.budget,
-            pins.known(bench, subject, view),
-        )
+    version, theme = bench.version(subject), here()
+    for column, axis in zip(st.columns(2), axes, strict=True):
         plot.chart(
-            figures.trade_off_figure(record, here()),
+            _trade_off(scene, version, axis, title, timing, view.budget, theme),
             key=f"chart-{axis}",
             config=camera(f"paretoscope-{view.dataset}-{view.model}-{axis}"),
-            alt=record.alt,
             on_pick=go_to,
             place=column,
         )
+
+
+@lru_cache(maxsize=128)
+def _trade_off(
+    scene: Scene,
+    version: int,
+    axis: charts.Axis,
+    title: str,
+    timing: Timing | None,
+    budget: Budget,
+    theme: Theme,
+) -> plot.Drawn:
+    """A main chart, at a version of what the bench knows."""
+    bench, subject = server.bench(), scene.subject
+    baseline = bench.known(subject, Recipe())
+    assert baseline is not None
+    record = charts.trade_off(
+        axis,
+        title,
+        scene.recipe,
+        _known(bench, subject, scene.curve),
+        [(charts.line_name(line[0]), _known(bench, subject, line)) for line in scene.backdrop],
+        baseline,
+        charts.line_name(scene.recipe),
+        timing,
+        budget,
+        pins.known(bench, subject, scene.pins),
+    )
+    return plot.drawn(figures.trade_off_figure(record, theme), record.alt)
+
+
+def _known(bench: Bench, subject: Subject, line: Sequence[Recipe]) -> list[Measurement]:
+    return [m for recipe in line if (m := bench.known(subject, recipe)) is not None]
 
 
 def _below(bench: Bench, subject: Subject, view: View, visitor: str) -> None:

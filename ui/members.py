@@ -14,6 +14,7 @@ from paretoscope.parameters import Choice, Member, Parameter, format_value, para
 from paretoscope.pruning import Criterion, KeepAll, Magnitude
 from paretoscope.quantization import Float32, Quantizer
 from paretoscope.recipe import Recipe
+from paretoscope.sweeps import stops
 
 from ui import view, words
 from ui.frame import hold, keyed
@@ -103,7 +104,7 @@ def parameter(kind: str, member: Member, name: str, described: Parameter, networ
         options, default = described.range.options, hold(key, value)
         st.segmented_control(described.label, options, default=default, required=True, **common)
     elif described.stops is not None:
-        found = list(described.stops(network.weights, _STOPS))
+        found = stops(network, type(member), name, _STOPS)
         values = with_linked(found, value, linked_value(kind, member, name))
         default = hold(key, float(value))
         st.select_slider(described.label, values, value=default, format_func=format_value, **common)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 from paretoscope.measurement import Measurement
@@ -13,9 +15,9 @@ from ui.palette import LETTERS
 from ui.view import MOST_PINS, View, change, go_to, plain
 
 
-def known(bench: Bench, subject: Subject, view: View) -> list[tuple[str, Measurement]]:
+def known(bench: Bench, subject: Subject, pins: Sequence[Recipe]) -> list[tuple[str, Measurement]]:
     """The pins of which something is known, with their letters."""
-    found = zip(LETTERS, (bench.known(subject, recipe) for recipe in view.pins), strict=False)
+    found = zip(LETTERS, (bench.known(subject, recipe) for recipe in pins), strict=False)
     return [(letter, m) for letter, m in found if m is not None]
 
 
@@ -41,13 +43,11 @@ def show(bench: Bench, subject: Subject, view: View) -> None:
         return
     st.markdown("**Pins**")
     for letter, recipe in zip(LETTERS, view.pins, strict=False):
-        text, there, away = st.columns([8, 1, 1], vertical_alignment="center")
-        text.markdown(f"**{letter}** `{recipe}` {_figures(bench, subject, recipe)}")
+        row = st.container(horizontal=True, vertical_alignment="center")
+        row.markdown(f"**{letter}** `{recipe}` {_figures(bench, subject, recipe)}")
         if recipe != view.recipe:
-            there.button("Go", key=f"go-{letter}", on_click=go_to, args=(recipe,), width="stretch")
-        away.button(
-            "Unpin", key=f"unpin-{letter}", on_click=_unpin, args=(recipe,), width="stretch"
-        )
+            row.button("Go", key=f"go-{letter}", on_click=go_to, args=(recipe,))
+        row.button("Unpin", key=f"unpin-{letter}", on_click=_unpin, args=(recipe,))
 
 
 def _figures(bench: Bench, subject: Subject, recipe: Recipe) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -82,6 +83,19 @@ def line_across(
     return {"type": "line", "line": line, "layer": layer, **ends, **refs}
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """A figure as the browser is sent it: made once, for as long as it stays the same."""
+
+    json: str
+    height: int
+    alt: str
+
+
+def drawn(figure: Figure, alt: str) -> Drawn:
+    return Drawn(to_json(figure), figure["layout"]["height"], alt)
+
+
 def to_json(figure: go.Figure | Figure) -> str:
     """What Plotly's script is given."""
     if isinstance(figure, go.Figure):
@@ -98,10 +112,10 @@ def _component() -> Any:
 
 
 def chart(
-    figure: go.Figure | Figure,
+    figure: go.Figure | Figure | Drawn,
     *,
     key: str,
-    alt: str,
+    alt: str = "",
     config: dict[str, Any],
     on_pick: Callable[[str], None] | None = None,
     place: DeltaGenerator | None = None,
@@ -111,11 +125,11 @@ def chart(
 
     Parameters
     ----------
-    figure : Figure or plotly's own
+    figure : Figure, plotly's own, or Drawn
         With a height of its own, and a `uirevision` for as long as zoom is to be kept.
     key : str
     alt : str
-        The chart in a sentence, for screen readers.
+        The chart in a sentence, for screen readers; what is drawn already has its own.
     config : dict
         As `ui.palette.camera` makes it.
     on_pick : callable, optional
@@ -124,9 +138,12 @@ def chart(
     wait_ms : int, default 0
         How long the browser leaves others the first turn, after something has changed.
     """
+    if not isinstance(figure, Drawn):
+        figure = Drawn(to_json(figure), figure["layout"]["height"], alt)
     with place or contextlib.nullcontext():
         if not st.get_option("server.enableStaticServing"):
-            st.plotly_chart(figure, key=key, theme=None, config=config, alt=alt)
+            plain = json.loads(figure.json)
+            st.plotly_chart(plain, key=key, theme=None, config=config, alt=figure.alt)
             return
 
         def picked() -> None:
@@ -138,10 +155,10 @@ def chart(
         _component()(
             key=key,
             data={
-                "figure": to_json(figure),
+                "figure": figure.json,
                 "config": json.dumps(config),
-                "alt": alt,
-                "height": figure["layout"]["height"],
+                "alt": figure.alt,
+                "height": figure.height,
                 "wait": wait_ms,
                 "clicks": on_pick is not None,
                 "script": f"{'/' + base if base else ''}/app/static/{SCRIPT.name}",

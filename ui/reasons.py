@@ -27,16 +27,15 @@ def show(subject: Subject, now: Measurement, before: Measurement, timing: Timing
     with st.container(border=True):
         st.markdown("**Why no gain?**")
         for number, reason in enumerate(found):
-            text, button = st.columns([5, 1], vertical_alignment="center")
-            text.markdown(f"*{reason.about.capitalize()}:* {sentence(reason)}")
+            row = st.container(horizontal=True, vertical_alignment="center")
+            row.markdown(f"*{reason.about.capitalize()}:* {sentence(reason)}")
             if reason.remedy is not None:
-                button.button(
+                row.button(
                     _label(now.recipe, reason.remedy),
                     key=f"try-{number}",
                     on_click=view.go_to,
                     args=(reason.remedy,),
                     help=f"Sets the recipe to {view.plain(str(reason.remedy))}",
-                    width="stretch",
                 )
 
 

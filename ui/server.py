@@ -17,6 +17,7 @@ from paretoscope.tasks import find_result
 from paretoscope.training import find_trained
 
 from ui.bench import Bench, Subject
+from ui.collector import collector
 
 P = ParamSpec("P")
 SEED = SPLIT_SEED = 0
@@ -44,6 +45,7 @@ def in_turn(draw: Callable[P, None]) -> Callable[P, None]:
     def drawn(*args: P.args, **kwargs: P.kwargs) -> None:
         with _turn:
             draw(*args, **kwargs)
+            collector().drawn = time.monotonic()
 
     return drawn
 

@@ -97,7 +97,7 @@ def _trade_off(
     known = [m for r in curve if (m := bench.known(subject, r)) is not None]
     record = charts.trade_off(
         axis, title, view.recipe, known, [], baseline, charts.line_name(view.recipe), None,
-        view.budget, pins.known(bench, subject, view),
+        view.budget, pins.known(bench, subject, view.pins),
     )  # fmt: skip
     return figures.trade_off_figure(record, LIGHT)
 
@@ -132,7 +132,7 @@ def report(
     baseline, now = bench.known(subject, Recipe()), bench.known(subject, view.recipe)
     if baseline is None or now is None:
         return _page(title, "<p>Nothing was measured yet when this report was made.</p>")
-    pinned = pins.known(bench, subject, view)
+    pinned = pins.known(bench, subject, view.pins)
     axes: tuple[charts.Axis, charts.Axis] = ("gzip" if view.size == "gzip" else "size", "time")
     drawn = [
         go.Figure(_trade_off(bench, subject, view, title, curve, axis, baseline)) for axis in axes

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from paretoscope.artifact import draft_artifact
 from paretoscope.network import Network
 from paretoscope.pruning import Magnitude, smallest_kept
@@ -149,6 +150,11 @@ def histogram_figure(record: Histogram, theme: Theme) -> Figure:
 
 
 @lru_cache(maxsize=256)
+def layer_table(network: Network, recipe: Recipe) -> pa.Table:
+    """`layer_rows` as Streamlit sends it."""
+    return pa.Table.from_pylist(layer_rows(network, recipe))
+
+
 def layer_rows(network: Network, recipe: Recipe) -> list[dict[str, Any]]:
     """The layers of the file that a recipe makes, for recipes that need no rows."""
     draft = draft_artifact(network, recipe, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from paretoscope.artifact import compress
@@ -100,21 +101,33 @@ def at(criterion: Criterion, axis: str, value: float) -> Criterion:
 
 def stops(
     network: Network,
-    family: type[Criterion] | type[Quantizer],
+    family: type[Member],
     name: str,
     count: int,
     **others: str,
 ) -> list[float]:
     """Where the slider of a parameter stops for this network, and what a sweep visits."""
+    return list(_stops(network, family, name, count, tuple(sorted(others.items()))))
+
+
+@lru_cache(maxsize=128)
+def _stops(
+    network: Network,
+    family: type[Member],
+    name: str,
+    count: int,
+    others: tuple[tuple[str, str], ...],
+) -> tuple[float, ...]:
     described = parameters(family)[name]
     if described.stops is None:
         raise ParetoscopeError(f"{family.__name__}.{name} has no stops")
     if name != "threshold":
-        return list(described.stops(network.weights, count, **others))
+        return tuple(described.stops(network.weights, count, **dict(others)))
     kind: Any = family
     if kind.needs_rows:
         raise ParetoscopeError(f"the thresholds of {family.text_name} depend on its training rows")
-    return list(described.stops(kind(threshold=0.0).scores(network, None), count, **others))
+    scores = kind(threshold=0.0).scores(network, None)
+    return tuple(described.stops(scores, count, **dict(others)))
 
 
 def sweep(

@@ -302,8 +302,25 @@ def test_8_bit_activations_and_a_quantizer_exclude_each_other() -> None:
     assert not app.exception
 
 
+def _unfolded(app: AppTest, fold: str) -> AppTest:
+    app.session_state[fold] = True
+    return app.run()
+
+
+def test_a_group_of_controls_is_open_where_something_in_it_is_set() -> None:
+    closed = open_page(recipe="magnitude(sparsity=0.5)+q(3)")
+    assert not [s for s in closed.selectbox if s.key in ("recovery-member", "layer")]
+    app = open_page(recipe="magnitude(sparsity=0.5)+q(3)+ls;dense3=q(16)")
+    assert app.selectbox(key="recovery-member").value == "ls"
+    assert app.selectbox(key="layer").value == "dense3"
+    app.session_state["fold-recover"] = False
+    app.run()
+    assert any(c.value == "Least squares" for c in app.sidebar.caption)
+    assert address(app)["recipe"] == "magnitude(sparsity=0.5)+q(3)+ls;dense3=q(16)"
+
+
 def test_one_layer_can_be_set_by_itself_and_reset() -> None:
-    app = open_page(recipe="magnitude(sparsity=0.5)+q(4)")
+    app = _unfolded(open_page(recipe="magnitude(sparsity=0.5)+q(4)"), "fold-layer")
     next(b for b in app.button if b.label == "Set this layer by itself").click().run()
     app.selectbox(key="pruner@dense3-member").set_value("keep").run()
     app.select_slider(key="quantizer@dense3-q-q").set_value(16.0).run()
@@ -327,12 +344,13 @@ def test_a_convolutional_network_is_explored_like_any_other() -> None:
     until(app, measured)
     assert not app.exception
     assert len(_charts(app)) == 2
+    _unfolded(app, "fold-layer")
     assert [s.value for s in app.selectbox if s.key == "layer"] == ["dense3"]
 
 
 @pytest.mark.parametrize("name", ["bias", "ls", "gptq"])
 def test_every_recovery_can_be_chosen(name: str) -> None:
-    app = open_page(recipe="magnitude(sparsity=0.5)+q(3)")
+    app = _unfolded(open_page(recipe="magnitude(sparsity=0.5)+q(3)"), "fold-recover")
     app.selectbox(key="recovery-member").set_value(name).run()
     app.selectbox(key="storage-member").set_value("bytes").run()
     assert address(app)["recipe"] == f"magnitude(sparsity=0.5)+q(3)+{name}+bytes"
