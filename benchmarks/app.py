@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import re
 import subprocess
 import sys
@@ -230,12 +231,14 @@ async def _visitors(url: str, n: int, rounds: int, pause_s: float) -> list[float
 
 
 async def _visitor(url: str, number: int, rounds: int, pause_s: float) -> list[float]:
-    """One visitor who changes the address a number of times; milliseconds until each run ended."""
+    """One visitor who changes the address a number of times, every half to one and a half pauses;
+    milliseconds until each run ended."""
     import websockets
     from streamlit.proto.BackMsg_pb2 import BackMsg
     from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
     answers = []
+    gaps = random.Random(number)  # visitors do not move in step
     address = url.replace("http", "ws") + "/_stcore/stream"
     async with websockets.connect(
         address, subprotocols=["streamlit"], max_size=None, origin=url
@@ -246,7 +249,7 @@ async def _visitor(url: str, number: int, rounds: int, pause_s: float) -> list[f
             message.rerun_script.query_string = (
                 f"v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold={threshold})%2Bq(8)"
             )
-            await asyncio.sleep(pause_s * (1 + 0.1 * (number % 5)))
+            await asyncio.sleep(pause_s * gaps.uniform(0.5, 1.5))
             start = time.perf_counter()
             await socket.send(message.SerializeToString())
             while True:

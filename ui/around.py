@@ -3,7 +3,7 @@ thresholds and Q, the weights, the layers, the pins."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -168,25 +168,36 @@ def _budget(view: View, scene: Scene, version: int) -> None:
         if found.n == 0:
             st.caption("Nothing is known yet.")
             return
-        if found.best is None:
-            st.markdown(f"None of the {found.n} recipes known here is within it.")
-        else:
-            _advise(found.best, f"Smallest of {found.n} within it", zipped, "best", view)
-        for number, (miss, excess) in enumerate(found.near):
+        named = [("Best", found.best, "")] if found.best is not None else []
+        for number, (miss, excess) in enumerate(found.near, 1):
             over = ", ".join(_OVER[name](miss) for name in excess)
-            _advise(miss, f"Near miss ({over})", zipped, f"near-{number}", view)
+            named.append((f"Near miss {number}", miss, over))
+        st.markdown(_advice_list(named, found.n, zipped))
+        places = {name: m.recipe for name, m, _ in named if m.recipe != view.recipe}
+        if places:
+            st.segmented_control(
+                "Go to", list(places), key="advice", on_change=lambda: _go_to_advice(places)
+            )
 
 
-def _advise(m: Measurement, what: str, zipped: bool, key: str, view: View) -> None:
-    row = st.container(horizontal=True, vertical_alignment="center")
-    at_least = "at least " if zipped and m.gzip_bytes is None else ""
-    size = words.size(grid.shown_size(m, zipped))
-    state = ", computed" if m.computed else ""
-    row.markdown(
-        f"{what}: `{m.recipe}`, {words.change_interval(m.change)}, {at_least}{size}{state}"
-    )
-    if m.recipe != view.recipe:
-        row.button("Go there", key=f"advice-{key}", on_click=go_to, args=(m.recipe,))
+def _advice_list(named: Sequence[tuple[str, Measurement, str]], n: int, zipped: bool) -> str:
+    """What is within the budget and nearly so, as a list in Markdown."""
+    within = any(name == "Best" for name, _, _ in named)
+    told = [f"Smallest of {n} within it:" if within else f"None of {n} recipes is within it."]
+    for name, m, over in named:
+        at_least = "at least " if zipped and m.gzip_bytes is None else ""
+        size = words.size(grid.shown_size(m, zipped)) + (", computed" if m.computed else "")
+        change = words.change_interval(m.change)
+        why = f" ({over})" if over else ""
+        told.append(f"- **{name}**{why}: `{m.recipe}`, {change}, {at_least}{size}")
+    return "\n".join(told)
+
+
+def _go_to_advice(places: Mapping[str, Recipe]) -> None:
+    chosen = st.session_state.advice
+    if chosen in places:
+        st.session_state.advice = None
+        go_to(places[chosen])
 
 
 def _heatmap(view: View, scene: Scene, version: int, title: str) -> None:
@@ -236,10 +247,13 @@ def _histogram(view: View, subject: Subject, title: str) -> None:
 
 
 def _layers(view: View, subject: Subject) -> None:
-    st.markdown("**Layers of this file**")
     if not view.recipe.is_quick:
-        st.caption("This recipe needs training rows; the page Evidence takes its file apart.")
+        st.markdown(
+            "**Layers of this file**  \nThis recipe needs training rows; the page Evidence takes "
+            "its file apart."
+        )
         return
+    st.markdown("**Layers of this file**")
     try:
         rows = weights.layer_table(subject.network, view.recipe)
     except ParetoscopeError as error:

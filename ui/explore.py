@@ -313,20 +313,20 @@ def _known(bench: Bench, subject: Subject, line: Sequence[Recipe]) -> list[Measu
 
 
 def _below(bench: Bench, subject: Subject, view: View, visitor: str) -> None:
-    left, right = st.columns([3, 2], vertical_alignment="center")
     measured, failed, total = bench.progress(visitor)
-    with left:
-        if measured + failed < total:
-            st.progress(measured / total, text=f"{measured} of {total} files measured")
-        elif failed:
-            st.caption(f"{measured} files of this curve measured, {failed} could not be made.")
-        else:
-            st.caption(f"All {total} files of this curve measured.")
+    if measured + failed < total:
+        st.progress(measured / total, text=f"{measured} of {total} files measured")
+        told = ""
+    elif failed:
+        told = f"{measured} files of this curve measured, {failed} could not be made. "
+    else:
+        told = f"All {total} files of this curve measured. "
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         st.caption(
-            "Filled points are files that were run through ONNX Runtime, hollow ones are computed. "
-            f"{_apart(bench.apart(subject), subject)} Click a point to go there.  \n`{view.recipe}`"
+            f"{told}Filled points are files that were run through ONNX Runtime, hollow ones are "
+            f"computed. {_apart(bench.apart(subject), subject)} Click a point to go there.  \n"
+            f"`{view.recipe}`"
         )
-    with right.container(horizontal=True, vertical_alignment="bottom"):
         st.number_input(
             "Margin, points",
             MARGINS.low,

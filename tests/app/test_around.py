@@ -153,10 +153,14 @@ def test_budget_fields_are_in_the_link_and_change_what_is_advised() -> None:
 def test_advice_is_one_click_away() -> None:
     trained("digits", "mlp-64-32")
     app = until(open_page(recipe=RECIPE), measured)
-    until(app, lambda a: any(b.key == "advice-best" for b in a.button))
+    until(app, lambda a: any(m.value.startswith("Smallest of") for m in a.markdown))
     (text,) = [m.value for m in app.markdown if m.value.startswith("Smallest of")]
-    app.button(key="advice-best").click().run()
-    assert f"`{address(app)['recipe']}`" in text
+    for name in ("Best", "Near miss 2"):
+        app.segmented_control(key="advice").set_value(name).run()
+        (line,) = [line for line in text.splitlines() if line.startswith(f"- **{name}**")]
+        assert f"`{address(app)['recipe']}`" in line
+        app.query_params["recipe"] = "magnitude(threshold=0.0999)+q(8)"
+        app.run()
     assert not app.exception
 
 
