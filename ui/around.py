@@ -260,4 +260,5 @@ def _layers(view: View, subject: Subject) -> None:
         st.caption(plain(str(error)))
         return
     st.dataframe(rows, hide_index=True, height="content")
-    st.caption(provenance.caption(f"network {subject.network.sha256[:8]}, `{view.recipe}`"))
+    what = f"network {subject.network.sha256[:8]}, {plain(str(view.recipe))}"
+    st.caption(provenance.caption(what))

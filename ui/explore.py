@@ -325,7 +325,7 @@ def _below(bench: Bench, subject: Subject, view: View, visitor: str) -> None:
         st.caption(
             f"{told}Filled points are files that were run through ONNX Runtime, hollow ones are "
             f"computed. {_apart(bench.apart(subject), subject)} Click a point to go there.  \n"
-            f"`{view.recipe}`"
+            f"{plain(str(view.recipe))}"
         )
         st.number_input(
             "Margin, points",
