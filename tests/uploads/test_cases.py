@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from paretoscope.__main__ import main
+from paretoscope.uploads.csvs import read_csv
+from paretoscope.uploads.labelled import with_label
 
 from tests.uploads.cases import FOLDER, Case, cases, needs_cases
 
@@ -153,3 +155,12 @@ def test_a_file_that_is_not_there_is_one_sentence(capsys: pytest.CaptureFixture[
     code, told = _check("no-such-file.onnx", capsys=capsys)
     assert code == 2
     assert "no-such-file.onnx cannot be read" in told
+
+
+def test_no_cell_and_no_label_takes_the_square_of_its_length() -> None:
+    """These took minutes, in which no other visitor was answered."""
+    for cell in ("1" * 100_000 + "x", "1_" * 50_000 + "x", "0" * 100_000):
+        table = read_csv(f"a,y\n{cell},1\n2,2\n".encode())
+        assert table.column("a").kind == "text"
+    ids = "".join(f"{i},id{i}\n" for i in range(200_000))
+    assert len(with_label(read_csv(f"a,y\n{ids}".encode())).classes) == 200_000

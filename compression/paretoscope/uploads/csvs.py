@@ -28,7 +28,8 @@ MOST_ROWS = 1_000_000
 MOST_CELLS = 5_000_000  # about 100 bytes each while a table is read
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "?", "-"))
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_LONGEST_NUMBER = 100  # characters; a pattern may need the square of a cell's length
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.ASCII | re.IGNORECASE)
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", re.ASCII)
 _COMMA_NUMBER = re.compile(r"[+-]?(\d+,\d*|,\d+|\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -277,7 +278,7 @@ def _column(
     if not others:
         return _numbers(name, cells, present, comma, notes)
     for cell in others:
-        if _ODD_NUMBER.fullmatch(cell):
+        if len(cell) <= _LONGEST_NUMBER and _ODD_NUMBER.fullmatch(cell):
             raise refuse(cell, f"'{shown(cell)}' is no plain decimal number")
     if not comma and all(_GROUPED.fullmatch(cell) for cell in others):
         notes.append(
@@ -299,6 +300,8 @@ def _column(
 
 
 def _is_number(cell: str, pattern: re.Pattern[str]) -> bool:
+    if len(cell) > _LONGEST_NUMBER:
+        return False
     return bool(pattern.fullmatch(cell) or _INFINITE.fullmatch(cell))
 
 

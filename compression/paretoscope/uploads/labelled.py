@@ -148,18 +148,15 @@ def _labels(column: Column, notes: list[str]) -> list[str | None]:
     odd = {raw for raw in column.cells if raw != raw.strip()}
     if odd:
         notes.append("spaces around labels are left out")
-    spellings: dict[str, set[str]] = {}
+    spellings: dict[str, Counter[str]] = {}
     for word in words:
-        spellings.setdefault(word.casefold(), set()).add(word)
+        spellings.setdefault(word.casefold(), Counter())[word] += 1
     mixed = [sorted(found) for found in spellings.values() if len(found) > 1]
     if mixed:
         notes.append(
             f"labels that differ only in case are one class: {', '.join(map(shown, mixed[0]))}"
         )
-    common = {
-        folded: Counter(w for w in words if w.casefold() == folded).most_common(1)[0][0]
-        for folded in spellings
-    }
+    common = {folded: found.most_common(1)[0][0] for folded, found in spellings.items()}
     return [common[cell.casefold()] if cell else None for cell in cells]
 
 
