@@ -119,6 +119,10 @@ def test_the_budget_is_typed_cleared_and_what_is_wrong_is_said(
     told = page.get_by_text(re.compile(r"^Smallest of \d+ within it"))
     expect(told).to_be_visible()
     _ready(page)
+    before = _recipe(visit)
+    page.get_by_role("radio", name="Near miss 1").click()
+    page.wait_for_function("old => !decodeURIComponent(location.search).includes(old)", arg=before)
+    _ready(page)
     field.fill("")
     field.press("Enter")
     page.wait_for_function("location.search.includes('drop=none')")
@@ -127,6 +131,18 @@ def test_the_budget_is_typed_cleared_and_what_is_wrong_is_said(
     sentence = "Largest drop, points must be a number from 0 to 100; got 'much'"
     expect(page.get_by_text(sentence)).to_be_visible()
     assert "drop=none" in visit.query
+
+
+def test_a_group_of_controls_opens_when_asked_by_keyboard(server: Server, visitor: Visitor) -> None:
+    visit = _open(visitor, server)
+    page = visit.page
+    _ready(page)
+    assert page.get_by_text("Storage of codes").count() == 0
+    group = page.locator("summary").filter(has_text="Recover and store")
+    group.press("Enter")
+    expect(page.get_by_text("Storage of codes")).to_be_visible()
+    group.press("Enter")
+    expect(page.get_by_text("Storage of codes")).to_have_count(0)
 
 
 def test_pins_are_compared_and_let_go(server: Server, visitor: Visitor) -> None:
