@@ -9,9 +9,13 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import onnx
 import pytest
+from onnx import helper
 from paretoscope.__main__ import main
+from paretoscope.errors import ParetoscopeError
 from paretoscope.uploads.csvs import read_csv
+from paretoscope.uploads.gate import admit
 from paretoscope.uploads.labelled import with_label
 
 from tests.uploads.cases import FOLDER, Case, cases, needs_cases
@@ -155,6 +159,31 @@ def test_a_file_that_is_not_there_is_one_sentence(capsys: pytest.CaptureFixture[
     code, told = _check("no-such-file.onnx", capsys=capsys)
     assert code == 2
     assert "no-such-file.onnx cannot be read" in told
+
+
+def test_no_model_takes_the_square_of_its_length() -> None:
+    """Products of a million dimensions, and names put together anew for each of many graphs."""
+    tensor = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[2**62] * 500_000)
+    given = helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [None, 4])
+    made = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [None, 4])
+    node = helper.make_node("Relu", ["x"], ["y"])
+    wide = helper.make_model(helper.make_graph([node], "g", [given], [made], [tensor]))
+    with pytest.raises(ParetoscopeError, match="500,000 dimensions"):
+        admit(wide.SerializeToString())
+    inner = helper.make_graph([helper.make_node("Relu", ["x"], ["z"])], "i", [], [made])
+    inner.output[0].name = "z"
+    nodes = [
+        helper.make_node("If", ["x"], [f"y{i}"], then_branch=inner, else_branch=inner)
+        for i in range(6_000)
+    ]
+    nodes.append(helper.make_node("Relu", ["y0"], ["y"]))
+    names = [
+        onnx.TensorProto(name=f"w{i}", data_type=onnx.TensorProto.FLOAT) for i in range(400_000)
+    ]
+    for one in names:
+        one.dims.append(0)
+    many = helper.make_model(helper.make_graph(nodes, "g", [given], [made], names))
+    assert admit(many.SerializeToString()).operators["If"] == 6_000
 
 
 def test_no_cell_and_no_label_takes_the_square_of_its_length() -> None:

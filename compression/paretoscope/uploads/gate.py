@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -25,6 +25,7 @@ from paretoscope.uploads.kinds import require
 
 MOST_NODES = 20_000
 MOST_DEPTH = 8
+MOST_DIMENSIONS = 64  # so that their product is a number and no work
 MOST_VALUES_A_ROW = 2**24
 MOST_VALUES = 2**28  # of one weight: 1 GB of float32
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
@@ -324,6 +325,7 @@ def _direct(node: onnx.NodeProto) -> Iterator[tuple[onnx.GraphProto, int]]:
 
 def weights_that_hold_what_they_declare(model: onnx.ModelProto) -> None:
     for tensor, name in _every_tensor(model):
+        _require_few_dimensions(len(tensor.dims), f"the weight '{shown(name)}'")
         if any(dim < 0 for dim in tensor.dims):
             raise ParetoscopeError(f"the weight '{shown(name)}' has a negative dimension")
         n, kind = math.prod(tensor.dims), tensor.data_type
@@ -333,6 +335,11 @@ def weights_that_hold_what_they_declare(model: onnx.ModelProto) -> None:
         if n > MOST_VALUES or (held is not None and held != n):
             holds = "" if held is None else f" but holds {held:,}"
             raise ParetoscopeError(f"the weight '{shown(name)}' declares {n:,} values{holds}")
+
+
+def _require_few_dimensions(n: int, what: str) -> None:
+    if n > MOST_DIMENSIONS:
+        raise ParetoscopeError(f"{what} has {n:,} dimensions; at most {MOST_DIMENSIONS} are taken")
 
 
 def _n_held(tensor: onnx.TensorProto) -> int | None:
@@ -395,7 +402,9 @@ def _is_map(value: onnx.ValueInfoProto) -> bool:
 
 
 def _require_a_row_of_sane_size(value: onnx.ValueInfoProto) -> None:
-    dims = [d.dim_value for d in value.type.tensor_type.shape.dim if d.HasField("dim_value")]
+    shape = value.type.tensor_type.shape
+    _require_few_dimensions(len(shape.dim), f"the input '{shown(value.name)}'")
+    dims = [d.dim_value for d in shape.dim if d.HasField("dim_value")]
     n = math.prod(d for d in dims[1:] if d > 0)
     if n > MOST_VALUES_A_ROW:
         raise ParetoscopeError(
@@ -405,17 +414,19 @@ def _require_a_row_of_sane_size(value: onnx.ValueInfoProto) -> None:
 
 
 def each_name_made_once_and_before_it_is_used(model: onnx.ModelProto) -> None:
-    _in_order(model.graph, frozenset())
+    _in_order(model.graph, ())
 
 
-def _in_order(graph: onnx.GraphProto, outer: frozenset[str]) -> None:
+def _in_order(graph: onnx.GraphProto, outer: tuple[Set[str], ...]) -> None:
+    """`outer` are the names of the graphs around this one: many inner graphs share them as they
+    are, for to put them together for each would take the square of the model's length."""
     known = {v.name for v in graph.input} | {t.name for t in graph.initializer}
     known |= {t.values.name for t in graph.sparse_initializer}
     made = {name for node in graph.node for name in node.output if name}
     seen: set[str] = set()
     for node in graph.node:
         for name in node.input:
-            if not name or name in known or name in seen or name in outer:
+            if not name or name in known or name in seen or _is_known(name, outer):
                 continue
             if name in made:
                 raise ParetoscopeError(
@@ -424,14 +435,18 @@ def _in_order(graph: onnx.GraphProto, outer: frozenset[str]) -> None:
                 )
             raise ParetoscopeError(f"nothing makes '{shown(name)}', which the model uses")
         for inner, _ in _direct(node):
-            _in_order(inner, outer | known | seen)
+            _in_order(inner, (*outer, known, seen))
         for name in filter(None, node.output):
             if name in seen or name in known:
                 raise ParetoscopeError(f"'{shown(name)}' is made twice")
             seen.add(name)
     for value in graph.output:
-        if value.name not in seen and value.name not in known and value.name not in outer:
+        if value.name not in seen and value.name not in known and not _is_known(value.name, outer):
             raise ParetoscopeError(f"nothing makes the output '{shown(value.name)}'")
+
+
+def _is_known(name: str, outer: tuple[Set[str], ...]) -> bool:
+    return any(name in names for names in outer)
 
 
 def no_inputs_left_empty_that_are_needed(model: onnx.ModelProto) -> None:

@@ -78,7 +78,7 @@ def _place(label: str, places: Mapping[str, str]) -> int:
     found = places.get(text, places.get(text.removesuffix(".0"), text))
     try:
         return int(float(found))
-    except ValueError:
+    except (ValueError, OverflowError):
         return -1
 
 
@@ -162,6 +162,10 @@ class _Rewriting:
             t.name: numpy_helper.to_array(t) for t in graph.initializer
         }
         self._input, self._width = model.passed.inputs[0], model.width
+        self._roots: dict[str, str] = {}  # of values that are other names of one; nodes are sorted
+        for node in graph.node:
+            if node.op_type in _ALIASES and node.input:
+                self._roots |= dict.fromkeys(node.output, self._root(node.input[0]))
         self._uses = Counter(
             self._root(name)
             for node in graph.node
@@ -177,12 +181,7 @@ class _Rewriting:
 
     def _root(self, name: str) -> str:
         """The value that a value is another name of."""
-        for _ in range(len(self._makers)):
-            node = self._makers.get(name)
-            if node is None or node.op_type not in _ALIASES or not node.input:
-                break
-            name = node.input[0]
-        return str(name)
+        return self._roots.get(name, name)
 
     def is_for_one(self, name: str) -> bool:
         """Whether a value of the old graph is used once, so that what follows may be folded in."""
