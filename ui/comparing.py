@@ -23,7 +23,7 @@ from paretoscope.sweeps import CURVE_POINTS, at, stops
 from ui import pins, plot, provenance, server, words
 from ui.bench import Bench, Subject, Wish
 from ui.frame import hold
-from ui.palette import LETTERS, Theme, camera, here, layout, log_bytes, pin_colour
+from ui.palette import DARK, LETTERS, Theme, camera, here, layout, log_bytes, pin_colour
 from ui.progress import result_or_progress
 from ui.view import CURVES, VARIANTS, View, change, go_to, rerun
 
@@ -40,6 +40,7 @@ _STYLES = (
     ("#999999", "x", "dashdot"),
     ("#8C6D1F", "pentagon", "longdash"),
 )
+_ON_DARK = {"#0072B2": "#56B4E9", "#56B4E9": "#B8E0F8", "#8C6D1F": "#C9A94E"}
 
 Curve = tuple[str, tuple[Recipe, ...]]
 
@@ -51,6 +52,7 @@ def choose(view: View) -> None:
         "Criteria",
         list(CURVES),
         selection_mode="multi",
+        wrap=True,
         default=hold("curves", list(view.curves)),
         format_func=CURVES.__getitem__,
         key="curves",
@@ -62,6 +64,7 @@ def choose(view: View) -> None:
         "The recipe's criterion with",
         list(VARIANTS),
         selection_mode="multi",
+        wrap=True,
         default=hold("variants", list(view.variants)),
         format_func=VARIANTS.__getitem__,
         key="variants",
@@ -145,7 +148,8 @@ def _show(view: View, subject: Subject, title: str, wish: Wish, curves: Sequence
     pins.show(bench, subject, view)
     if not view.pins:
         st.info("Pin recipes on Explore, or the one above here, to compare them side by side.")
-    pins.pin_button(view)
+    if view.recipe not in view.pins:  # each pin has a button of its own to let it go
+        pins.pin_button(view)
     named = pins.known(bench, subject, view.pins)
     if len(named) > 1:
         _side_by_side(view, subject, named)
@@ -238,6 +242,7 @@ def compare_figure(record: CompareChart, theme: Theme) -> go.Figure:
         colour, symbol, dash = _STYLES[number % len(_STYLES)]
         if name.startswith("Random"):
             colour, symbol, dash = theme.quiet, "circle", "dot"
+        colour = _ON_DARK.get(colour, colour) if theme is DARK else colour
         filled = [theme.paper if p[2] else colour for p in points]
         marker = {"symbol": symbol, "size": 8, "color": filled}
         figure.add_trace(
