@@ -54,6 +54,7 @@ VARIANTS = {
     "symmetric(4)": "Symmetric, 4 bits",
     "kmeans(8)": "k-means, 8 clusters",
 } | {r.text_name: r.title for r in RECOVERIES if not r.needs_validation_rows}
+VARIANTS["project"] = "No recovery"
 LIMITS = {"drop": Number(0, 100), "kb": Number(0.001, 1e9), "us": Number(0.001, 1e9)}
 NO_LIMIT = "none"
 BETWEEN = "|"  # stands in no recipe

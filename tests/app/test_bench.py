@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import paretoscope as ps
@@ -14,6 +15,8 @@ from paretoscope.network import Network
 
 from ui import bench as module
 from ui.bench import Bench, Subject, Wish
+from ui.scene import scene_of
+from ui.view import View
 
 
 @pytest.fixture
@@ -120,3 +123,16 @@ def test_what_a_slider_only_passes_is_not_measured(
     bench.wish("a", Wish(subject, ps.grid(q=12)))
     _until(lambda: bench.finished("a"))
     assert {line.split()[0] for line in order} == {"q(12)"}
+
+
+def test_a_scene_is_the_same_object_while_nothing_in_it_changes(
+    subject: Subject,
+) -> None:
+    view = View(recipe=ps.Recipe.parse("magnitude(threshold=0.1)+q(8)"))
+    scene = scene_of(view, subject, frozenset())
+    again = replace(view, margin=2.0, section="time")  # neither is the bench's concern
+    assert scene_of(again, subject, frozenset({"another"})) is scene
+    pinned = scene_of(replace(view, pins=(ps.Recipe.parse("q(4)"),)), subject, frozenset())
+    assert pinned is not scene
+    assert pinned.wish.recipes == [*scene.wish.recipes, ps.Recipe.parse("q(4)")]
+    assert view.recipe in scene.curve
