@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from paretoscope.store import home
@@ -53,7 +54,7 @@ _WATCH = """() => {
   }).observe(document.body, {subtree: true, childList: true, characterData: true});
   [...document.querySelectorAll('.js-plotly-plot')].slice(0, 2).forEach((chart, number) =>
     chart.on('plotly_afterplot', () => {
-      if (pressed === null || !left.has(number)) return;
+      if (pressed === null || waiting || !left.has(number)) return;
       left.delete(number);
       if (left.size === 0) window.charts.push(performance.now() - pressed);
     }));
@@ -151,11 +152,12 @@ def _press(page: Page, label: str, keys: tuple[str, str]) -> tuple[list[float], 
     slider = box.filter(has=page.get_by_text(label, exact=True)).locator("input[type=range]").first
     slider.focus()
     page.evaluate("() => { window.figures = []; window.charts = []; }")
+    gaps = random.Random(0)  # not in step with what the page does by itself
     for number in range(PRESSES):
         # Down the scale again after half the presses, so that no end is reached.
         turned = keys[0] == keys[1] and number >= PRESSES // 2
         page.keyboard.press("ArrowLeft" if turned else f"Arrow{keys[number % 2]}")
-        page.wait_for_timeout(900)
+        page.wait_for_timeout(gaps.uniform(600, 1_200))
     return page.evaluate("window.figures"), page.evaluate("window.charts")
 
 
@@ -231,11 +233,10 @@ async def _visitors(url: str, n: int, rounds: int, pause_s: float) -> list[float
 
 
 async def _visitor(url: str, number: int, rounds: int, pause_s: float) -> list[float]:
-    """One visitor who changes the address a number of times, every half to one and a half pauses;
-    milliseconds until each run ended."""
+    """One visitor who moves the threshold's slider a number of times, every half to one and a half
+    pauses; milliseconds until each run ended."""
     import websockets
     from streamlit.proto.BackMsg_pb2 import BackMsg
-    from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
     answers = []
     gaps = random.Random(number)  # visitors do not move in step
@@ -243,23 +244,40 @@ async def _visitor(url: str, number: int, rounds: int, pause_s: float) -> list[f
     async with websockets.connect(
         address, subprotocols=["streamlit"], max_size=None, origin=url
     ) as socket:
-        for turn in range(rounds + 1):
-            message = BackMsg()
-            threshold = [0.05, 0.0949, 0.1, 0.133][(turn + number) % 4]
-            message.rerun_script.query_string = (
-                f"v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold={threshold})%2Bq(8)"
-            )
+        message = BackMsg()
+        message.rerun_script.query_string = (
+            "v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold=0.0949)%2Bq(8)"
+        )
+        await socket.send(message.SerializeToString())
+        sliders = [d for d in await _run(socket) if d.new_element.slider.label == "Threshold"]
+        message.rerun_script.fragment_id = sliders[0].fragment_id
+        state = message.rerun_script.widget_states.widgets.add()
+        state.id = sliders[0].new_element.slider.id
+        places = sliders[0].new_element.slider.options[6:18:3]
+        for turn in range(rounds):
+            state.string_array_value.data[:] = [places[(turn + number) % 4]]
             await asyncio.sleep(pause_s * gaps.uniform(0.5, 1.5))
             start = time.perf_counter()
             await socket.send(message.SerializeToString())
-            while True:
-                forward = ForwardMsg()
-                forward.ParseFromString(await socket.recv())
-                if forward.WhichOneof("type") == "script_finished":
-                    break
-            if turn:
-                answers.append(1e3 * (time.perf_counter() - start))
+            drawn = await _run(socket)
+            answers.append(1e3 * (time.perf_counter() - start))
+            assert any(d.new_element.WhichOneof("type") == "metric" for d in drawn)
     return answers
+
+
+async def _run(socket: Any) -> list[Any]:
+    """What is drawn until a run has ended."""
+    from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+    drawn = []
+    while True:
+        forward = ForwardMsg()
+        forward.ParseFromString(await socket.recv())
+        kind = forward.WhichOneof("type")
+        if kind == "delta":
+            drawn.append(forward.delta)
+        elif kind == "script_finished":
+            return drawn
 
 
 async def _stay(url: str, query: str) -> None:

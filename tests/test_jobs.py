@@ -85,6 +85,20 @@ def test_a_worker_does_one_task_after_another_and_survives_a_refusal(home: Path)
         list(worker.run(TRAIN, _small()))
 
 
+@pytest.mark.skipif(not hasattr(os, "getpriority"), reason="no priorities here")
+def test_a_worker_steps_back_behind_pages(home: Path) -> None:
+    """With its session, which Linux weighs as a whole where sessions are grouped."""
+    worker = Worker()
+    list(worker.run(TRAIN, _small()))
+    pid = worker._process.pid
+    assert os.getpriority(os.PRIO_PROCESS, pid) > os.getpriority(os.PRIO_PROCESS, 0)
+    group = Path(f"/proc/{pid}/autogroup")
+    if group.exists():
+        own = Path("/proc/self/autogroup").read_text(encoding="ascii").split()
+        assert int(group.read_text(encoding="ascii").split()[-1]) > int(own[-1])
+    worker.close()
+
+
 def test_the_same_work_is_one_job_while_it_runs(home: Path) -> None:
     jobs = Jobs()
     job = jobs.start(TRAIN, SLOW)

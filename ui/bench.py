@@ -148,13 +148,6 @@ class Bench:
         """The sentence why a recipe cannot be measured, if it cannot."""
         return self._failed.get(subject.key(recipe))
 
-    def settled(self, subject: Subject, recipe: Recipe) -> bool:
-        """Whether nothing more will be known of a recipe."""
-        known = self.known(subject, recipe)
-        if known is None or known.computed:
-            return self.failure(subject, recipe) is not None
-        return recipe.trains or known.latency(256) is not None
-
     def running(self, subject: Subject, recipe: Recipe) -> tuple[float | None, str] | None:
         """How far long work on a recipe is, and what it does; None where it is not at work."""
         now = self._running

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import streamlit as st
@@ -18,9 +18,10 @@ from paretoscope.recipe import Recipe
 from paretoscope.recovery import RECOVERIES
 from paretoscope.storage import STORAGES
 from paretoscope.sweeps import CURVE_POINTS, at, stops
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 
-from ui import view, words
+from ui import server, view, words
 from ui.frame import hold, keyed
 from ui.layers import layer_controls
 from ui.members import (
@@ -40,21 +41,31 @@ from ui.members import (
 _SCOPES = {"global": "Network", "layer": "Layer", "output": "Output"}
 
 
-def recipe_controls(network: Network, recipe: Recipe) -> None:
-    """All controls of a recipe, in the sidebar. What is moved changes the visitor's view."""
+class Places(NamedTuple):
+    """Where in the sidebar the controls of values stand that are moved most."""
+
+    pruner: DeltaGenerator
+    quantizer: DeltaGenerator
+
+
+@server.in_turn
+def recipe_controls(network: Network, recipe: Recipe) -> Places:
+    """The controls of a recipe, in the sidebar, but those of `value_controls`.
+
+    What is moved changes the visitor's view.
+    """
     with st.sidebar:
         st.subheader("Prune", divider="gray")
         criterion = pruner_of(recipe)
         choose_member("pruner", "Criterion", criterion, CRITERIA)
         _choose_axis(criterion)
-        _choose_place(network, criterion)
+        pruner_place = st.container()
         own_parameters("pruner", criterion, network, skip={*AXES, "scope"})
         choose_member("units", "Neurons and filters", recipe.units, UNITS)
         own_parameters("units", recipe.units, network)
         st.subheader("Quantize", divider="gray")
         choose_member("quantizer", "Quantizer", recipe.quantizer, QUANTIZERS)
-        own_parameters("quantizer", recipe.quantizer, network)
-        st.caption(_bits(network, recipe))
+        quantizer_place = st.container()
         choose_member("activations", "Activations", recipe.activations, ACTIVATIONS)
         own_parameters("activations", recipe.activations, network)
         parts = [(recipe.recovery, RECOVERIES[0]), (recipe.storage, STORAGES[0])]
@@ -67,6 +78,16 @@ def recipe_controls(network: Network, recipe: Recipe) -> None:
             with _fold("One layer by itself", "fold-layer", told) as fold:
                 if fold.open:
                     layer_controls(network, recipe)
+    return Places(pruner_place, quantizer_place)
+
+
+def value_controls(network: Network, recipe: Recipe, places: Places) -> None:
+    """Threshold or sparsity, and the quantizer's parameters."""
+    with places.pruner:
+        _choose_place(network, pruner_of(recipe))
+    with places.quantizer:
+        own_parameters("quantizer", recipe.quantizer, network)
+        st.caption(_bits(network, recipe))
 
 
 def _recovery_controls(network: Network, recipe: Recipe) -> None:

@@ -17,18 +17,31 @@ from streamlit.delta_generator import DeltaGenerator
 
 from ui import around, charts, controls, figures, pins, plot, server, sharing, words
 from ui.bench import Apart, Bench, Subject
+from ui.controls import Places
 from ui.evidence import times
 from ui.frame import hold
 from ui.palette import Theme, camera, here
 from ui.scene import Scene, scene_of
-from ui.view import MARGINS, SIZES, View, change, go_to, link, plain, rerun, show_link
+from ui.view import (
+    MARGINS,
+    SIZES,
+    View,
+    change,
+    go_to,
+    link,
+    outdated,
+    plain,
+    publish,
+    rerun,
+    show_link,
+)
 
 _POLL_S = 0.4
 _POLL_AROUND_S = 1.0  # what stands below the main charts may come later
 _WAIT_S = 0.3  # for the first figure of a network too large to compute within the page
 
 
-def welcome() -> None:
+def _welcome() -> None:
     """What a visitor who followed no link sees here, until it is put away."""
     if not st.session_state.get("first_visit"):
         return
@@ -47,20 +60,28 @@ def _put_away() -> None:
     st.session_state.first_visit = False
 
 
-def show(view: View, network: Network, title: str, header: DeltaGenerator) -> None:
+def show(network: Network, title: str, places: Places) -> None:
     """Draw what is known of the visitor's recipe and its curve, and let the rest fill in.
 
-    The figures come first and then the two charts, so that they answer a slider first; then the
-    controls in the sidebar, and what stands around the charts.
-
-    Parameters
-    ----------
-    header : container
-        Beside the title, for what can be downloaded.
+    With the sliders of its values, which it puts into their `places`: one that moves has only this
+    drawn anew. Figures and the two charts come first, so that they answer it first.
     """
+    st.session_state.polls = False  # a run of the whole page ends all timers
+    _show(network, title, places)
+
+
+@st.fragment
+def _show(network: Network, title: str, places: Places) -> None:
+    view: View = st.session_state.view
+    if outdated():
+        rerun()
+    publish()
     subject = server.subject(view.dataset, view.model, network)
     _look_up(subject, view.recipe)
-    _draw(view, network, subject, title, header)
+    header = st.container(horizontal=True, vertical_alignment="center")
+    header.markdown(f"#### {title} \u00b7 {network.n_parameters:,} parameters")
+    _welcome()
+    _draw(view, subject, title, header, places)
 
 
 def _look_up(subject: Subject, recipe: Recipe) -> None:
@@ -72,28 +93,30 @@ def _look_up(subject: Subject, recipe: Recipe) -> None:
 
 
 @server.in_turn
-def _draw(
-    view: View, network: Network, subject: Subject, title: str, header: DeltaGenerator
-) -> None:
-    bench = server.bench()
-    settled = bench.settled(subject, view.recipe) and bench.settled(subject, Recipe())
-    waiting = not settled and (not view.recipe.trains or str(view.recipe) in _asked())
-    st.fragment(_figures, run_every=_POLL_S if waiting else None)(view, subject)
+def _draw(view: View, subject: Subject, title: str, header: DeltaGenerator, places: Places) -> None:
+    bench, visitor = server.bench(), server.visitor()
     scene = scene_of(view, subject, frozenset(_asked()))
-    visitor = server.visitor()
     bench.wish(visitor, scene.wish)
     polling = not bench.finished(visitor)
-    if polling:
-        st.session_state.pop("finished", None)
-    else:  # all is drawn by this very run
-        st.session_state.finished = str(view)
-    every = _POLL_S if polling else None
-    st.fragment(_show, run_every=every)(view, scene, title)
-    with header:
-        _share(view, subject, title, scene.curve)
-    controls.recipe_controls(network, view.recipe)
-    every = _POLL_AROUND_S if polling else None
-    st.fragment(around.show, run_every=every)(view, scene, title)
+    polled, st.session_state.polls = st.session_state.polls, False
+    try:  # only a timer's run asks for a run of the page that ends the timers
+        st.fragment(_main, run_every=_every(_POLL_S, polling))(view, scene, title)
+        with header:
+            _share(view, subject, title, scene.curve)
+        controls.value_controls(subject.network, view.recipe, places)
+        st.fragment(around.show, run_every=_every(_POLL_AROUND_S, polling))(view, scene, title)
+    finally:
+        st.session_state.polls = polled or polling
+
+
+def _every(seconds: float, polling: bool) -> float | None:
+    """A timer's interval, each a little other than the last.
+
+    A browser goes on with a timer of the same interval and starts another anew: so none fires while
+    it draws what a slider asked for.
+    """
+    turn = st.session_state.turn = (st.session_state.get("turn", 0) + 1) % 5
+    return seconds + turn / 1000 if polling else None
 
 
 def _share(view: View, subject: Subject, title: str, curve: Sequence[Recipe]) -> None:
@@ -113,11 +136,13 @@ def _share(view: View, subject: Subject, title: str, curve: Sequence[Recipe]) ->
 
 
 @server.in_turn
-def _show(view: View, scene: Scene, title: str) -> None:
+def _main(view: View, scene: Scene, title: str) -> None:
+    """Figures and charts: what answers a slider first, and fills in while files are measured."""
     if st.session_state.view != view:  # of a fragment's own control only the fragment would run
         rerun()
     bench, visitor, subject = server.bench(), server.visitor(), scene.subject
     bench.wish(visitor, scene.wish)
+    _figures(view, subject)
     bench.compute_line(subject, scene.curve)
     baseline = bench.known(subject, Recipe())
     if baseline is not None and baseline.latency() is not None:
@@ -125,20 +150,16 @@ def _show(view: View, scene: Scene, title: str) -> None:
     elif bench.failure(subject, Recipe()) is None:
         st.caption("Measuring the uncompressed model")
     _below(bench, subject, view, visitor)
-    if bench.finished(visitor) and st.session_state.get("finished") != str(view):
-        st.session_state.finished = str(view)
+    if st.session_state.polls and bench.finished(visitor):
         rerun()
 
 
 # --- figures ----------------------------------------------------------------------------------
 
 
-@server.in_turn
 def _figures(view: View, subject: Subject) -> None:
     """The three large figures; for a recipe that trains, how far that is."""
     bench, recipe = server.bench(), view.recipe
-    if st.session_state.view != view:
-        rerun()
     failure = bench.failure(subject, recipe) or bench.failure(subject, Recipe())
     if failure is not None:
         st.error(plain(failure))

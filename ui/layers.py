@@ -33,8 +33,7 @@ def layer_controls(network: Network, recipe: Recipe) -> None:
     if layer not in recipe.overrides:
         st.button(
             "Set this layer by itself",
-            on_click=put,
-            args=(f"quantizer@{layer}", recipe.quantizer),
+            on_click=lambda: put(f"quantizer@{layer}", st.session_state.view.recipe.quantizer),
             help="The layer starts with what is done to all, and can then be set otherwise.",
         )
         return

@@ -98,7 +98,7 @@ def parameter(kind: str, member: Member, name: str, described: Parameter, networ
     common: dict[str, Any] = {
         "key": key,
         "help": described.help,
-        "on_change": lambda: put(kind, replace(member, **{name: st.session_state[key]})),
+        "on_change": lambda: _put_value(kind, member, **{name: st.session_state[key]}),
     }
     if isinstance(described.range, Choice):
         options, default = described.range.options, hold(key, value)
@@ -140,6 +140,12 @@ def put(kind: str, member: Member) -> None:
         view.change(recipe=replace(recipe, overrides=overrides))
     else:
         view.change(recipe=replace(recipe, **changed))
+
+
+def _put_value(kind: str, member: Member, **values: Any) -> None:
+    """Change values of a member, as it is now: since its control was drawn others have moved."""
+    now = part_of(st.session_state.view.recipe, kind)
+    put(kind, replace(now if type(now) is type(member) else member, **values))
 
 
 def _without_quantizers(recipe: Recipe) -> Recipe:

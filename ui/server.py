@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
 from paretoscope.dataset import Dataset, load_dataset, loads_at_once
@@ -20,6 +20,7 @@ from ui.bench import Bench, Subject
 from ui.collector import collector
 
 P = ParamSpec("P")
+R = TypeVar("R")
 SEED = SPLIT_SEED = 0
 _LOOKING_S = 3.0  # pages that show a job look several times a second
 _KEPT_RESULTS = 500
@@ -32,7 +33,7 @@ _TEXTBOOK = "textbook:run_task"
 _turn = threading.RLock()
 
 
-def in_turn(draw: Callable[P, None]) -> Callable[P, None]:
+def in_turn(draw: Callable[P, R]) -> Callable[P, R]:
     """Let a page be drawn by one visitor's thread at a time.
 
     Drawing is work of the one interpreter. Threads that draw at once hand it to each other, and to
@@ -42,10 +43,11 @@ def in_turn(draw: Callable[P, None]) -> Callable[P, None]:
     """
 
     @wraps(draw)
-    def drawn(*args: P.args, **kwargs: P.kwargs) -> None:
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> R:
         with _turn:
-            draw(*args, **kwargs)
+            result = draw(*args, **kwargs)
             collector().drawn = time.monotonic()
+            return result
 
     return drawn
 

@@ -273,7 +273,14 @@ def change(**parts: Any) -> None:
         view = replace(view, model=models(view.dataset)[-1])
     st.session_state.view = view
     st.session_state.changed = True
+    if st.session_state.get("complaints"):
+        st.session_state.outdated = True
     st.session_state.complaints = []
+
+
+def outdated() -> bool:
+    """Whether the page still shows complaints of a link that was left since; asked once."""
+    return bool(st.session_state.pop("outdated", False))
 
 
 def go_to(recipe: Recipe | str) -> None:
@@ -315,6 +322,7 @@ def mend(recipe: Recipe, complaint: str) -> None:
 
 def show_complaints() -> None:
     """Say what was wrong with the link."""
+    outdated()  # not any more
     for complaint in st.session_state.get("complaints", []):
         _show_complaint(complaint)
 

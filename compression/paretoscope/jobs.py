@@ -28,11 +28,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any, Literal
 
 from paretoscope.errors import ParetoscopeError
 
 _LOG = logging.getLogger(__name__)
+_NICE = 10
+# Threads of numpy's OpenBLAS spin for 2^this cycles after a product, 2^26 by default: small ones in
+# a row then keep a second processor busy with nothing, beside pages and what is being timed.
+_SPIN = "4"
 _PATIENCE_S = 0.2  # a job that waits so long is not just about to start
 _MOST_OF_ONE = 4  # jobs of one visitor that run or wait
 _REMEMBERED = 500  # jobs of a server, ended ones among them
@@ -59,7 +64,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=self._folder.name,
-            env=os.environ | _absolute_folders(),
+            env={"OPENBLAS_THREAD_TIMEOUT": _SPIN} | os.environ | _absolute_folders(),
             start_new_session=True,
             text=True,
             encoding="utf-8",
@@ -352,12 +357,23 @@ def _perform(line: str, emit: Emit) -> dict[str, Any]:
         return {"error": f"{request['task']} failed: {type(error).__name__}: {error}"}
 
 
+def _step_back() -> None:
+    """Let pages and browsers of this machine answer first.
+
+    Linux weighs whole sessions against each other (sched(7), autogroup): in a session of its own a
+    process steps back only if its session does.
+    """
+    if hasattr(os, "nice"):
+        os.nice(_NICE)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(f"{_NICE}\n", encoding="ascii")
+
+
 def _work() -> None:
     # Answers leave by a private copy of standard output; what libraries print goes to the log.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    if hasattr(os, "nice"):
-        os.nice(5)  # pages and browsers of this machine answer first
+    _step_back()
     # A server that was started in the background has it ignored, and so would its workers.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     tasks: list[str] = []

@@ -12,9 +12,10 @@ import onnxruntime as ort
 import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Download, Page, expect
+from playwright.sync_api import Download, Locator, Page, expect
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from tests.browser.conftest import Server, Visit, Visitor
+from tests.browser.conftest import Server, Visit, Visitor, settle
 from tests.conftest import load, trained
 
 QUERY = "?v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold%3D0.1)%2Bq(8)"
@@ -85,6 +86,71 @@ def test_a_click_on_a_point_moves_the_sliders_there(server: Server, visitor: Vis
     assert _recipe(visit) in names
 
 
+def _slider(page: Page, label: str) -> Locator:
+    box = page.locator("[data-testid=stSelectSlider], [data-testid=stSlider]")
+    return box.filter(has=page.get_by_text(label, exact=True)).locator("input[type=range]").first
+
+
+def test_a_slider_has_only_drawn_anew_what_follows_it(server: Server, visitor: Visitor) -> None:
+    visit = visitor()
+    frames: list[bytes | str] = []
+    visit.page.on("websocket", lambda s: s.on("framereceived", lambda f: frames.append(f)))
+    visit.page.goto(f"{server.url}/{QUERY}")
+    _ready(visit.page)
+    settle(visit.page)
+    frames.clear()
+    _slider(visit.page, "Threshold").press("ArrowRight")
+    visit.page.wait_for_function("!decodeURIComponent(location.search).includes('=0.1)')")
+    settle(visit.page)
+    drawn, runs = set(), []
+    for frame in frames:
+        message = ForwardMsg.FromString(frame)  # type: ignore[arg-type]
+        if message.WhichOneof("type") == "new_session":
+            runs.append(list(message.metadata.run.fragment_ids))
+        elif message.WhichOneof("type") == "delta":
+            drawn.add(message.delta.new_element.WhichOneof("type"))
+    assert {"metric", "bidi_component", "slider", "download_button"} <= drawn
+    assert "selectbox" not in drawn, "dataset, model and members of families stay"
+    assert len(runs) == 1
+    assert runs[0]
+
+
+def test_controls_beside_the_sliders_keep_what_these_did(server: Server, visitor: Visitor) -> None:
+    """They were drawn before a slider moved, which has them drawn no more."""
+    query = QUERY.replace("magnitude(threshold%3D0.1)", "random(sparsity%3D0.4)")
+    visit = _open(visitor, server, query=query)
+    page = visit.page
+    _ready(page)
+    _slider(page, "Sparsity").press("ArrowRight")
+    page.wait_for_function("!decodeURIComponent(location.search).includes('sparsity=0.4)')")
+    moved = _recipe(visit)
+    draw = page.get_by_role("spinbutton", name="Draw")
+    draw.fill("3")
+    draw.press("Enter")
+    page.wait_for_function("decodeURIComponent(location.search).includes('draw=3')")
+    assert _recipe(visit) == moved.replace(")+q", ",draw=3)+q")
+    page.get_by_text("One layer by itself").click()
+    own = page.get_by_role("button", name="Set this layer by itself")
+    expect(own).to_be_visible()
+    settle(page)
+    _slider(page, "Q").press("ArrowRight")
+    page.wait_for_function("!decodeURIComponent(location.search).includes('q(8)')")
+    q = _recipe(visit).split("+")[1]
+    own.click()
+    page.wait_for_function("decodeURIComponent(location.search).includes('dense3=')")
+    assert q != "q(8)"
+    assert _recipe(visit).endswith(f"+{q}")
+
+
+def test_a_slider_takes_away_what_was_said_of_the_link(server: Server, visitor: Visitor) -> None:
+    visit = _open(visitor, server, query=f"{QUERY}&size=zip")
+    complaint = visit.page.get_by_text("The link is partly wrong")
+    expect(complaint).to_be_visible()
+    _ready(visit.page)
+    _slider(visit.page, "Q").press("ArrowRight")
+    expect(complaint).to_have_count(0)
+
+
 def test_zoom_survives_a_slider_move(server: Server, visitor: Visitor) -> None:
     visit = _open(visitor, server)
     page = visit.page
@@ -97,10 +163,7 @@ def test_zoom_survives_a_slider_move(server: Server, visitor: Visitor) -> None:
     page.mouse.up()
     read = "() => document.querySelectorAll('.js-plotly-plot')[0].layout.yaxis.range"
     zoomed = page.evaluate(read)
-    slider = page.locator("[data-testid=stSelectSlider], [data-testid=stSlider]").filter(
-        has=page.get_by_text("Q", exact=True)
-    )
-    slider.locator("input[type=range]").first.press("ArrowLeft")
+    _slider(page, "Q").press("ArrowLeft")
     page.wait_for_function("decodeURIComponent(location.search).includes('q(6)')")
     _ready(page)
     assert page.evaluate(read) == zoomed
@@ -151,10 +214,7 @@ def test_pins_are_compared_and_let_go(server: Server, visitor: Visitor) -> None:
     _ready(page)
     page.get_by_role("button", name="Pin as A").click()
     page.wait_for_function("decodeURIComponent(location.search).includes('pins=magnitude')")
-    slider = page.locator("[data-testid=stSelectSlider], [data-testid=stSlider]").filter(
-        has=page.get_by_text("Q", exact=True)
-    )
-    slider.locator("input[type=range]").first.press("ArrowLeft")
+    _slider(page, "Q").press("ArrowLeft")
     page.wait_for_function("decodeURIComponent(location.search).includes('q(6)')")
     page.get_by_role("button", name="Pin as B").click()
     page.locator("[data-testid=stSidebarNav]").get_by_text("Compare").click()
