@@ -43,6 +43,7 @@ _NUMPY_TYPES = {
     "uint4": ml_dtypes.uint4,
 }
 _INT2_OPSET, _INT2_IR_VERSION = 25, 13
+_VERSION = version("paretoscope")  # looked up once: it takes as long as a third of a small file
 
 
 def can_fuse(codes: Codes) -> bool:
@@ -86,7 +87,7 @@ def write(
     for node in graph:
         node.name = None  # names of operators are for readers, and cost bytes
     model.metadata_props.update(metadata)
-    model.producer_version = version("paretoscope")
+    model.producer_version = _VERSION
     return serialize(model)
 
 
