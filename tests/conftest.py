@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import hypothesis
 import pytest
 from paretoscope.store import home as _home
 
@@ -27,6 +28,10 @@ from paretoscope.dataset import Dataset  # noqa: E402
 from paretoscope.network import Network  # noqa: E402
 
 from tests.postgres import Postgres, postgres  # noqa: E402
+
+# No test asserts times; a busy machine is slow, not wrong.
+hypothesis.settings.register_profile("paretoscope", deadline=None)
+hypothesis.settings.load_profile("paretoscope")
 
 ROOT = Path(__file__).resolve().parents[1]
 
