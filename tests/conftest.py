@@ -30,7 +30,8 @@ from paretoscope.network import Network  # noqa: E402
 from tests.postgres import Postgres, postgres  # noqa: E402
 
 # No test asserts times; a busy machine is slow, not wrong.
-hypothesis.settings.register_profile("paretoscope", deadline=None)
+_SLOW = [hypothesis.HealthCheck.too_slow]
+hypothesis.settings.register_profile("paretoscope", deadline=None, suppress_health_check=_SLOW)
 hypothesis.settings.load_profile("paretoscope")
 
 ROOT = Path(__file__).resolve().parents[1]
