@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from random import random
 
 import streamlit as st
 from paretoscope.artifact import compress
@@ -115,8 +116,7 @@ def _every(seconds: float, polling: bool) -> float | None:
     A browser goes on with a timer of the same interval and starts another anew: so none fires while
     it draws what a slider asked for.
     """
-    turn = st.session_state.turn = (st.session_state.get("turn", 0) + 1) % 5
-    return seconds + turn / 1000 if polling else None
+    return seconds + random() / 1000 if polling else None
 
 
 def _share(view: View, subject: Subject, title: str, curve: Sequence[Recipe]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from tests.browser import chromium
 from tests.browser.serving import ANSWERS_S, Server, serve
@@ -51,6 +51,11 @@ def settle(page: Page, rest_ms: int = 500) -> None:
     """Wait until the page's script has rested for a while: a deep link is drawn twice, and a box
     that is drawn anew loses what it is given meanwhile. Pages that poll rest for 300 ms at most."""
     page.wait_for_function(_RESTS, arg=rest_ms)
+
+
+def slider(page: Page, label: str) -> Locator:
+    box = page.locator("[data-testid=stSelectSlider], [data-testid=stSlider]")
+    return box.filter(has=page.get_by_text(label, exact=True)).locator("input[type=range]").first
 
 
 @dataclass

@@ -12,10 +12,10 @@ import onnxruntime as ort
 import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Download, Locator, Page, expect
+from playwright.sync_api import Download, Page, expect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from tests.browser.conftest import Server, Visit, Visitor, settle
+from tests.browser.conftest import Server, Visit, Visitor, settle, slider
 from tests.conftest import load, trained
 
 QUERY = "?v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold%3D0.1)%2Bq(8)"
@@ -86,22 +86,24 @@ def test_a_click_on_a_point_moves_the_sliders_there(server: Server, visitor: Vis
     assert _recipe(visit) in names
 
 
-def _slider(page: Page, label: str) -> Locator:
-    box = page.locator("[data-testid=stSelectSlider], [data-testid=stSlider]")
-    return box.filter(has=page.get_by_text(label, exact=True)).locator("input[type=range]").first
-
-
 def test_a_slider_has_only_drawn_anew_what_follows_it(server: Server, visitor: Visitor) -> None:
     visit = visitor()
     frames: list[bytes | str] = []
+
+    def until_nothing_comes() -> None:
+        known = -1
+        while len(frames) > known:
+            known = len(frames)
+            visit.page.wait_for_timeout(1_500)  # a page that waits for files asks more often
+
     visit.page.on("websocket", lambda s: s.on("framereceived", lambda f: frames.append(f)))
     visit.page.goto(f"{server.url}/{QUERY}")
     _ready(visit.page)
-    settle(visit.page)
+    until_nothing_comes()
     frames.clear()
-    _slider(visit.page, "Threshold").press("ArrowRight")
+    slider(visit.page, "Threshold").press("ArrowRight")
     visit.page.wait_for_function("!decodeURIComponent(location.search).includes('=0.1)')")
-    settle(visit.page)
+    until_nothing_comes()
     drawn, runs = set(), []
     for frame in frames:
         message = ForwardMsg.FromString(frame)  # type: ignore[arg-type]
@@ -121,7 +123,7 @@ def test_controls_beside_the_sliders_keep_what_these_did(server: Server, visitor
     visit = _open(visitor, server, query=query)
     page = visit.page
     _ready(page)
-    _slider(page, "Sparsity").press("ArrowRight")
+    slider(page, "Sparsity").press("ArrowRight")
     page.wait_for_function("!decodeURIComponent(location.search).includes('sparsity=0.4)')")
     moved = _recipe(visit)
     draw = page.get_by_role("spinbutton", name="Draw")
@@ -133,7 +135,7 @@ def test_controls_beside_the_sliders_keep_what_these_did(server: Server, visitor
     own = page.get_by_role("button", name="Set this layer by itself")
     expect(own).to_be_visible()
     settle(page)
-    _slider(page, "Q").press("ArrowRight")
+    slider(page, "Q").press("ArrowRight")
     page.wait_for_function("!decodeURIComponent(location.search).includes('q(8)')")
     q = _recipe(visit).split("+")[1]
     own.click()
@@ -147,7 +149,7 @@ def test_a_slider_takes_away_what_was_said_of_the_link(server: Server, visitor: 
     complaint = visit.page.get_by_text("The link is partly wrong")
     expect(complaint).to_be_visible()
     _ready(visit.page)
-    _slider(visit.page, "Q").press("ArrowRight")
+    slider(visit.page, "Q").press("ArrowRight")
     expect(complaint).to_have_count(0)
 
 
@@ -163,7 +165,7 @@ def test_zoom_survives_a_slider_move(server: Server, visitor: Visitor) -> None:
     page.mouse.up()
     read = "() => document.querySelectorAll('.js-plotly-plot')[0].layout.yaxis.range"
     zoomed = page.evaluate(read)
-    _slider(page, "Q").press("ArrowLeft")
+    slider(page, "Q").press("ArrowLeft")
     page.wait_for_function("decodeURIComponent(location.search).includes('q(6)')")
     _ready(page)
     assert page.evaluate(read) == zoomed
@@ -214,7 +216,7 @@ def test_pins_are_compared_and_let_go(server: Server, visitor: Visitor) -> None:
     _ready(page)
     page.get_by_role("button", name="Pin as A").click()
     page.wait_for_function("decodeURIComponent(location.search).includes('pins=magnitude')")
-    _slider(page, "Q").press("ArrowLeft")
+    slider(page, "Q").press("ArrowLeft")
     page.wait_for_function("decodeURIComponent(location.search).includes('q(6)')")
     page.get_by_role("button", name="Pin as B").click()
     page.locator("[data-testid=stSidebarNav]").get_by_text("Compare").click()

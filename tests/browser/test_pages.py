@@ -13,7 +13,7 @@ import paretoscope as ps
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Server, Visit, Visitor, serve, settle
+from tests.browser.conftest import Server, Visit, Visitor, serve, settle, slider
 from tests.conftest import trained
 from ui import words
 
@@ -37,13 +37,6 @@ def _all_measured(page: Page) -> None:
 def _metric(page: Page, label: str) -> str:
     card = page.locator("[data-testid=stMetric]").filter(has_text=label)
     return card.locator("[data-testid=stMetricValue]").inner_text()
-
-
-def _slider(page: Page, label: str) -> object:
-    box = page.locator("[data-testid=stSelectSlider], [data-testid=stSlider]").filter(
-        has=page.get_by_text(label, exact=True)
-    )
-    return box.locator("input[type=range]").first
 
 
 # --- links -------------------------------------------------------------------------------------
@@ -71,7 +64,7 @@ def test_the_link_of_a_page_shows_the_same_on_another_server(
 ) -> None:
     one = visitor()
     one.open(server.url + QUERY)
-    _slider(one.page, "Q").press("ArrowLeft")  # type: ignore[attr-defined]
+    slider(one.page, "Q").press("ArrowLeft")
     expect(one.page.get_by_text("error at most 0.0833")).to_be_visible()
     _all_measured(one.page)
     address = one.page.evaluate("location.href")
@@ -107,12 +100,12 @@ def test_no_press_is_lost_however_fast(server: Server, visitor: Visitor) -> None
     visit = visitor()
     visit.open(server.url + QUERY)
     _all_measured(visit.page)
-    q = _slider(visit.page, "Q")
+    q = slider(visit.page, "Q")
     for _ in range(2):
         for _ in range(12):
-            q.press("ArrowRight", delay=33)  # type: ignore[attr-defined]
+            q.press("ArrowRight", delay=33)
         for _ in range(10):
-            q.press("ArrowLeft", delay=33)  # type: ignore[attr-defined]
+            q.press("ArrowLeft", delay=33)
     visit.page.wait_for_function("decodeURIComponent(location.search).includes('q(20)')")
     expect(visit.page.get_by_text("error at most 0.025")).to_be_visible()
     _all_measured(visit.page)
@@ -124,7 +117,7 @@ def test_controls_keep_what_a_link_says(server: Server, visitor: Visitor) -> Non
     visit = visitor()
     visit.open(server.url + QUERY.replace("size=gzip", "size=file") + "&margin=2")
     _all_measured(visit.page)
-    _slider(visit.page, "Q").press("ArrowRight")  # type: ignore[attr-defined]
+    slider(visit.page, "Q").press("ArrowRight")
     visit.page.wait_for_function("decodeURIComponent(location.search).includes('q(10)')")
     assert "size=file&margin=2" in visit.query
     margin = visit.page.get_by_role("spinbutton", name="Margin, points")
@@ -135,7 +128,7 @@ def test_back_and_forward_follow_the_sliders(server: Server, visitor: Visitor) -
     visit = visitor()
     visit.open(server.url + QUERY)
     _all_measured(visit.page)
-    _slider(visit.page, "Q").press("ArrowRight")  # type: ignore[attr-defined]
+    slider(visit.page, "Q").press("ArrowRight")
     visit.page.wait_for_function("decodeURIComponent(location.search).includes('q(10)')")
     _all_measured(visit.page)
     visit.page.go_back()
@@ -164,7 +157,7 @@ def test_sliding_by_keyboard_shows_the_files_figures(
     visit = visitor()
     visit.open(server.url + QUERY)
     _all_measured(visit.page)
-    _slider(visit.page, "Threshold").press("ArrowRight")  # type: ignore[attr-defined]
+    slider(visit.page, "Threshold").press("ArrowRight")
     visit.page.wait_for_function("!decodeURIComponent(location.search).includes('threshold=0.1)')")
     recipe = ps.Recipe.parse(re.search(r"recipe=([^&]*)", visit.query)[1])  # type: ignore[index]
     assert recipe.pruner.threshold > 0.1  # type: ignore[union-attr, operator]
@@ -295,9 +288,9 @@ def test_measuring_properly_shows_how_far_it_is_stops_and_sliders_answer_meanwhi
     page.get_by_role("button", name="Measure properly").click()
     expect(page.get_by_text(re.compile("Measuring properly: process"))).to_be_visible()
     settle(page, 100)  # the run of that click is over
-    _slider(page, "Q").press("ArrowLeft")  # type: ignore[attr-defined]
+    slider(page, "Q").press("ArrowLeft")
     expect(page.get_by_text("error at most 0.0833")).to_be_visible(timeout=10_000)
-    _slider(page, "Q").press("ArrowRight")  # type: ignore[attr-defined]
+    slider(page, "Q").press("ArrowRight")
     expect(page.get_by_text("measured properly:")).to_be_visible(timeout=60_000)
     expect(page.get_by_role("button", name="Measure properly")).to_have_count(0)
 
