@@ -16,8 +16,11 @@ from paretoscope.network import Network
 from paretoscope.quantization import UniformGrid
 from paretoscope.recovery import RECOVERIES, FineTuning, Recovery
 from paretoscope.recovery.layerwise import compensate
+from paretoscope.uploads.importing import to_network
+from paretoscope.uploads.models import read_model
 from scipy.optimize import lsq_linear
 
+from tests import graphs
 from tests.conftest import load, trained
 
 QUICK = {FineTuning: FineTuning(epochs=4)}
@@ -173,28 +176,33 @@ def test_compensation_has_less_error_than_rounding(lenet: Network, fashion: ps.D
     assert errors["gptq"] < 0.2 * errors["project"]
 
 
-def test_gradients_are_numerical_differences(any_network: Network, digits: ps.Dataset) -> None:
-    chain, rows = as_chain(any_network), Rows(digits.train.X[:32], digits.train.y[:32])
+@pytest.mark.parametrize("kind", ["dense", "maxima", "means"])
+def test_gradients_are_numerical_differences(kind: str, digits: ps.Dataset) -> None:
+    if kind == "means":
+        network = to_network(read_model(graphs.averaging()))
+    else:
+        network = trained("digits", {"dense": "mlp-64-32", "maxima": "cnn"}[kind])
+    chain, rows = as_chain(network), Rows(digits.train.X[:32], digits.train.y[:32])
     targets = one_hot(rows.y, 10)
     gradients = backward(chain, chain.preparation(rows.X), targets)
 
     def loss(weights: Any, biases: Any) -> float:
-        scores = any_network.scores(rows.X, weights, biases).astype(np.float64)
+        scores = network.scores(rows.X, weights, biases).astype(np.float64)
         shifted = scores - scores.max(1, keepdims=True)
         log = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
         return float(-(targets * log).sum(1).mean())
 
-    for name in any_network.weights:
+    for name in network.weights:
         direction = gradients[name][0] / np.linalg.norm(gradients[name][0])
         values = [
-            loss({name: any_network.weights[name] + sign * np.float32(1e-2) * direction}, {})
+            loss({name: network.weights[name] + sign * np.float32(1e-2) * direction}, {})
             for sign in (1, -1)
         ]
         assert (values[0] - values[1]) / 2e-2 == pytest.approx(
             float((gradients[name][0] * direction).sum()), rel=0.05
         )
         place = int(np.abs(gradients[name][1]).argmax())
-        moved = [any_network.biases[name].copy() for _ in range(2)]
+        moved = [network.biases[name].copy() for _ in range(2)]
         moved[0][place] += 1e-2
         moved[1][place] -= 1e-2
         values = [loss({}, {name: bias}) for bias in moved]

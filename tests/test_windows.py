@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 import pytest
+from onnx import TensorProto, helper
 from paretoscope.windows import Window
 from scipy.signal import correlate
 
@@ -69,3 +71,29 @@ def test_equal_pixels_share_nothing_twice() -> None:
     x = np.ones((1, 1, 2, 2), np.float32)
     spread = window.spread(np.full((1, 1, 1, 1), 5, np.float32), x, window.largest(x))
     assert spread.ravel().tolist() == [5, 0, 0, 0]
+
+
+@pytest.mark.parametrize("count_pads", [False, True])
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+def test_means_are_those_of_onnx_and_their_gradient_is_the_transpose(
+    window: Window, count_pads: bool
+) -> None:
+    x = _images()
+    node = helper.make_node(
+        "AveragePool", ["x"], ["y"], kernel_shape=window.kernel, strides=window.strides,
+        pads=window.pads, count_include_pad=int(count_pads),
+    )  # fmt: skip
+    graph = helper.make_graph(
+        [node],
+        "one",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, x.shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=10)
+    (expected,) = ort.InferenceSession(model.SerializeToString()).run(None, {"x": x})
+    found = window.mean(x, count_pads)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    gradient = np.random.default_rng(4).standard_normal(found.shape).astype(np.float32)
+    assert np.vdot(found, gradient) == pytest.approx(
+        float(np.vdot(x, window.spread_evenly(gradient, x.shape, count_pads))), rel=1e-4
+    )

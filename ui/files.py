@@ -26,6 +26,7 @@ from paretoscope.uploads.gate import shown
 from paretoscope.uploads.importing import network_for, skops_network_for
 from paretoscope.uploads.kinds import MOST_BYTES
 from paretoscope.uploads.labelled import (
+    Constant,
     Labelled,
     Missing,
     guess_label,
@@ -47,6 +48,7 @@ _MISSING: dict[Missing, str] = {
     "median": "Fill with the column's median",
     "zero": "Fill with 0",
 }
+_CONSTANT: dict[Constant, str] = {"leave-out": "Leave them out", "keep": "Keep them"}
 _TITLE = re.compile(r"[^A-Za-z0-9 .-]")
 
 
@@ -99,8 +101,9 @@ def _choose(found: Table, name: str) -> None:
         leave_out = right.multiselect("Leave out", choices, **asked)
     st.dataframe(_columns(found, str(label), leave_out), hide_index=True, height="content")
     left_out = {str(label), *leave_out}
+    numbers = [c for c in found.columns if c.kind == "number" and c.name not in left_out]
     missing: Missing = "leave-out"
-    if any(c.kind == "number" and c.n_missing for c in found.columns if c.name not in left_out):
+    if any(c.n_missing for c in numbers):
         missing = st.segmented_control(
             "Rows that miss features",
             tuple(_MISSING),
@@ -109,8 +112,20 @@ def _choose(found: Table, name: str) -> None:
             format_func=_MISSING.__getitem__,
             key="own-missing",
         )
+    constant: Constant = "leave-out"
+    if any(c.is_constant for c in numbers):
+        constant = st.segmented_control(
+            "Columns with one value in all rows",
+            tuple(_CONSTANT),
+            default="leave-out",
+            required=True,
+            format_func=_CONSTANT.__getitem__,
+            key="own-constant",
+            help="They tell nothing apart. Keep them for a model of your own that was trained on "
+            "them, as on the edges of images.",
+        )
     try:
-        rows = with_label(found, label, leave_out, missing)
+        rows = with_label(found, label, leave_out, missing, constant)
         _notes([*found.notes, *rows.notes])
         require_trainable(rows)
     except ParetoscopeError as error:
@@ -137,7 +152,7 @@ def _columns(found: Table, label: str, leave_out: Sequence[str]) -> list[dict[st
             "part": parts.get(c.name, "feature"),
             "holds": {"number": "numbers", "date": "dates", "empty": "nothing"}.get(c.kind, c.kind),
             "missing": c.n_missing,
-            "different": len(set(c.cells)),
+            "different": c.n_different,
             "first": ", ".join(shown(cell) for cell in c.cells[:_MOST_ROWS_SHOWN]),
         }
         for c in found.columns
@@ -289,7 +304,7 @@ def _take(
 def _kept(rows: bytes, name: str) -> str:
     """A table beside a model as own data, by its likely label."""
     table = read_table(rows)
-    found, _ = rows_of(table)
+    found, _ = rows_of(table, constant="keep")  # the model was trained on them
     require_trainable(found)
     return keep_own(_raw(found), _title(name), (*table.notes, *found.notes))
 

@@ -22,7 +22,8 @@ from paretoscope.store import SHORT_SHA, sha256
 
 RTOL, ATOL = 1e-5, 1e-4
 FUSED_LABELS_APART = 0.005
-_CHECK_ROWS = 512
+_CHECK_ROWS, _FEWEST_CHECKED = 512, 32
+_CHECK_VALUES = 2**19  # so that large images, of which fewer tell as much, take no minutes
 _REFERENCE_ROWS, _REFERENCE_APART = 128, 2
 
 
@@ -191,10 +192,11 @@ def _fuses(stored: Stored) -> bool:
 
 
 def _check_features(network: Network, train_rows: Rows | None) -> FloatArray:
+    n = min(_CHECK_ROWS, max(_FEWEST_CHECKED, _CHECK_VALUES // network.n_features))
     if train_rows is not None:
-        return train_rows.X[:_CHECK_ROWS]
+        return train_rows.X[:n]
     rng = np.random.default_rng(0)
-    return rng.standard_normal((_CHECK_ROWS, network.n_features)).astype(np.float32)
+    return rng.standard_normal((n, network.n_features)).astype(np.float32)
 
 
 def _check_integers(draft: Artifact, X: FloatArray) -> None:

@@ -1,6 +1,6 @@
 """A network as a chain of layers in numpy: what criteria and recoveries look into and train.
 
-    features -> [layer -> ReLU, max pooling, flatten]* -> layer -> scores
+    features -> [layer -> ReLU, pooling, flatten]* -> layer -> scores
 
 A layer is ``rows @ W + b``. For a dense layer the rows are its inputs (n, in); for a convolution
 they are the receptive fields of all positions of all images, (n * positions, in), so that all that
@@ -18,7 +18,7 @@ import numpy as np
 import onnx_ir as ir
 
 from paretoscope.errors import ParetoscopeError
-from paretoscope.network import Network, window_of
+from paretoscope.network import Network, counts_pads, n_groups, window_of
 from paretoscope.parameters import FloatArray
 from paretoscope.windows import Window
 
@@ -54,6 +54,23 @@ class MaxPool:
 
     def backward(self, gradient: FloatArray, h: FloatArray, after: FloatArray) -> FloatArray:
         return self.window.spread(gradient, h, after)
+
+
+@dataclass(frozen=True)
+class AveragePool:
+    """`window` is None for the mean of a whole channel, whatever the images' size."""
+
+    window: Window | None
+    count_pads: bool = False
+
+    def forward(self, h: FloatArray) -> FloatArray:
+        return self._over(h.shape).mean(h, self.count_pads)
+
+    def backward(self, gradient: FloatArray, h: FloatArray, after: FloatArray) -> FloatArray:
+        return self._over(h.shape).spread_evenly(gradient, h.shape, self.count_pads)
+
+    def _over(self, shape: tuple[int, ...]) -> Window:
+        return self.window or Window((shape[2], shape[3]))
 
 
 @dataclass(frozen=True)
@@ -176,12 +193,13 @@ def as_chain(network: Network) -> Chain:
     Raises
     ------
     ParetoscopeError
-        The graph is not a chain of dense layers and convolutions with ReLU, max pooling and
-        flatten between them; names the node.
+        The graph is not a chain of dense layers and convolutions with ReLU, pooling and flatten
+        between them; names the node.
     """
     reader = _Reader(network)
     for node in network.model().graph:
         reader.read(node)
+    reader.finish()
     biases = {
         name: network.biases.get(name, np.zeros(weight.shape[1], np.float32))
         for name, weight in network.weights.items()
@@ -220,11 +238,18 @@ class _Reader:
             )
         self._last = node.outputs[0]
 
+    def finish(self) -> None:
+        if self.stages[-1][2]:
+            raise ParetoscopeError(
+                "this works on chains of dense layers and convolutions; one that ends with pooling "
+                "or an activation is none"
+            )
+
     def _take(self, node: ir.Node, constants: list[ir.Value]) -> bool:
         """Put a node in its place; False where it has none."""
         name = "" if not constants else str(constants[0].name)
         known = constants[0].const_value if constants else None
-        if name in self.layers and node.op_type in ("MatMul", "Conv"):
+        if name in self.layers and node.op_type in ("MatMul", "Conv") and n_groups(node) == 1:
             self.stages.append((name, window_of(node) if node.op_type == "Conv" else None, []))
             return True
         if not self.stages:
@@ -237,6 +262,10 @@ class _Reader:
             after.append(Relu())
         elif node.op_type == "MaxPool" and (window := window_of(node)) is not None:
             after.append(MaxPool(window))
+        elif node.op_type == "AveragePool" and (window := window_of(node)) is not None:
+            after.append(AveragePool(window, counts_pads(node)))
+        elif node.op_type == "GlobalAveragePool":
+            after.append(AveragePool(None))
         elif node.op_type == "Flatten":
             after.append(Flatten())
         elif node.op_type == "Mul" and known is not None and len(self.stages) == len(self.layers):

@@ -33,6 +33,8 @@ _NUMPY_OPS: Mapping[str, Callable[..., Any]] = {
     "Mul": np.multiply,
     "MatMul": np.matmul,
     "Relu": lambda x: np.maximum(x, 0),
+    "Clip": np.clip,
+    "GlobalAveragePool": lambda x: x.mean((2, 3), keepdims=True),
     "Flatten": lambda x: x.reshape(len(x), -1),
     "Reshape": lambda x, shape: x.reshape(-1, *shape[1:]),
 }
@@ -154,7 +156,7 @@ class Network:
             inputs = [values[str(value.name)] for value in node.inputs if value is not None]
             window = window_of(node)
             if window is not None:
-                found = _windowed(node.op_type, window, *inputs)
+                found = _windowed(node, window, *inputs)
             elif node.op_type in _NUMPY_OPS:
                 found = _NUMPY_OPS[node.op_type](*inputs)
             else:
@@ -198,8 +200,8 @@ def as_filters(weight: npt.NDArray[Any], kernel: tuple[int, ...]) -> npt.NDArray
 
 
 def window_of(node: ir.Node) -> Window | None:
-    """The window of a convolution or max pooling that this library computes with, else None."""
-    if node.op_type not in ("Conv", "MaxPool"):
+    """The window of a convolution or a pooling that this library computes with, else None."""
+    if node.op_type not in ("Conv", "MaxPool", "AveragePool"):
         return None
     attributes = {name: attribute.value for name, attribute in node.attributes.items()}
     kernel = attributes.get("kernel_shape")
@@ -207,7 +209,6 @@ def window_of(node: ir.Node) -> Window | None:
         kernel = node.inputs[1].shape[2:] if node.inputs[1].shape is not None else None
     plain = (
         set(attributes.get("dilations", [1])) == {1}
-        and attributes.get("group", 1) == 1
         and attributes.get("auto_pad", "NOTSET") == "NOTSET"
         and not attributes.get("ceil_mode", 0)
     )
@@ -220,12 +221,36 @@ def window_of(node: ir.Node) -> Window | None:
 _WINDOW_DEFAULTS = (("strides", (1, 1)), ("pads", (0, 0, 0, 0)))
 
 
-def _windowed(op_type: str, window: Window, x: FloatArray, *weights: FloatArray) -> FloatArray:
-    if op_type == "MaxPool":
+def n_groups(convolution: ir.Node) -> int:
+    """Into how many groups a convolution splits its channels; 1 for any other node."""
+    group = convolution.attributes.get("group")
+    return 1 if group is None else int(group.as_int())
+
+
+def counts_pads(pooling: ir.Node) -> bool:
+    """Whether an average pooling counts the zeros around an image."""
+    counts = pooling.attributes.get("count_include_pad")
+    return counts is not None and bool(counts.as_int())
+
+
+def _windowed(node: ir.Node, window: Window, x: FloatArray, *weights: FloatArray) -> FloatArray:
+    if node.op_type == "MaxPool":
         return window.largest(x)
-    z = window.unfold(x) @ weights[0] + (weights[1] if len(weights) > 1 else np.float32(0))
+    if node.op_type == "AveragePool":
+        return window.mean(x, counts_pads(node))
+    z = _in_groups(window.unfold(x), weights[0], n_groups(node))
+    z += weights[1] if len(weights) > 1 else np.float32(0)
     positions = window.output_shape(x.shape[2], x.shape[3])
     return z.reshape(len(x), *positions, -1).transpose(0, 3, 1, 2)
+
+
+def _in_groups(rows: FloatArray, weight: FloatArray, groups: int) -> FloatArray:
+    """Rows (m, in) times a weight (in / groups, out), each group of outputs by its own inputs."""
+    if groups == 1:
+        return rows @ weight
+    by_group = rows.reshape(len(rows), groups, -1).transpose(1, 0, 2)
+    weights = weight.reshape(len(weight), groups, -1).transpose(1, 0, 2)
+    return (by_group @ weights).transpose(1, 0, 2).reshape(len(rows), -1)
 
 
 def _by_reference(model: ir.Model, node: ir.Node, inputs: list[Any]) -> list[Any]:

@@ -81,6 +81,27 @@ class Window:
                 taken |= is_first
         return found
 
+    def mean(self, x: FloatArray, count_pads: bool = False) -> FloatArray:
+        """The mean of each window, for average pooling; of its pixels within the image, or, with
+        `count_pads`, of the zeros around it too."""
+        found: FloatArray = self.windows(x, 0.0).sum((4, 5)) / self._counts(x.shape, count_pads)
+        return found
+
+    def spread_evenly(
+        self, gradient: FloatArray, shape: tuple[int, ...], count_pads: bool = False
+    ) -> FloatArray:
+        """The gradient of `mean` by images of `shape`."""
+        shares = gradient / self._counts(shape, count_pads)
+        n_pixels = self.kernel[0] * self.kernel[1]
+        rows = np.repeat(shares.transpose(0, 2, 3, 1)[..., None], n_pixels, axis=4)
+        return self.fold(rows, shape)
+
+    def _counts(self, shape: tuple[int, ...], count_pads: bool) -> FloatArray:
+        """How many pixels each window takes the mean of."""
+        ones = np.ones((1, 1, *shape[2:]), np.float32)
+        counts: FloatArray = self.windows(ones, float(count_pads)).sum((4, 5))
+        return counts
+
     def _slice(self, start: int, count: int, axis: int) -> slice:
         stride = self.strides[axis]
         return slice(start, start + stride * (count - 1) + 1, stride)

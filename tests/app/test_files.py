@@ -10,7 +10,9 @@ import pytest
 from paretoscope.dataset import is_own, load_dataset, own_notes
 from streamlit.testing.v1 import AppTest
 
+from tests import graphs
 from tests.app.pages import address, measured, open_page, until
+from tests.conftest import load
 from tests.uploads.cases import FOLDER, Case, cases, needs_cases
 
 
@@ -76,6 +78,48 @@ def test_missing_cells_of_a_parquet_file_are_filled_as_chosen(fresh: Path) -> No
     own = load_dataset(address(app)["dataset"])
     assert own.raw.X.shape == (60, 1)
     assert any("filled with the median" in note for note in own_notes(own.name))
+
+
+def test_columns_with_one_value_are_kept_as_chosen(fresh: Path) -> None:
+    rows = "".join(f"0,{k % 7},{('no', 'yes')[k % 2]}\n" for k in range(60))
+    app = _upload(_page(), 0, "rows.csv", f"edge,a,y\n{rows}".encode())
+    assert "one value in all rows are left out: edge" in _said(app)
+    (choice,) = [g for g in app.get("button_group") if g.key == "own-constant"]
+    app = choice.set_value("keep").run(timeout=60)
+    assert "one value in all rows are kept: edge" in _said(app)
+    (button,) = [b for b in app.button if b.label == "Use these data"]
+    app = button.click().run(timeout=60)
+    name = address(app)["dataset"]
+    assert load_dataset(name).feature_names == ("edge", "a")
+    # A model is trained on both.
+    app = until(open_page(dataset=name, model="logistic-regression", recipe="q(8)"), measured)
+    assert not app.exception
+
+
+def test_a_residual_network_is_explored_on_its_table_of_pixels(fresh: Path) -> None:
+    """Pixels at the edges are 0 in all rows of it: the network wants them all the same."""
+    network = graphs.residual()
+    digits = load("digits").raw
+    some = digits.y < 4
+    columns = ",".join(f"p{k}" for k in range(64))
+    rows = (
+        ",".join(map(str, [*x, y])) for x, y in zip(digits.X[some], digits.y[some], strict=True)
+    )
+    table = "\n".join([f"{columns},label", *rows]).encode()
+    app = _upload(_page(), 1, "residual.onnx", network)
+    app = _upload(app, 2, "digits.csv", table)
+    assert "rows are right" in _said(app)
+    (button,) = [b for b in app.button if b.label == "Explore it on this table"]
+    app = button.click().run(timeout=60)
+    place = {name: address(app)[name] for name in ("dataset", "model")}
+    assert load_dataset(place["dataset"]).raw.X.shape[1] == 64
+    app = until(open_page(**place, recipe="magnitude(sparsity=0.3)+q(8)"), measured)
+    assert not app.exception
+    assert not app.warning
+    assert any(m.label == "Accuracy" and m.value.endswith("%") for m in app.metric)
+    app = until(open_page(**place, recipe="l2(share=0.3)"), lambda a: bool(a.error or a.warning))
+    assert not app.exception
+    assert "this works on chains of dense layers and convolutions" in _said(app).lower()
 
 
 @needs_cases

@@ -149,6 +149,16 @@ def test_missing_cells_are_filled_as_asked(missing: Any) -> None:
     assert len(left.X) == 58
 
 
+def test_columns_with_one_value_are_left_out_or_kept_as_asked() -> None:
+    frame = _frame()[["length", "count", "kind"]].assign(edge=0.0)
+    table = read_table(_parquet(frame))
+    assert [c.name for c in table.columns if c.is_constant] == ["edge"]
+    assert with_label(table, "kind").features == ("length", "count")
+    kept = with_label(table, "kind", constant="keep")
+    assert kept.features == ("length", "count", "edge")
+    assert "columns with one value in all rows are kept: edge" in kept.notes
+
+
 def test_a_name_that_is_no_zip_member_of_arrays_is_no_table() -> None:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:

@@ -15,7 +15,7 @@ from paretoscope.errors import ParetoscopeError
 from paretoscope.uploads.csvs import Table
 from paretoscope.uploads.gate import Input, shown
 from paretoscope.uploads.kinds import kind_of
-from paretoscope.uploads.labelled import Labelled, guess_label, with_label
+from paretoscope.uploads.labelled import Constant, Labelled, guess_label, with_label
 from paretoscope.uploads.models import Model, features_of_weights, predict, read_model
 from paretoscope.uploads.skops_files import check_skops
 from paretoscope.uploads.tables import ENDINGS, is_table, read_table
@@ -99,13 +99,13 @@ def check_table(data: bytes) -> Checked:
     return Checked(line, tuple(notes))
 
 
-def rows_of(table: Table) -> tuple[Labelled, list[str]]:
+def rows_of(table: Table, constant: Constant = "leave-out") -> tuple[Labelled, list[str]]:
     """Rows by the likely label, without columns of text where numbers are left; and those left."""
     label = guess_label(table)
     others = [c for c in table.columns if c.name != label]
     texts = [c.name for c in others if c.kind == "text"]
     left = texts if any(c.kind == "number" for c in others) else []
-    return with_label(table, label, left), left
+    return with_label(table, label, left, constant=constant), left
 
 
 # --- models -----------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -52,9 +53,19 @@ class Column:
     kind: Kind
     values: npt.NDArray[np.float64] | None
 
-    @property
+    @cached_property
     def n_missing(self) -> int:
         return sum(is_missing(cell) for cell in self.cells)
+
+    @cached_property
+    def n_different(self) -> int:
+        return len(set(self.cells))
+
+    @cached_property
+    def is_constant(self) -> bool:
+        """Whether it holds one number in all rows, and more than one row."""
+        values = self.values
+        return values is not None and len(values) > 1 and bool((values == values[0]).all())
 
 
 @dataclass(frozen=True, eq=False)

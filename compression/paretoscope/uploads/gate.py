@@ -72,6 +72,28 @@ class Input:
     type: str
     shape: tuple[int | None, ...] | None
 
+    def row(self, n: int) -> tuple[int, ...]:
+        """The sides of one row of `n` numbers: (n,), or those of an image, whose open sides are
+        alike.
+
+        Raises
+        ------
+        ParetoscopeError
+            The numbers do not fill such an image.
+        """
+        if self.shape is None or len(self.shape) < 3:
+            return (n,)
+        stated = math.prod(side for side in self.shape[1:] if side)
+        n_open = self.shape[1:].count(None)
+        side = round((n / max(1, stated)) ** (1 / max(1, n_open)))
+        found = tuple(side if given is None else given for given in self.shape[1:])
+        if math.prod(found) != n:
+            dims = " × ".join("?" if given is None else str(given) for given in self.shape[1:])
+            raise ParetoscopeError(
+                f"the {n:,} columns of a row cannot be laid out as {dims}, open sides being alike"
+            )
+        return found
+
 
 @dataclass(frozen=True, eq=False)
 class Passed:

@@ -1,9 +1,10 @@
 """Uploaded ONNX models as networks: the graph rewritten so that its weights can be compressed.
 
 Weights in Constant nodes, Gemm in either layout, batch normalisation, scikit-learn's linear
-classifiers and scalers become dense layers, convolutions and ReLU; softmax and what makes labels of
-scores is cut off. What is not among that says which operator stands in the way: such a model still
-runs, is measured and judged, but no recipe changes it.
+classifiers and scalers become dense layers and convolutions. What stands between them may branch
+and join again, as in residual networks. Softmax and what makes labels of scores is cut off. What is
+not among that says which operator stands in the way: such a model still runs, is measured and
+judged, but no recipe changes it.
 
 To add an operator, write ``(_Rewriting, node, inputs) -> value`` and name it at the foot.
 """
@@ -21,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from paretoscope.dataset import Dataset
 from paretoscope.errors import ParetoscopeError
@@ -40,6 +42,11 @@ _TAIL = (
 )  # fmt: skip
 
 _ALIASES = ("Identity", "Dropout", "Cast")
+# What older exports make a Reshape's shape of; done at once where all it takes is known.
+_ON_SHAPES = ("Gather", "Concat", "Slice", "Cast", "Mul")
+_N_ROWS = 7_919  # stands for the number of rows in a shape: a prime, so that no product hides it
+_LONGEST_SHAPE = 64
+_REARRANGING = ("Reshape", "Transpose", "Squeeze", "Unsqueeze")  # done at once with constants
 
 Array = npt.NDArray[Any]
 
@@ -56,7 +63,7 @@ def network_for(model: Model, data: Dataset) -> Network:
         An operator that is not supported, another number of features or classes than the dataset
         has, or labels that differ.
     """
-    network = to_network(model, data.class_names)
+    network = to_network(model, data.class_names, data.raw.X.shape[1])
     _require_fit(network, data)
     rows = data.train.X[:_ROWS_COMPARED]
     ours = network.scores(rows).argmax(1)
@@ -103,21 +110,30 @@ def _require_fit(network: Network, data: Dataset) -> None:
         )
 
 
-def to_network(model: Model, classes: Sequence[str] = ()) -> Network:
+def to_network(model: Model, classes: Sequence[str] = (), n_features: int | None = None) -> Network:
     """The network of a model by itself.
+
+    Parameters
+    ----------
+    model : Model
+    classes : sequence of str
+        Their names, for the network's metadata.
+    n_features : int, optional
+        Of the rows to come, where the model leaves that open.
 
     Raises
     ------
     ParetoscopeError
         An operator that is not supported, or several inputs.
     """
+    width = model.width or n_features
     if len(model.passed.inputs) != 1:
         raise ParetoscopeError("models of several inputs are run, but not compressed")
-    if model.width is None:
+    if width is None:
         raise ParetoscopeError("the model does not say how many features it takes")
     graph = onnx.load_model_from_string(model.onnx_bytes).graph
     try:
-        rewriting = _Rewriting(graph, model)
+        rewriting = _Rewriting(graph, model, width)
         scores = rewriting.value(_scores(graph, model.output))
         return Network(rewriting.finish(scores, classes))
     except ParetoscopeError:
@@ -155,13 +171,13 @@ class _Dense:
 class _Rewriting:
     """Makes the new graph, from the scores back to the features."""
 
-    def __init__(self, graph: onnx.GraphProto, model: Model) -> None:
-        assert model.width is not None
+    def __init__(self, graph: onnx.GraphProto, model: Model, width: int) -> None:
         self._makers = {name: node for node in graph.node for name in node.output}
         self._arrays: dict[str, Array] = {
             t.name: numpy_helper.to_array(t) for t in graph.initializer
         }
-        self._input, self._width = model.passed.inputs[0], model.width
+        self._input, self._width = model.passed.inputs[0], width
+        self._opsets = model.passed.model.opset_import
         self._roots: dict[str, str] = {}  # of values that are other names of one; nodes are sorted
         for node in graph.node:
             if node.op_type in _ALIASES and node.input:
@@ -217,27 +233,52 @@ class _Rewriting:
             node = self._makers.get(at)
             if node is None:
                 raise ParetoscopeError(f"nothing makes '{shown(at)}'")
+            waiting = [i for i in node.input if i and self.array(i) is None and i not in self._made]
+            if waiting and node.op_type in {*OPERATORS, *_ON_SHAPES, *_REARRANGING}:
+                stack += waiting
+                if len(stack) > 100_000:
+                    raise ParetoscopeError("the graph is too deep")
+                continue
+            if self._settle(node):
+                self._made[at] = ""  # a constant by now
+                continue
             rewrite = OPERATORS.get(node.op_type)
             if rewrite is None:
                 raise ParetoscopeError(
                     f"the operator {shown(node.op_type)} is not among those whose models can be "
                     "compressed here: the model is run and judged, but no recipe changes it"
                 )
-            waiting = [i for i in node.input if i and self.array(i) is None and i not in self._made]
-            if waiting:
-                stack += waiting
-                if len(stack) > 100_000:
-                    raise ParetoscopeError("the graph is too deep")
-                continue
             self._made[at] = rewrite(self, node, list(node.input))
         return self._made[name]
 
     def made(self, name: str) -> str:
         return self._made[name]
 
+    def _settle(self, node: onnx.NodeProto) -> bool:
+        """Compute what a node makes of shapes or constants, where they are known."""
+        if node.op_type == "Shape" and node.input[0] in self._made:
+            given = _attributes(node)
+            shape = np.array([_N_ROWS, *self.shapes[self._made[node.input[0]]]])
+            self._arrays[node.output[0]] = shape[given.get("start", 0) : given.get("end")]
+            return True
+        arrays = {name: self.array(name) for name in node.input if name}
+        known = {name: array for name, array in arrays.items() if array is not None}
+        shapes = all(a.dtype.kind == "i" and a.size <= _LONGEST_SHAPE for a in known.values())
+        may = node.op_type in _REARRANGING or (node.op_type in _ON_SHAPES and shapes)
+        if not may or len(known) < len(arrays):
+            return False
+        empty = helper.make_empty_tensor_value_info
+        graph = helper.make_graph([node], "one", [*map(empty, known)], [empty(node.output[0])])
+        one = helper.make_model(graph, opset_imports=self._opsets)
+        (found,) = ReferenceEvaluator(one).run(None, known)
+        self._arrays[node.output[0]] = np.asarray(found)
+        return True
+
     def op(self, op_type: str, *inputs: str, shape: tuple[int, ...], **attributes: Any) -> str:
         """A new node; `shape` is that of one row of its output."""
-        if min(shape, default=1) < 1 or math.prod(shape) > _MOST_VALUES:
+        if min(shape, default=1) < 1:
+            raise ParetoscopeError(f"rows are too small for a {op_type}: nothing is left of them")
+        if math.prod(shape) > _MOST_VALUES:
             raise ParetoscopeError(
                 f"a row has {math.prod(shape):,} values behind a {op_type}; models of up to "
                 f"{_MOST_VALUES:,} are compressed here"
@@ -250,7 +291,7 @@ class _Rewriting:
 
     def constant(self, name: str, array: Array) -> str:
         kind = np.int64 if array.dtype.kind in "iu" else np.float32
-        self.constants[name] = np.ascontiguousarray(array, kind)
+        self.constants[name] = np.asarray(array, kind, order="C")
         return name
 
     def dense(self, x: str, weight: Array, bias: Array | None) -> str:
@@ -268,17 +309,20 @@ class _Rewriting:
         self._layers[found] = _Dense(name, f"{name}.bias", 1)
         return found
 
-    def convolution(self, x: str, weight: Array, bias: Array | None, attributes: Any) -> str:
+    def convolution(
+        self, x: str, weight: Array, bias: Array | None, window: dict[str, Any], groups: int
+    ) -> str:
         name = f"conv{len(self._layers) + 1}"
         bias = np.zeros(len(weight), np.float32) if bias is None else bias
         constants = self.constant(name, weight), self.constant(f"{name}.bias", bias)
-        if len(self.shapes[x]) != 3 or self.shapes[x][0] != weight.shape[1]:
+        if groups < 1 or self.shapes[x][0] != weight.shape[1] * groups or len(weight) % groups:
             raise ParetoscopeError("a convolution is given other than images of its channels")
-        height, width = self.windowed(x, attributes)
-        if height * width * weight[0].size > _MOST_VALUES:
+        height, width = self.windowed(x, window)
+        if height * width * weight[0].size * groups > _MOST_VALUES:
             raise ParetoscopeError("a convolution is too large to be compressed here")
         shape = len(weight), height, width
-        found = self.op("Conv", x, *constants, shape=shape, **attributes)
+        split = {"group": groups} if groups > 1 else {}
+        found = self.op("Conv", x, *constants, shape=shape, **window, **split)
         self._layers[found] = _Dense(name, f"{name}.bias", 0)
         return found
 
@@ -298,13 +342,12 @@ class _Rewriting:
         return self._layers.get(value)
 
     def _features(self) -> str:
-        shape = self._input.shape or ()
+        dims = self._input.row(self._width)
         self.shapes["features"] = (self._width,)
-        if len(shape) <= 2:
+        if len(dims) == 1:
             return "features"
-        if len(shape) != 4 or None in shape[1:]:
-            raise ParetoscopeError("rows of the input are neither a table nor images of one size")
-        dims = tuple(d for d in shape[1:] if d)
+        if len(dims) != 3:
+            raise ParetoscopeError("rows of the input are neither a table nor images")
         place = self.constant("image_shape", np.array([-1, *dims]))
         return self.op("Reshape", "features", place, shape=dims)
 
@@ -338,10 +381,10 @@ class _Rewriting:
         return written
 
     def _n_scores(self, scores: str) -> int:
-        layer = self._layers.get(scores)
-        if layer is None or layer.axis != 1:
-            raise ParetoscopeError("the model's scores are not made by a dense layer")
-        return int(self.constants[layer.weight].shape[1])
+        shape = self.shapes[scores]
+        if len(shape) != 1:
+            raise ParetoscopeError("the model's scores are no table of rows and classes")
+        return shape[0]
 
 
 # --- operators ------------------------------------------------------------------------------------
@@ -380,7 +423,7 @@ def _add(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
     if other is None:
         x, other = inputs[1], to.array(inputs[0])
     if other is None:
-        raise ParetoscopeError("the model adds two of its own values, as residual networks do")
+        return _of_two(to, node, inputs)
     layer = to.layer(to.made(x))
     folds = layer is not None and layer.axis == 1 and to.is_for_one(x)
     if layer is not None and folds and other.size == to.constants[layer.bias].size:
@@ -406,8 +449,10 @@ def _scaling(sign: str) -> _Rewrite:
         x, other = inputs[0], to.array(inputs[1])
         if other is None and sign == "Mul":
             x, other = inputs[1], to.array(inputs[0])
+        if other is None and to.array(inputs[0]) is None:
+            return _of_two(to, node, inputs)
         if other is None:
-            raise ParetoscopeError(f"a {node.op_type} has no constant on its right")
+            raise ParetoscopeError(f"a {node.op_type} has its constant on its left")
         other = other.astype(np.float32)
         op_type, other = ("Mul", 1 / other) if sign == "Div" else (sign, other)
         return _elementwise(to, op_type, to.made(x), other)
@@ -415,9 +460,50 @@ def _scaling(sign: str) -> _Rewrite:
     return rewrite
 
 
-def _relu(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+def _of_two(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+    """An operation with two of the graph's own values, as in residual networks and gates."""
+    a, b = map(to.made, inputs)
+    first, second = to.shapes[a], to.shapes[b]
+    try:
+        shape = np.broadcast_shapes(first, second)
+    except ValueError:
+        shape = ()
+    if len(first) != len(second) or len(shape) != len(first):
+        raise ParetoscopeError(f"a {node.op_type} joins values of other shapes")
+    return to.op(node.op_type, a, b, shape=shape)
+
+
+def _activation(*names: str) -> _Rewrite:
+    """A function of each value by itself, with its attributes."""
+
+    def rewrite(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+        x, given = to.made(inputs[0]), _attributes(node)
+        own = {name: given[name] for name in names if name in given}
+        return to.op(node.op_type, x, shape=to.shapes[x], **own)
+
+    return rewrite
+
+
+def _clip(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+    """Its bounds are attributes up to opset 10, and inputs since."""
+    given, most = _attributes(node), np.finfo(np.float32).max
+    bounds = [np.float32(given.get("min", -most)), np.float32(given.get("max", most))]
+    for place, name in enumerate(inputs[1:3]):
+        if name:
+            bound = to.array(name)
+            if bound is None or bound.size != 1:
+                raise ParetoscopeError("a Clip's bounds are made at run time")
+            bounds[place] = np.float32(bound.ravel()[0])
     x = to.made(inputs[0])
-    return to.op("Relu", x, shape=to.shapes[x])
+    places = [to.constant(f"c{len(to.constants)}", np.asarray(bound)) for bound in bounds]
+    return to.op("Clip", x, *places, shape=to.shapes[x])
+
+
+def _prelu(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+    slope = to.array(inputs[1])
+    if slope is None:
+        raise ParetoscopeError("a PRelu's slope is made at run time")
+    return _elementwise(to, "PRelu", to.made(inputs[0]), slope)
 
 
 def _flatten(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
@@ -442,6 +528,12 @@ def _reshape(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
     dims = [d if d > 0 else n // known for d in dims]
     if sum(d < 1 for d in shape.ravel()[1:]) > 1 or math.prod(dims) != n:
         raise ParetoscopeError("a Reshape does not keep rows apart")
+    return _shaped(to, x, dims)
+
+
+def _shaped(to: _Rewriting, x: str, dims: Sequence[int]) -> str:
+    if len(dims) <= 1:
+        return _flat(to, x)
     place = to.constant(f"s{len(to.constants)}", np.array([-1, *dims]))
     return to.op("Reshape", x, place, shape=tuple(dims))
 
@@ -451,39 +543,119 @@ def _conv(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
     bias = to.array(inputs[2]) if len(inputs) > 2 and inputs[2] else None
     if weight is None or weight.ndim != 4:
         raise ParetoscopeError("a Conv has no constant weights for images")
-    if given.get("group", 1) != 1 or set(given.get("dilations", [1])) != {1}:
-        raise ParetoscopeError("convolutions in groups or with dilations are not compressed here")
-    return to.convolution(to.made(inputs[0]), weight, bias, _window(given, weight.shape[2:]))
+    if set(given.get("dilations", [1])) != {1}:
+        raise ParetoscopeError("convolutions with dilations are not compressed here")
+    x = _images(to, node, inputs)
+    window = _window(given, weight.shape[2:], to.shapes[x])
+    return to.convolution(x, weight, bias, window, int(given.get("group", 1)))
 
 
-def _max_pool(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
-    given = _attributes(node)
+def _pool(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+    given, x = _attributes(node), _images(to, node, inputs)
     if given.get("ceil_mode") or set(given.get("dilations", [1])) != {1}:
-        raise ParetoscopeError("a MaxPool rounds up or has dilations")
-    x, window = to.made(inputs[0]), _window(given, given["kernel_shape"])
+        raise ParetoscopeError(f"a {node.op_type} rounds up or has dilations")
+    window = _window(given, given["kernel_shape"], to.shapes[x])
+    shape = to.shapes[x][0], *to.windowed(x, window)
+    if node.op_type == "AveragePool":
+        window["count_include_pad"] = int(bool(given.get("count_include_pad", 0)))
+    return to.op(node.op_type, x, shape=shape, **window)
+
+
+def _pool_all(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+    x = _images(to, node, inputs)
+    return to.op(node.op_type, x, shape=(to.shapes[x][0], 1, 1))
+
+
+def _mean(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+    """Of images over height and width, as PyTorch writes ``x.mean((2, 3))``."""
+    x, given = _images(to, node, inputs), _attributes(node)
+    axes = to.array(inputs[1]) if len(inputs) > 1 and inputs[1] else np.array(given.get("axes", ()))
+    if axes is None or sorted(int(axis) % 4 for axis in axes.ravel()) != [2, 3]:
+        raise ParetoscopeError("a ReduceMean is over other than height and width")
+    pooled = to.op("GlobalAveragePool", x, shape=(to.shapes[x][0], 1, 1))
+    return pooled if given.get("keepdims", 1) else _flat(to, pooled)
+
+
+def _concat(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+    if any(to.array(name) is not None for name in inputs):
+        raise ParetoscopeError("a Concat joins a constant")
+    values = [to.made(name) for name in inputs]
+    shapes = [to.shapes[value] for value in values]
+    n_axes = len(shapes[0]) + 1
+    axis = int(_attributes(node)["axis"]) % n_axes
+    rest = {shape[: axis - 1] + shape[axis:] for shape in shapes}
+    if axis == 0 or len(rest) != 1 or {len(shape) for shape in shapes} != {n_axes - 1}:
+        raise ParetoscopeError("a Concat joins values of other shapes")
+    total = sum(shape[axis - 1] for shape in shapes)
+    shape = (*shapes[0][: axis - 1], total, *shapes[0][axis:])
+    return to.op("Concat", *values, shape=shape, axis=axis)
+
+
+def _transpose(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+    x = to.made(inputs[0])
+    n_axes = len(to.shapes[x]) + 1
+    order = list(_attributes(node).get("perm", range(n_axes - 1, -1, -1)))
+    if sorted(order) != list(range(n_axes)) or order[0] != 0:
+        raise ParetoscopeError("a Transpose does not keep rows apart")
+    shape = tuple(to.shapes[x][axis - 1] for axis in order[1:])
+    return to.op("Transpose", x, shape=shape, perm=order)
+
+
+def _squeeze(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+    """Its axes are an attribute up to opset 12, and an input since."""
+    x, given = to.made(inputs[0]), _attributes(node).get("axes")
+    sides = (0, *to.shapes[x])
+    axes = to.array(inputs[1]) if len(inputs) > 1 and inputs[1] else np.array(given or ())
+    if axes is None or not axes.size:
+        raise ParetoscopeError("a Squeeze does not state its axes")
+    gone = {int(axis) % len(sides) for axis in axes.ravel()}
+    if any(sides[axis] != 1 for axis in gone):
+        raise ParetoscopeError("a Squeeze takes away more than sides of 1")
+    left = [side for axis, side in enumerate(sides) if axis and axis not in gone]
+    return _shaped(to, x, left)
+
+
+def _unknown_shape(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+    raise ParetoscopeError("the shape of a constant is asked for at run time")
+
+
+def _images(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+    x = to.made(inputs[0])
     if len(to.shapes[x]) != 3:
-        raise ParetoscopeError("a MaxPool is given other than images")
-    height, width = to.windowed(x, window)
-    return to.op("MaxPool", x, shape=(to.shapes[x][0], height, width), **window)
+        raise ParetoscopeError(f"a {node.op_type} is given other than images")
+    return x
 
 
-def _window(given: Mapping[str, Any], kernel: Sequence[int]) -> dict[str, Any]:
-    automatic = given.get("auto_pad", b"NOTSET")
-    if automatic not in (b"NOTSET", b"VALID"):
-        raise ParetoscopeError(f"pads by {automatic.decode()} are not supported; state them")
-    pads = [0] * 4 if automatic == b"VALID" else list(given.get("pads", [0] * 4))
-    strides = list(given.get("strides", [1, 1]))
-    return {"kernel_shape": list(map(int, kernel)), "strides": strides, "pads": pads}
+def _window(
+    given: Mapping[str, Any], kernel: Sequence[int], images: tuple[int, ...]
+) -> dict[str, Any]:
+    """Kernel, strides and pads over images of a shape (channels, height, width)."""
+    automatic = given.get("auto_pad", b"NOTSET").decode()
+    kernel, strides = list(map(int, kernel)), list(given.get("strides", [1, 1]))
+    pads = [0] * 4 if automatic == "VALID" else list(given.get("pads", [0] * 4))
+    if automatic.startswith("SAME") and len(kernel) == len(strides) == 2 and min(strides) > 0:
+        # As many pixels as make the output ceil(side / stride); an odd one goes to the side named.
+        lacking = [
+            max(0, (-(-side // stride) - 1) * stride + size - side)
+            for side, size, stride in zip(images[1:], kernel, strides, strict=True)
+        ]
+        less, more = [n // 2 for n in lacking], [n - n // 2 for n in lacking]
+        pads = [*less, *more] if automatic == "SAME_UPPER" else [*more, *less]
+    return {"kernel_shape": kernel, "strides": strides, "pads": pads}
 
 
 def _batch_norm(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
-    """Folded into the layer before it."""
+    """Folded into the layer before it; a factor and a shift of their own where there is none."""
     value = to.made(inputs[0])
     layer, arrays = to.layer(value), [to.array(name) for name in inputs[1:5]]
-    if layer is None or not to.is_for_one(inputs[0]) or any(a is None for a in arrays):
-        raise ParetoscopeError("a BatchNormalization stands behind no layer of weights of its own")
+    if any(a is None for a in arrays):
+        raise ParetoscopeError("a BatchNormalization has statistics that are made at run time")
     scale, shift, mean, variance = (a for a in arrays if a is not None)
     factor = scale / np.sqrt(variance + np.float32(_attributes(node).get("epsilon", 1e-5)))
+    if layer is None or not to.is_for_one(inputs[0]):
+        spread = (-1,) + (1,) * (len(to.shapes[value]) - 1)
+        value = _elementwise(to, "Mul", value, factor.reshape(spread))
+        return _elementwise(to, "Sub", value, (mean * factor - shift).reshape(spread))
     weight = to.constants[layer.weight]
     shape = (-1, 1, 1, 1) if layer.axis == 0 else (1, -1)
     to.constants[layer.weight] = (weight * factor.reshape(shape)).astype(np.float32)
@@ -523,11 +695,29 @@ OPERATORS: Mapping[str, _Rewrite] = {
     "Sub": _scaling("Sub"),
     "Mul": _scaling("Mul"),
     "Div": _scaling("Div"),
-    "Relu": _relu,
+    "Relu": _activation(),
+    "LeakyRelu": _activation("alpha"),
+    "PRelu": _prelu,
+    "Elu": _activation("alpha"),
+    "Sigmoid": _activation(),
+    "HardSigmoid": _activation("alpha", "beta"),
+    "HardSwish": _activation(),
+    "Tanh": _activation(),
+    "Erf": _activation(),
+    "Softplus": _activation(),
+    "Clip": _clip,
     "Flatten": _flatten,
     "Reshape": _reshape,
+    "Squeeze": _squeeze,
+    "Transpose": _transpose,
+    "Concat": _concat,
+    "Shape": _unknown_shape,
     "Conv": _conv,
-    "MaxPool": _max_pool,
+    "MaxPool": _pool,
+    "AveragePool": _pool,
+    "GlobalAveragePool": _pool_all,
+    "GlobalMaxPool": _pool_all,
+    "ReduceMean": _mean,
     "BatchNormalization": _batch_norm,
     "LinearClassifier": _linear,
     "Scaler": _scaler,

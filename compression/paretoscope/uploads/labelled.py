@@ -1,8 +1,8 @@
 """A table with one column chosen as the label: rows to train and judge on, and what is odd of them.
 
 What is done to rows and columns is in the notes, for the user to confirm and for the dataset's
-record: rows with infinite features are left out, constant columns too; what becomes of rows that
-miss features is the user's choice.
+record: rows with infinite features are left out; what becomes of rows that miss features and of
+columns with one value in all rows is the user's choice.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from paretoscope.uploads.gate import shown
 
 FEWEST_OF_A_CLASS = 5  # so that each split has one
 _MANY_CLASSES = 1000
+_NAMED = 20  # columns in a sentence
 Missing = Literal["leave-out", "median", "zero"]
+Constant = Literal["leave-out", "keep"]
 _LABEL_NAMES = ("label", "class", "target", "y", "species", "category", "outcome")
 
 
@@ -63,6 +65,7 @@ def with_label(
     label: str | None = None,
     leave_out: Collection[str] = (),
     missing: Missing = "leave-out",
+    constant: Constant = "leave-out",
 ) -> Labelled:
     """Take one column as label and all others that are numbers as features.
 
@@ -76,6 +79,9 @@ def with_label(
     missing : {"leave-out", "median", "zero"}
         What becomes of rows that miss features: left out, or filled with the median of the column
         or with 0.
+    constant : {"leave-out", "keep"}
+        What becomes of columns with one value in all rows. They tell nothing apart, but a model
+        that was trained on them, as on the edges of images, wants them.
 
     Raises
     ------
@@ -95,7 +101,7 @@ def with_label(
     X, labels = X[kept], [text for text, keep in zip(labels, kept, strict=True) if keep]
     if not len(X):
         raise ParetoscopeError("no rows are left without missing or infinite values")
-    X, columns = _without_constants(X, columns, notes)
+    X, columns = _without_constants(X, columns, constant, notes)
     _say_duplicates(X, labels, notes)
     classes = sorted({text for text in labels if text is not None}, key=_in_order)
     _say_classes(labels, classes, notes)
@@ -229,15 +235,20 @@ def _usable(
 
 
 def _without_constants(
-    X: npt.NDArray[np.float64], columns: list[Column], notes: list[str]
+    X: npt.NDArray[np.float64], columns: list[Column], constant: Constant, notes: list[str]
 ) -> tuple[npt.NDArray[np.float64], list[Column]]:
-    constant = (X[:1] == X).all(0)
-    if constant.any() and len(X) > 1 and not constant.all():
-        names = [shown(c.name) for c, same in zip(columns, constant, strict=True) if same]
-        notes.append(f"columns with one value in all rows are left out: {', '.join(names[:20])}")
-        columns = [c for c, same in zip(columns, constant, strict=True) if not same]
-        X = X[:, ~constant]
-    return X, columns
+    same = (X[:1] == X).all(0)
+    if not same.any() or len(X) < 2 or same.all():
+        return X, columns
+    names = [shown(c.name) for c, is_same in zip(columns, same, strict=True) if is_same]
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    done = "left out" if constant == "leave-out" else "kept"
+    notes.append(
+        f"columns with one value in all rows are {done}: {', '.join(names[:_NAMED])}{more}"
+    )
+    if constant == "keep":
+        return X, columns
+    return X[:, ~same], [c for c, is_same in zip(columns, same, strict=True) if not is_same]
 
 
 def _say_duplicates(X: npt.NDArray[np.float64], labels: list[str | None], notes: list[str]) -> None:

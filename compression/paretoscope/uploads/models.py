@@ -114,7 +114,7 @@ def read_model(
     if not limits_hold():
         notes.append("this system cannot hold the model to limits of memory and processor time")
     corrected = differs and correct_shape
-    width = wanted if corrected else (stated or tried["width"])
+    width = wanted if corrected else (stated or _tried_width(passed, tried["width"]))
     wrong = stated if differs else None
     return Model(run, passed, outputs, output, width, batch, wrong, corrected, tuple(notes))
 
@@ -150,6 +150,13 @@ def stated_width(passed: Passed) -> int | None:
         return None
     dims = passed.inputs[0].shape[1:]
     return None if not dims or None in dims else math.prod(d for d in dims if d)
+
+
+def _tried_width(passed: Passed, side: int | None) -> int | None:
+    """Features of a row where a side that was left open ran with a number: of images, any that
+    fills them."""
+    shape = passed.inputs[0].shape
+    return None if shape is not None and len(shape) > 2 else side
 
 
 def features_of_weights(passed: Passed) -> int | None:
@@ -290,10 +297,9 @@ def predict(model: Model, values: npt.NDArray[np.float64]) -> dict[str, list[str
     single = len(inputs) == 1
     for place, one in enumerate(inputs):
         column = values if single else values[:, place : place + 1]
-        dims = [] if one.shape is None else [d or 0 for d in one.shape[1:]]
-        shape = [len(column), *dims]
-        if math.prod(shape) != column.size or model.corrected:
-            shape = list(column.shape)
+        # A corrected shape is that of a table.
+        sides = column.shape[1:] if model.corrected else one.row(column.shape[1])
+        shape = [len(column), *sides]
         parts.append(np.ascontiguousarray(column, np.float64).tobytes())
         given.append({"name": one.name, "type": one.type, "shape": shape})
     scores = [
