@@ -161,19 +161,22 @@ def channels_last() -> bytes:
     """As tf2onnx writes them: images with their channels last, and sides of 1 squeezed away."""
     nodes = [
         helper.make_node("Transpose", ["x"], ["a"], perm=[0, 3, 1, 2]),
-        helper.make_node("Conv", ["a", "k"], ["b"], auto_pad="SAME_LOWER", strides=[2, 1]),
+        helper.make_node("Pad", ["a", "pads", "fill"], ["padded"]),
+        helper.make_node("Conv", ["padded", "k"], ["b"], auto_pad="SAME_LOWER", strides=[2, 1]),
         helper.make_node("PRelu", ["b", "slope"], ["c"]),
         helper.make_node("AveragePool", ["c"], ["d"], kernel_shape=[2, 3], pads=[0, 1, 1, 1]),
         helper.make_node("GlobalMaxPool", ["d"], ["e"]),
         helper.make_node("Squeeze", ["e", "axes"], ["f"]),
         helper.make_node("Mul", ["f", "f"], ["g"]),
-        helper.make_node("Tanh", ["g"], ["h"]),
+        helper.make_node("Sum", ["g", "f"], ["sum"]),
+        helper.make_node("Tanh", ["sum"], ["h"]),
         helper.make_node("MatMul", ["h", "w"], ["i"]),
         helper.make_node("Reshape", ["flat", "wide"], ["bias"]),
         helper.make_node("Add", ["i", "bias"], ["y"]),
     ]
     arrays: dict[str, Any] = {
         "k": random(5, 3, 3, 2), "slope": random(5, 1, 1), "w": random(5, 3), "flat": random(3),
+        "pads": np.array([0, 0, 0, 1, 0, 0, 2, 0], np.int64), "fill": np.array(0.5, np.float32),
         "axes": np.array([2, -1], np.int64), "wide": np.array([1, 3], np.int64),
     }  # fmt: skip
     return model(nodes, arrays, ["n", 6, 5, 3])

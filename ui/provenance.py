@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from paretoscope.dataset import is_own
 from paretoscope.measurement import Measurement, environment
 
 from ui.bench import Subject
@@ -14,7 +15,7 @@ _SHOWN_SHA = 8
 def lines(measurement: Measurement, *, file: str | None = None) -> list[str]:
     """What was measured on which rows, and by what. `file` is the sha256 of the file, where the
     figures are of one."""
-    rows = f"{measurement.dataset}, n = {measurement.accuracy.n:,} {measurement.split} rows"
+    rows = f"{_short(measurement.dataset)}, n = {measurement.accuracy.n:,} {measurement.split} rows"
     network = f"network {measurement.network_sha256[:_SHOWN_SHA]} (seed {measurement.seed})"
     made = network if file is None else f"{network}, file {file[:_SHOWN_SHA]}"
     return [f"{rows}, split seed {measurement.split_seed}", made, machine(measurement.date)]
@@ -31,9 +32,14 @@ def machine(date: str | None = None) -> str:
 def of_subject(subject: Subject, n: int, split: str = "validation") -> str:
     """The line for figures that a page has no measurement of."""
     return (
-        f"{subject.dataset_name}, n = {n:,} {split} rows, split seed {subject.split_seed}, network "
-        f"{subject.network.sha256[:_SHOWN_SHA]} (seed {subject.seed})<br>{machine()}"
+        f"{_short(subject.dataset_name)}, n = {n:,} {split} rows, split seed "
+        f"{subject.split_seed}, network {subject.network.sha256[:_SHOWN_SHA]} (seed {subject.seed})<br>{machine()}"
     )
+
+
+def _short(dataset: str) -> str:
+    """A dataset's name that fits beneath a narrow chart; the address has the whole one."""
+    return dataset[: len("own-") + _SHOWN_SHA] if is_own(dataset) else dataset
 
 
 def caption(text: str) -> str:

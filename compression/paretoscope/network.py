@@ -9,6 +9,7 @@ the model has them. Scaling of the features is part of the graph and stays in fl
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,7 +26,7 @@ from paretoscope.windows import Window
 
 OPSET = 21  # the first with int4; int2 needs 25 and is asked for by the artifacts that use it
 IR_VERSION = 10
-_CHUNK_ROWS = 1000
+_MOST_ROWS, _MOST_VALUES = 1000, 2**27  # of a chunk: rows, and numbers computed of them
 
 _NUMPY_OPS: Mapping[str, Callable[..., Any]] = {
     "Add": np.add,
@@ -146,26 +147,60 @@ class Network:
         for layer in self.layers:
             if layer.bias is not None and biases and layer.weight in biases:
                 values[layer.bias] = biases[layer.weight]
-        chunks = [X[i : i + _CHUNK_ROWS] for i in range(0, len(X), _CHUNK_ROWS)] or [X]
+        n = self._rows_at_a_time
+        chunks = [X[i : i + n] for i in range(0, len(X), n)] or [X]
         return np.concatenate([self._forward(chunk, dict(values)) for chunk in chunks])
 
-    def _forward(self, X: FloatArray, values: dict[str, Any]) -> FloatArray:
+    @cached_property
+    def _rows_at_a_time(self) -> int:
+        """So many that what is computed of them fits into memory, as one row of zeros tells."""
+        values = {str(name): self._array(str(name)) for name in self._model.graph.initializers}
+        values.update(self.weights)
+        self._forward(np.zeros((1, self.n_features), np.float32), values, keep=True)
+        n = 0
+        for node in self._model.graph:
+            window, (x, *_) = window_of(node), node.inputs
+            n += sum(values[str(output.name)].size for output in node.outputs)
+            if window is not None and x is not None:
+                n += math.prod(window.kernel) * values[str(x.name)].size
+        return max(1, min(_MOST_ROWS, _MOST_VALUES // n))
+
+    def _forward(self, X: FloatArray, values: dict[str, Any], *, keep: bool = False) -> FloatArray:
+        """The scores; `values` is left with every node's output, or, unless they are to be kept,
+        with those that are still wanted."""
         graph = self._model.graph
         values[self.input_name] = X
-        for node in graph:
+        for place, node in enumerate(graph):
             inputs = [values[str(value.name)] for value in node.inputs if value is not None]
             window = window_of(node)
             if window is not None:
-                found = _windowed(node, window, *inputs)
+                outputs = [_windowed(node, window, *inputs)]
             elif node.op_type in _NUMPY_OPS:
-                found = _NUMPY_OPS[node.op_type](*inputs)
+                outputs = [_NUMPY_OPS[node.op_type](*inputs)]
             else:
                 outputs = _by_reference(self._model, node, inputs)
-                values.update(zip((str(o.name) for o in node.outputs), outputs, strict=True))
-                continue
-            values[str(node.outputs[0].name)] = found
+            values.update(zip((str(o.name) for o in node.outputs), outputs, strict=True))
+            if not keep:
+                for name in self._last_uses.get(place, ()):
+                    del values[name]
         result: FloatArray = values[str(graph.outputs[0].name)]
         return result
+
+    @cached_property
+    def _last_uses(self) -> dict[int, list[str]]:
+        """The values that no later node takes, by the place of the last one that does."""
+        graph = self._model.graph
+        last = {
+            str(value.name): place
+            for place, node in enumerate(graph)
+            for value in (*node.inputs, *node.outputs)
+            if value is not None and not value.is_initializer()
+        }
+        del last[str(graph.outputs[0].name)]
+        found: dict[int, list[str]] = {}
+        for name, place in last.items():
+            found.setdefault(place, []).append(name)
+        return found
 
     def with_layers(self, weights: Weights, biases: Weights) -> Network:
         """The same graph with other weights (in, out) and biases (out,), which may be smaller."""

@@ -127,6 +127,29 @@ def test_a_layer_too_wide_for_this_process_is_refused() -> None:
         to_network(read_model(data))
 
 
+@pytest.mark.parametrize(
+    ("operator", "side", "times", "says"),
+    [
+        ("MatMul", 1_500, 16, "more than 33,554,432 weights"),
+        ("Relu", 250_000, 34, "more than 8,388,608 values in all layers"),
+    ],
+)
+def test_what_little_a_file_says_often_is_refused(
+    operator: str, side: int, times: int, says: str
+) -> None:
+    """A weight that is used again and again, and rows that are as wide for a long way."""
+    weights = ["w"] if operator == "MatMul" else []
+    first = helper.make_node("MatMul", ["x", "v"], ["h0"])
+    nodes = [helper.make_node(operator, [f"h{k}", *weights], [f"h{k + 1}"]) for k in range(times)]
+    last = helper.make_node("MatMul", [f"h{times}", "u"], ["y"])
+    arrays = {"v": np.zeros((1, side), np.float32), "u": np.zeros((side, 2), np.float32)}
+    if weights:
+        arrays["w"] = np.zeros((side, side), np.float32)
+    data = graphs.model([first, *nodes, last], arrays, ["n", 1])
+    with pytest.raises(ParetoscopeError, match=says):
+        to_network(read_model(data))
+
+
 @needs_cases
 @pytest.mark.parametrize(
     ("name", "operator"),

@@ -21,6 +21,7 @@ from paretoscope.uploads.skops_files import check_skops
 from paretoscope.uploads.tables import ENDINGS, is_table, read_table
 
 MODEL_ENDINGS = ("onnx", "skops")
+_NAMED = 12  # features in a sentence
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ def check_on(data: bytes, model: Model) -> Checked:
     line = (
         f"{100 * accuracy.value:.1f} % of {accuracy.n:,} rows are right (95 % interval "
         f"{100 * low:.1f} to {100 * high:.1f}); features in the order "
-        f"{', '.join(map(shown, feeds[:12]))}"
+        f"{', '.join(map(shown, feeds[:_NAMED]))}{' …' if len(feeds) > _NAMED else ''}"
     )
     return Checked(line, tuple(notes), _outputs(model))
 

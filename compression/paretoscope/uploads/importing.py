@@ -34,6 +34,8 @@ from paretoscope.windows import Window
 
 _ROWS_COMPARED = 1_000
 _MOST_VALUES = 2**18  # of one row between two layers, receptive fields counted: 1 GB for 1,000 rows
+_MOST_IN_ALL = 2**23  # of one row in the whole graph
+_MOST_WEIGHTS = 2**25  # where a graph uses one twice, each is a weight of its own
 _LABELS_APART = 0.005
 # What makes probabilities or labels of scores, without changing which is largest.
 _TAIL = (
@@ -66,8 +68,8 @@ def network_for(model: Model, data: Dataset) -> Network:
     network = to_network(model, data.class_names, data.raw.X.shape[1])
     _require_fit(network, data)
     rows = data.train.X[:_ROWS_COMPARED]
+    theirs = predict(model, rows.astype(np.float64))["labels"]  # first: it has limits
     ours = network.scores(rows).argmax(1)
-    theirs = predict(model, rows.astype(np.float64))["labels"]
     places = {name: str(place) for place, name in enumerate(data.class_names)}
     as_places = np.array([_place(label, places) for label in theirs])
     apart = float(np.mean(as_places != ours))
@@ -193,6 +195,7 @@ class _Rewriting:
         self._layers: dict[str, _Dense] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}  # of one row of each new value
         self.nodes: list[onnx.NodeProto] = []
+        self._n_values = self._n_weights = 0
         self.constants: dict[str, Array] = {}
 
     def _root(self, name: str) -> str:
@@ -283,6 +286,12 @@ class _Rewriting:
                 f"a row has {math.prod(shape):,} values behind a {op_type}; models of up to "
                 f"{_MOST_VALUES:,} are compressed here"
             )
+        self._n_values += math.prod(shape)
+        if self._n_values > _MOST_IN_ALL:
+            raise ParetoscopeError(
+                f"a row has more than {_MOST_IN_ALL:,} values in all layers together; models of up "
+                "to that are compressed here"
+            )
         number = len(self.nodes)
         node = helper.make_node(op_type, list(inputs), [f"v{number}"], f"n{number}", **attributes)
         self.nodes.append(node)
@@ -291,6 +300,12 @@ class _Rewriting:
 
     def constant(self, name: str, array: Array) -> str:
         kind = np.int64 if array.dtype.kind in "iu" else np.float32
+        self._n_weights += array.size
+        if self._n_weights > _MOST_WEIGHTS:
+            raise ParetoscopeError(
+                f"the layers have more than {_MOST_WEIGHTS:,} weights; models of up to that are "
+                "compressed here"
+            )
         self.constants[name] = np.asarray(array, kind, order="C")
         return name
 
@@ -615,6 +630,30 @@ def _squeeze(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
     return _shaped(to, x, left)
 
 
+def _pad(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+    """With a constant; the pads are an attribute up to opset 10, and an input since."""
+    x, given = to.made(inputs[0]), _attributes(node)
+    n_axes = len(to.shapes[x]) + 1
+    pads = to.array(inputs[1]) if len(inputs) > 1 else np.array(given.get("pads", ()))
+    fill = to.array(inputs[2]) if len(inputs) > 2 and inputs[2] else np.array(given.get("value", 0))
+    if given.get("mode", b"constant") != b"constant" or pads is None or fill is None:
+        raise ParetoscopeError("a Pad is by other than a constant")
+    if pads.shape != (2 * n_axes,) or pads.min() < 0 or pads[0] or pads[n_axes] or len(inputs) > 3:
+        raise ParetoscopeError("a Pad cuts off, or does not keep rows apart")
+    sides = zip(to.shapes[x], pads[1:n_axes], pads[n_axes + 1 :], strict=True)
+    shape = tuple(side + int(before) + int(after) for side, before, after in sides)
+    places = to.constant(f"s{len(to.constants)}", pads.astype(np.int64))
+    value = to.constant(f"c{len(to.constants)}", np.asarray(fill, np.float32).reshape(()))
+    return to.op("Pad", x, places, value, shape=shape)
+
+
+def _sum(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+    """Of two, as older residual networks have it."""
+    if len(inputs) != 2:
+        raise ParetoscopeError("a Sum is of other than two values")
+    return _add(to, helper.make_node("Add", inputs, node.output), inputs)
+
+
 def _unknown_shape(to: _Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
     raise ParetoscopeError("the shape of a constant is asked for at run time")
 
@@ -692,6 +731,7 @@ OPERATORS: Mapping[str, _Rewrite] = {
     "Gemm": _gemm,
     "MatMul": _matmul,
     "Add": _add,
+    "Sum": _sum,
     "Sub": _scaling("Sub"),
     "Mul": _scaling("Mul"),
     "Div": _scaling("Div"),
@@ -705,11 +745,16 @@ OPERATORS: Mapping[str, _Rewrite] = {
     "Tanh": _activation(),
     "Erf": _activation(),
     "Softplus": _activation(),
+    "Gelu": _activation("approximate"),
+    "Selu": _activation("alpha", "gamma"),
+    "Mish": _activation(),
+    "LRN": _activation("alpha", "beta", "bias", "size"),
     "Clip": _clip,
     "Flatten": _flatten,
     "Reshape": _reshape,
     "Squeeze": _squeeze,
     "Transpose": _transpose,
+    "Pad": _pad,
     "Concat": _concat,
     "Shape": _unknown_shape,
     "Conv": _conv,
