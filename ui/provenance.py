@@ -31,10 +31,9 @@ def machine(date: str | None = None) -> str:
 
 def of_subject(subject: Subject, n: int, split: str = "validation") -> str:
     """The line for figures that a page has no measurement of."""
-    return (
-        f"{_short(subject.dataset_name)}, n = {n:,} {split} rows, split seed "
-        f"{subject.split_seed}, network {subject.network.sha256[:_SHOWN_SHA]} (seed {subject.seed})<br>{machine()}"
-    )
+    rows = f"{_short(subject.dataset_name)}, n = {n:,} {split} rows"
+    network = f"network {subject.network.sha256[:_SHOWN_SHA]} (seed {subject.seed})"
+    return f"{rows}, split seed {subject.split_seed}, {network}<br>{machine()}"
 
 
 def _short(dataset: str) -> str:
