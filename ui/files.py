@@ -18,6 +18,7 @@ from paretoscope.training import keep_own_model
 from paretoscope.uploads.checking import (
     MODEL_ENDINGS,
     Checked,
+    UnknownLabelsError,
     check,
     rows_of,
 )
@@ -42,6 +43,7 @@ from ui import server, view, words
 _MOST_ROWS_SHOWN = 8
 _FEW_COLUMNS = 40  # pills for more would fill the page
 _KEPT = 32
+_MOST_NAMED, _MOST_LABELS = 20, 100  # classes and labels that a form has room for
 _MOST_KEPT = 20  # of one visit; the proxy limits those of an address
 _MISSING: dict[Missing, str] = {
     "leave-out": "Leave them out",
@@ -225,9 +227,9 @@ def model() -> None:
     )
     data, rows = given.getvalue(), None if beside is None else beside.getvalue()
     about = f"{sha256(data)} {given.name[-6:]} {fix} {None if rows is None else sha256(rows)}"
-    output = None
+    output, names = None, _names_given(about)
     try:
-        found = _checked(f"{about} {output}", data, given.name, rows, fix, output)
+        found = _checked(f"{about} {output} {names}", data, given.name, rows, fix, output, names)
         if len(found.outputs) > 1:
             output = st.selectbox(
                 "Output that holds the scores",
@@ -237,13 +239,58 @@ def model() -> None:
                 format_func=_plain,
                 key=f"own-output-{about}",
             )
-            found = _checked(f"{about} {output}", data, given.name, rows, fix, output)
+            key = f"{about} {output} {names}"
+            found = _checked(key, data, given.name, rows, fix, output, names)
     except ParetoscopeError as error:
         st.error(view.plain(_sentence(error)))
+        if isinstance(error, UnknownLabelsError):
+            _ask_names(error, about)
+        _offer_other_names(about)
         return
-    _offer(data, given.name, rows, None if beside is None else beside.name, fix, output)
+    _offer_other_names(about)
+    beside_name = None if beside is None else beside.name
+    _offer(data, given.name, rows, beside_name, fix, output, names)
     st.success(view.plain(found.line[:1].upper() + found.line[1:] + "."))
     _notes(found.notes)
+
+
+def _names_given(about: str) -> tuple[str, ...]:
+    """What the visitor said that the table calls the model's classes."""
+    given: tuple[str, ...] = st.session_state.get(f"own-names-{about}", ())
+    return given
+
+
+def _offer_other_names(about: str) -> None:
+    if _names_given(about):
+        st.button("Other names for its classes", on_click=_forget_names, args=(about,))
+
+
+def _forget_names(about: str) -> None:
+    st.session_state.pop(f"own-names-{about}", None)
+
+
+def _ask_names(unknown: UnknownLabelsError, about: str) -> None:
+    """A form that maps the model's numbered classes to the table's labels."""
+    n, labels = unknown.n_classes, unknown.labels
+    if n is None or n > _MOST_NAMED or len(labels) > _MOST_LABELS:
+        return
+    with st.form(f"own-mapping-{about}", border=False):
+        st.markdown("Which label of the table is each of the model's classes?")
+        columns = st.columns(min(n, 4))
+        chosen = [
+            columns[k % len(columns)].selectbox(
+                f"Class {k}",
+                labels,
+                index=k if k < len(labels) else None,
+                placeholder="none of them",
+                format_func=_plain,
+                key=f"own-class-{k}-{about}",
+            )
+            for k in range(n)
+        ]
+        if st.form_submit_button("Judge it so"):
+            st.session_state[f"own-names-{about}"] = tuple(name or "" for name in chosen)
+            st.rerun()
 
 
 def _offer(
@@ -253,6 +300,7 @@ def _offer(
     rows_name: str | None,
     fix: bool,
     output: str | None,
+    names: tuple[str, ...],
 ) -> None:
     """The button that takes the model to Explore, on the table beside or the dataset at hand."""
     now: view.View = st.session_state.view
@@ -260,7 +308,7 @@ def _offer(
     st.button(
         f"Explore it on {on}",
         on_click=_take,
-        args=(data, name, rows, rows_name, fix, output),
+        args=(data, name, rows, rows_name, fix, output, names),
         help="It is rewritten so that its weights can be compressed, and its labels are compared "
         "with those of the file.",
     )
@@ -283,6 +331,7 @@ def _take(
     rows_name: str | None,
     fix: bool,
     output: str | None,
+    names: tuple[str, ...],
 ) -> None:
     now: view.View = st.session_state.view
     try:
@@ -290,9 +339,10 @@ def _take(
         dataset = now.dataset if rows is None else _kept(rows, rows_name or "")
         on = server.dataset(dataset)
         if name.lower().endswith(".skops"):
-            network = skops_network_for(data, on)
+            network = skops_network_for(data, on, tuple(map(_name, names)))
         else:
-            network = network_for(read_model(data, correct_shape=fix, output=output), on)
+            read = read_model(data, correct_shape=fix, output=output)
+            network = network_for(read, on, tuple(map(_name, names)))
         kept = keep_own_model(network, _title(name), on)
     except ParetoscopeError as error:
         st.session_state["own-wrong"] = _sentence(error)
@@ -321,11 +371,17 @@ def _title(name: str) -> str:
     show_spinner="Trying the model in a process of its own", max_entries=_KEPT, scope="session"
 )
 def _checked(
-    key: str, _data: bytes, _name: str, _rows: bytes | None, _fix: bool, _output: str | None
+    key: str,
+    _data: bytes,
+    _name: str,
+    _rows: bytes | None,
+    _fix: bool,
+    _output: str | None,
+    _names: tuple[str, ...],
 ) -> Checked:
     if _rows is None:
         return check(_data, _name, correct_shape=_fix, output=_output)
-    return check(_rows, "", _data, correct_shape=_fix, output=_output)
+    return check(_rows, "", _data, correct_shape=_fix, output=_output, names=_names)
 
 
 def _plain(text: str) -> str:

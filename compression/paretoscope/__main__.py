@@ -138,13 +138,20 @@ def _parser() -> _Parser:
     check.add_argument(
         "file", help="a model (.onnx, .skops) or a table (.csv, .tsv, .parquet, .npz)"
     )
-    check.add_argument("--model", metavar="FILE", help="an .onnx file to judge on the table")
+    check.add_argument(
+        "--model", metavar="FILE", help="an .onnx or .skops file to judge on the table"
+    )
     check.add_argument(
         "--correct-shape",
         action="store_true",
         help="where the model states another number of features than its weights take, take theirs",
     )
     check.add_argument("--output", metavar="NAME", help="the output to judge by, of several")
+    check.add_argument(
+        "--classes",
+        metavar="NAMES",
+        help="what the table calls the classes that the model numbers 0, 1, 2 ..., with commas",
+    )
     check.set_defaults(run=_check)
     return parser
 
@@ -181,9 +188,13 @@ def _check(arguments: argparse.Namespace) -> None:
     from paretoscope.uploads.checking import check
 
     model = None if arguments.model is None else _read(arguments.model)
-    fix = arguments.correct_shape
     checked = check(
-        _read(arguments.file), arguments.file, model, correct_shape=fix, output=arguments.output
+        _read(arguments.file),
+        arguments.file,
+        model,
+        correct_shape=arguments.correct_shape,
+        output=arguments.output,
+        names=[name.strip() for name in (arguments.classes or "").split(",") if name.strip()],
     )
     print(checked.line)
     for note in checked.notes:

@@ -6,13 +6,16 @@ import io
 from pathlib import Path
 
 import pandas as pd
+import paretoscope as ps
 import pytest
+import skops.io
 from paretoscope.dataset import is_own, load_dataset, own_notes
+from sklearn.linear_model import LogisticRegression
 from streamlit.testing.v1 import AppTest
 
 from tests import graphs
 from tests.app.pages import address, measured, open_page, until
-from tests.conftest import load
+from tests.conftest import load, trained
 from tests.uploads.cases import FOLDER, Case, cases, needs_cases
 
 
@@ -120,6 +123,66 @@ def test_a_residual_network_is_explored_on_its_table_of_pixels(fresh: Path) -> N
     app = until(open_page(**place, recipe="l2(share=0.3)"), lambda a: bool(a.error or a.warning))
     assert not app.exception
     assert "this works on chains of dense layers and convolutions" in _said(app).lower()
+
+
+def test_classes_that_a_model_numbers_are_named_by_hand(fresh: Path) -> None:
+    """The model was trained on names in another order than the alphabet's."""
+    iris = load("iris")
+    order = [2, 0, 1]
+    network = trained("iris", "logistic-regression")
+    (weight,), (bias,) = network.weights.values(), network.biases.values()
+    mixed = network.with_layers({"dense1": weight[:, order].copy()}, {"dense1": bias[order].copy()})
+    raw = iris.raw
+    rows = [",".join(map(str, [*x, raw.class_names[k]])) for x, k in zip(raw.X, raw.y, strict=True)]
+    table = "\n".join(["a,b,c,d,species", *rows]).encode()
+    app = _upload(_page(), 1, "mixed.onnx", mixed.onnx_bytes)
+    app = _upload(app, 2, "iris.csv", table)
+    assert "are none of the model's classes" in _said(app)
+    chosen = {s.label: s for s in app.selectbox if s.label.startswith("Class ")}
+    assert list(chosen) == ["Class 0", "Class 1", "Class 2"]
+    for k, place in enumerate(order):
+        chosen[f"Class {k}"].set_value(raw.class_names[place])
+    (judge,) = [b for b in app.button if b.label == "Judge it so"]
+    app = judge.click().run(timeout=60)
+    right = (network.scores(raw.X).argmax(1) == raw.y).mean()
+    assert f"{100 * right:.1f} % of 150 rows are right" in _said(app)
+    assert f"0 is {raw.class_names[2]}" in _said(app)
+    (button,) = [b for b in app.button if b.label == "Explore it on this table"]
+    app = button.click().run(timeout=60)
+    assert not app.exception
+    assert not app.error
+    place = {name: address(app)[name] for name in ("dataset", "model")}
+    found = ps.train(place["model"], load_dataset(place["dataset"]))
+    assert (found.scores(raw.X).argmax(1) == network.scores(raw.X).argmax(1)).all()
+
+
+@pytest.mark.parametrize("kind", ["onnx", "skops"])
+def test_names_that_leave_a_class_out_are_refused_and_given_anew(kind: str, fresh: Path) -> None:
+    raw = load("iris").raw
+    model = LogisticRegression(max_iter=500).fit(raw.X, raw.y)
+    data = trained("iris", "logistic-regression").onnx_bytes
+    if kind == "skops":
+        data = skops.io.dumps(model)
+    rows = [",".join(map(str, [*x, raw.class_names[k]])) for x, k in zip(raw.X, raw.y, strict=True)]
+    app = _upload(_page(), 1, f"iris.{kind}", data)
+    app = _upload(app, 2, "iris.csv", "\n".join(["a,b,c,d,species", *rows]).encode())
+    first = next(s for s in app.selectbox if s.label == "Class 0")
+    first.set_value(raw.class_names[1])
+    (judge,) = [b for b in app.button if b.label == "Judge it so"]
+    app = judge.click().run(timeout=60)
+    assert "of 150 rows are right" in _said(app)
+    (button,) = [b for b in app.button if b.label == "Explore it on this table"]
+    app = button.click().run(timeout=60)
+    assert "class" in app.error[0].value
+    (anew,) = [b for b in app.button if b.label == "Other names for its classes"]
+    app = anew.click().run(timeout=60)
+    (judge,) = [b for b in app.button if b.label == "Judge it so"]
+    app = next(s for s in app.selectbox if s.label == "Class 0").set_value(raw.class_names[0]).run()
+    app = judge.click().run(timeout=60)
+    (button,) = [b for b in app.button if b.label == "Explore it on this table"]
+    app = button.click().run(timeout=60)
+    assert not app.error
+    assert address(app)["model"].startswith("own-model-")
 
 
 @needs_cases

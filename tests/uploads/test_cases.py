@@ -11,13 +11,16 @@ from pathlib import Path
 
 import onnx
 import pytest
+import skops.io
 from onnx import helper
 from paretoscope.__main__ import main
 from paretoscope.errors import ParetoscopeError
 from paretoscope.uploads.csvs import read_csv
 from paretoscope.uploads.gate import admit
 from paretoscope.uploads.labelled import with_label
+from sklearn.linear_model import LogisticRegression
 
+from tests.conftest import load
 from tests.uploads.cases import FOLDER, Case, cases, needs_cases
 
 MODEL = FOLDER / "models" / "logreg_iris.onnx"
@@ -193,3 +196,29 @@ def test_no_cell_and_no_label_takes_the_square_of_its_length() -> None:
         assert table.column("a").kind == "text"
     ids = "".join(f"{i},id{i}\n" for i in range(200_000))
     assert len(with_label(read_csv(f"a,y\n{ids}".encode())).classes) == 200_000
+
+
+@needs_cases
+def test_a_model_that_numbers_its_classes_is_judged_by_the_names_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    numbers = (FOLDER / "models" / "iris_4f.csv").read_text(encoding="utf-8").splitlines()
+    names = ["setosa", "versicolor", "virginica"]
+    rows = [numbers[0], *(f"{r[: r.rindex(',')]},{names[int(r[-1])]}" for r in numbers[1:])]
+    table = tmp_path / "iris.csv"
+    table.write_text("\n".join(rows), encoding="utf-8")
+    iris = load("iris").raw
+    held = tmp_path / "iris.skops"
+    held.write_bytes(skops.io.dumps(LogisticRegression(max_iter=500).fit(iris.X, iris.y)))
+    for model in ([str(MODEL), "--correct-shape"], [str(held)]):
+        given = (str(table), "--model", *model)
+        code, told = _check(*given, capsys=capsys)
+        assert code == 2
+        assert "give a mapping" in told
+        code, told = _check(*given, "--classes", ", ".join(names), capsys=capsys)
+        assert code == 0, told
+        assert "% of 150 rows are right" in told
+        assert "1 is versicolor" in told
+        code, told = _check(*given, "--classes", "setosa,virginica", capsys=capsys)
+        assert code == 2
+        assert "2 names were given" in told

@@ -77,6 +77,20 @@ def test_a_rewritten_model_ranks_classes_as_the_file_does(
     assert artifact.scores(rows).shape == ours.shape  # compressing compared them with the file's
 
 
+@pytest.mark.parametrize(
+    ("make", "n"),
+    [(lambda: graphs.gemm(1), 3), (graphs.last_convolution, 4), (graphs.one_score, 2)],
+)
+def test_scores_come_in_the_order_asked(make: Callable[[], bytes], n: int) -> None:
+    model = read_model(make())
+    rows = graphs.random(50, model.width or 0)
+    order = [*range(1, n), 0]
+    found = to_network(model, order=order).scores(rows)
+    np.testing.assert_array_equal(found, to_network(model).scores(rows)[:, order])
+    with pytest.raises(ParetoscopeError, match="5 classes are named"):
+        to_network(model, order=range(5))
+
+
 def test_a_network_of_ours_comes_back_and_is_explored_on_its_data() -> None:
     data = load("digits")
     network = trained("digits", "cnn")

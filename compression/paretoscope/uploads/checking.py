@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from paretoscope.uploads.gate import Input, shown
 from paretoscope.uploads.kinds import kind_of
 from paretoscope.uploads.labelled import Constant, Labelled, guess_label, with_label
 from paretoscope.uploads.models import Model, features_of_weights, predict, read_model
-from paretoscope.uploads.skops_files import check_skops
+from paretoscope.uploads.skops_files import check_skops, read_skops
 from paretoscope.uploads.tables import ENDINGS, is_table, read_table
 
 MODEL_ENDINGS = ("onnx", "skops")
@@ -40,6 +40,7 @@ def check(
     *,
     correct_shape: bool = False,
     output: str | None = None,
+    names: Sequence[str] = (),
 ) -> Checked:
     """Judge a file by its bytes; with a model, how right that is on the table.
 
@@ -49,17 +50,24 @@ def check(
     name : str, optional
         Its ending says what it is meant to be; without one its bytes do.
     model : bytes, optional
-        An ONNX file.
+        An ONNX or .skops file.
     correct_shape, output
         As for `read_model`.
+    names : sequence of str, optional
+        What the table calls the classes that the model numbers 0, 1, 2 ...
 
     Raises
     ------
+    UnknownLabelsError
+        The table's labels are none of the model's classes.
     ParetoscopeError
         The file is refused.
     """
     if model is not None:
-        return check_on(data, read_model(model, correct_shape=correct_shape, output=output))
+        if kind_of(model) == "zip":
+            return check_on(data, _skops_judge(model), names)
+        onnx_judge = _onnx_judge(read_model(model, correct_shape=correct_shape, output=output))
+        return check_on(data, onnx_judge, names)
     ending = name.lower().rpartition(".")[2]
     looks = is_table(data) or _looks_like_text(data)
     if ending in ENDINGS or (ending not in MODEL_ENDINGS and looks):
@@ -142,12 +150,80 @@ def _shape(given: Input) -> str:
 # --- a model on a table ---------------------------------------------------------------------------
 
 
-def check_on(data: bytes, model: Model) -> Checked:
+class UnknownLabelsError(ParetoscopeError):
+    """The table's labels are none of the model's classes; `labels` are the table's in order,
+    `n_classes` is how many the model tells apart where it numbers them, else None."""
+
+    def __init__(self, sentence: str, labels: Sequence[str], n_classes: int | None) -> None:
+        super().__init__(sentence)
+        self.labels, self.n_classes = tuple(labels), n_classes
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """What a table must know of a model to be judged by it.
+
+    `label` takes values (n, features) and returns labels as text, and how many rows had scores that
+    are no finite numbers; `other_width` is what to add where the table has other features.
+    """
+
+    inputs: tuple[Input, ...]
+    width: int | None
+    n_classes: int | None
+    outputs: tuple[str, ...]
+    notes: tuple[str, ...]
+    label: Callable[[npt.NDArray[np.float64]], tuple[list[str], int]]
+    other_width: str = ""
+
+
+def _onnx_judge(model: Model) -> _Judge:
+    def label(values: npt.NDArray[np.float64]) -> tuple[list[str], int]:
+        answer = predict(model, values)
+        return answer["labels"], int(answer["not_finite"])  # type: ignore[call-overload]
+
+    other_width = ""
+    if model.stated is not None and not model.corrected:
+        taken = features_of_weights(model.passed)
+        other_width = f" (its weights take {taken}: correct the stated shape to go on)"
+    return _Judge(
+        model.passed.inputs,
+        model.width,
+        _n_scores(model),
+        _outputs(model),
+        model.notes,
+        label,
+        other_width,
+    )
+
+
+def _n_scores(model: Model) -> int | None:
+    """How many classes the scores tell apart; None where there are none."""
+    shapes = [
+        list(map(int, o["shape"]))  # type: ignore[call-overload]
+        for o in model.outputs
+        if str(o["type"]).startswith("float") and model.output in (None, o["name"])
+    ]
+    sides = [shape[1] if len(shape) > 1 else 1 for shape in shapes]
+    return max(2, sides[-1]) if sides else None
+
+
+def _skops_judge(data: bytes) -> _Judge:
+    network, classes = read_skops(data)
+
+    def label(values: npt.NDArray[np.float64]) -> tuple[list[str], int]:
+        scores = network.scores(values.astype(np.float32))
+        finite = np.isfinite(scores).all(1)
+        return [classes[place] for place in scores.argmax(1)], int((~finite).sum())
+
+    return _Judge((), network.n_features, len(classes), (), (), label)
+
+
+def check_on(data: bytes, judge: _Judge, names: Sequence[str] = ()) -> Checked:
     """How right a model is on the rows of a table."""
     table = read_table(data)
     label = guess_label(table)
-    texts = [i for i in model.passed.inputs if i.type == "string"]
-    feeds, notes = _match(table, label, model), [*table.notes]
+    texts = [i for i in judge.inputs if i.type == "string"]
+    feeds, notes = _match(table, label, judge), [*table.notes]
     if texts:
         raise ParetoscopeError(
             f"the input '{shown(texts[0].name)}' takes text; models are judged on numbers only"
@@ -155,37 +231,37 @@ def check_on(data: bytes, model: Model) -> Checked:
     values = np.stack([_finite(table, name) for name in feeds], axis=1)
     kept = np.isfinite(values).all(1)
     truth = [str(text) for text in _labels_of(table, label)]
-    answer = predict(model, values[kept])
-    predicted = _as_classes(answer["labels"], sorted(set(truth)))
+    found, not_finite = judge.label(values[kept])
+    predicted = _as_classes(found, sorted(set(truth)), names, judge.n_classes)
     right = sum(a == b for a, b in zip(predicted, np.array(truth)[kept], strict=True))
     accuracy = Accuracy(right, int(kept.sum()))
     low, high = accuracy.interval
-    notes += model.notes
+    notes += judge.notes
+    if names:
+        classes = ", ".join(f"{k} is {shown(name)}" for k, name in enumerate(names))
+        notes.append(f"the model's classes by the names given: {classes}")
     if not kept.all():
         notes.append(f"{int((~kept).sum()):,} rows miss features or hold infinite values: left out")
-    if answer["not_finite"]:
-        notes.append(f"{answer['not_finite']:,} rows got scores that are no finite numbers")
+    if not_finite:
+        notes.append(f"{not_finite:,} rows got scores that are no finite numbers")
     line = (
         f"{100 * accuracy.value:.1f} % of {accuracy.n:,} rows are right (95 % interval "
         f"{100 * low:.1f} to {100 * high:.1f}); features in the order "
         f"{', '.join(map(shown, feeds[:_NAMED]))}{' …' if len(feeds) > _NAMED else ''}"
     )
-    return Checked(line, tuple(notes), _outputs(model))
+    return Checked(line, tuple(notes), judge.outputs)
 
 
-def _match(table: Table, label: str, model: Model) -> list[str]:
+def _match(table: Table, label: str, judge: _Judge) -> list[str]:
     """The feature columns in the model's order."""
     features = [n for n in table.names if n != label]
-    inputs = model.passed.inputs
-    names = [i.name for i in inputs]
-    if len(inputs) > 1 and set(names) <= set(features):
-        return names
-    wanted = len(inputs) if len(inputs) > 1 else model.width
+    inputs = [i.name for i in judge.inputs]
+    if len(inputs) > 1 and set(inputs) <= set(features):
+        return inputs
+    wanted = len(inputs) if len(inputs) > 1 else judge.width
     if wanted is not None and len(features) != wanted:
         told = f"the model takes {wanted} features, the table has {len(features)}"
-        if model.stated is not None and not model.corrected:
-            taken = features_of_weights(model.passed)
-            told += f" (its weights take {taken}: correct the stated shape to go on)"
+        told += judge.other_width
         raise ParetoscopeError(told + (f": choose {wanted}" if len(features) > wanted else ""))
     return features
 
@@ -206,24 +282,38 @@ def _labels_of(table: Table, label: str) -> list[str]:
     return [cell.strip() for cell in column.cells]
 
 
-def _as_classes(found: Sequence[str], classes: Sequence[str]) -> list[str]:
-    """Predictions as labels of the table: by name, or by place among the classes in order."""
+def _as_classes(
+    found: Sequence[str], classes: Sequence[str], names: Sequence[str], n_classes: int | None
+) -> list[str]:
+    """Predictions as labels of the table: by name, or by the places of the `names` given."""
     plain = [f"{float(f):.15g}" if _is_number(f) else f for f in found]
+    if names:
+        return _named(plain, names)
     if set(plain) <= set(classes):
         return plain
-    places = [int(float(f)) if _is_number(f) else -1 for f in found]
     ordered = sorted(
         classes, key=lambda c: (not _is_number(c), float(c) if _is_number(c) else 0, c)
     )
-    if all(_is_number(c) for c in classes) or any(not 0 <= p < len(classes) for p in places):
-        raise ParetoscopeError(
-            f"labels such as {', '.join(repr(shown(c)) for c in ordered[:3])} are none of the "
-            f"model's classes ({', '.join(sorted(set(plain))[:5])}); give a mapping"
-        )
-    raise ParetoscopeError(
-        f"the labels {', '.join(map(shown, ordered[:5]))} are none of the model's classes "
-        f"({', '.join(sorted(set(plain))[:5])}); give a mapping"
+    few = ", ".join(map(shown, ordered[:5])) + (" …" if len(ordered) > 5 else "")
+    numbered = all(_is_number(f) and float(f) >= 0 and float(f).is_integer() for f in plain)
+    raise UnknownLabelsError(
+        f"the labels {few} are none of the model's classes "
+        f"({', '.join(map(shown, sorted(set(plain))[:5]))}); give a mapping",
+        ordered,
+        max(n_classes or 0, *(int(float(f)) + 1 for f in plain)) if numbered else None,
     )
+
+
+def _named(found: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Places as the names given for them."""
+    named = {str(place): name for place, name in enumerate(names)}
+    unknown = sorted(set(found) - set(named))
+    if unknown:
+        raise ParetoscopeError(
+            f"{len(names)} names were given for the model's classes, which numbers them from 0, "
+            f"and it says '{shown(unknown[0])}'"
+        )
+    return [named[text] for text in found]
 
 
 def _is_number(text: str) -> bool:

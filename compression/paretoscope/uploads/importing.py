@@ -53,8 +53,10 @@ _REARRANGING = ("Reshape", "Transpose", "Squeeze", "Unsqueeze")  # done at once 
 Array = npt.NDArray[Any]
 
 
-def network_for(model: Model, data: Dataset) -> Network:
+def network_for(model: Model, data: Dataset, names: Sequence[str] = ()) -> Network:
     """The network of an uploaded model, on a dataset whose classes are its scores in order.
+
+    `names` says otherwise what the dataset calls the model's classes 0, 1, 2 ...
 
     Its labels are compared with those of the model as it was uploaded, in the sandbox, on rows of
     the dataset.
@@ -63,14 +65,20 @@ def network_for(model: Model, data: Dataset) -> Network:
     ------
     ParetoscopeError
         An operator that is not supported, another number of features or classes than the dataset
-        has, or labels that differ.
+        has, names that are not the dataset's, or labels that differ.
     """
-    network = to_network(model, data.class_names, data.raw.X.shape[1])
+    if names and sorted(names) != sorted(data.class_names):
+        known = ", ".join(map(shown, data.class_names[:10]))
+        raise ParetoscopeError(f"each of the data's classes must be named once: {known}")
+    order = [list(names).index(name) for name in data.class_names] if names else None
+    network = to_network(model, data.class_names, data.raw.X.shape[1], order)
     _require_fit(network, data)
     rows = data.train.X[:_ROWS_COMPARED]
     theirs = predict(model, rows.astype(np.float64))["labels"]  # first: it has limits
     ours = network.scores(rows).argmax(1)
     places = {name: str(place) for place, name in enumerate(data.class_names)}
+    if names:
+        places = {str(place): places[name] for place, name in enumerate(names)}
     as_places = np.array([_place(label, places) for label in theirs])
     apart = float(np.mean(as_places != ours))
     if apart > _LABELS_APART:
@@ -91,10 +99,10 @@ def _place(label: str, places: Mapping[str, str]) -> int:
         return -1
 
 
-def skops_network_for(data: bytes, dataset: Dataset) -> Network:
-    """The network of a `.skops` file on a dataset; its classes are matched by name,
-    or by their places where they are numbered from 0."""
-    network, _ = read_skops(data, dataset.class_names)
+def skops_network_for(data: bytes, dataset: Dataset, names: Sequence[str] = ()) -> Network:
+    """The network of a `.skops` file on a dataset; its classes are matched by name, or by their
+    places where they are numbered from 0, or by the `names` that the dataset has for them."""
+    network, _ = read_skops(data, dataset.class_names, names)
     _require_fit(network, dataset)
     return network
 
@@ -112,7 +120,12 @@ def _require_fit(network: Network, data: Dataset) -> None:
         )
 
 
-def to_network(model: Model, classes: Sequence[str] = (), n_features: int | None = None) -> Network:
+def to_network(
+    model: Model,
+    classes: Sequence[str] = (),
+    n_features: int | None = None,
+    order: Sequence[int] | None = None,
+) -> Network:
     """The network of a model by itself.
 
     Parameters
@@ -122,6 +135,8 @@ def to_network(model: Model, classes: Sequence[str] = (), n_features: int | None
         Their names, for the network's metadata.
     n_features : int, optional
         Of the rows to come, where the model leaves that open.
+    order : sequence of int, optional
+        Which of the model's scores are to come first, second ...
 
     Raises
     ------
@@ -137,7 +152,7 @@ def to_network(model: Model, classes: Sequence[str] = (), n_features: int | None
     try:
         rewriting = _Rewriting(graph, model, width)
         scores = rewriting.value(_scores(graph, model.output))
-        return Network(rewriting.finish(scores, classes))
+        return Network(rewriting.finish(scores, classes, order))
     except ParetoscopeError:
         raise
     except Exception as error:  # attributes that are missing, or of another kind than they must be
@@ -366,11 +381,18 @@ class _Rewriting:
         place = self.constant("image_shape", np.array([-1, *dims]))
         return self.op("Reshape", "features", place, shape=dims)
 
-    def finish(self, scores: str, classes: Sequence[str]) -> bytes:
+    def finish(
+        self, scores: str, classes: Sequence[str], order: Sequence[int] | None = None
+    ) -> bytes:
         n_scores = self._n_scores(scores)
+        order = range(max(2, n_scores)) if order is None else order
+        if sorted(order) != list(range(max(2, n_scores))):
+            raise ParetoscopeError(f"{len(order)} classes are named, the model has {n_scores}")
         if n_scores == 1:
-            halves = self.constant("two_classes", np.array([[-0.5, 0.5]], np.float32))
-            scores = self.op("Mul", scores, halves, shape=(2,))
+            halves = np.array([[-0.5, 0.5]], np.float32)[:, list(order)]
+            scores = self.op("Mul", scores, self.constant("two_classes", halves), shape=(2,))
+        elif list(order) != sorted(order):
+            scores = self._in_order(scores, list(order))
         for node in self.nodes:
             if node.output[0] == scores:
                 node.output[0] = "scores"
@@ -394,6 +416,16 @@ class _Rewriting:
         helper.set_model_props(made, {"model": "uploaded", "classes": json.dumps(list(classes))})
         written: bytes = made.SerializeToString(deterministic=True)
         return written
+
+    def _in_order(self, scores: str, order: list[int]) -> str:
+        """Scores in another order, by that of the last layer's columns where there is one."""
+        layer = self._layers.get(scores)
+        if layer is None or layer.axis != 1:
+            place = self.constant("order", np.array(order))
+            return self.op("Gather", scores, place, shape=(len(order),), axis=1)
+        for name in (layer.weight, layer.bias):
+            self.constants[name] = np.ascontiguousarray(self.constants[name][..., order])
+        return scores
 
     def _n_scores(self, scores: str) -> int:
         shape = self.shapes[scores]

@@ -65,7 +65,9 @@ def check_skops(data: bytes) -> str:
     )
 
 
-def read_skops(data: bytes, order: Sequence[str] = ()) -> tuple[Network, tuple[str, ...]]:
+def read_skops(
+    data: bytes, order: Sequence[str] = (), names: Sequence[str] = ()
+) -> tuple[Network, tuple[str, ...]]:
     """The network of a file, and the names of its classes.
 
     Parameters
@@ -74,6 +76,8 @@ def read_skops(data: bytes, order: Sequence[str] = ()) -> tuple[Network, tuple[s
     order : sequence of str, optional
         Names of the same classes in the order the scores are to have. Classes that are numbered
         from 0 and have none of these names are taken for their places.
+    names : sequence of str, optional
+        Other names for the file's classes, in its order.
 
     Raises
     ------
@@ -83,7 +87,7 @@ def read_skops(data: bytes, order: Sequence[str] = ()) -> tuple[Network, tuple[s
     require(data, ("zip",), "a .skops file")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return _network(_File(archive), tuple(order))
+            return _network(_File(archive), tuple(order), tuple(names))
     except ParetoscopeError:
         raise
     except zipfile.BadZipFile:
@@ -198,7 +202,9 @@ def _items(node: Any) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-def _network(file: _File, order: tuple[str, ...]) -> tuple[Network, tuple[str, ...]]:
+def _network(
+    file: _File, order: tuple[str, ...], names: tuple[str, ...]
+) -> tuple[Network, tuple[str, ...]]:
     steps = [file.root]
     if file.root.get("__class__") == "Pipeline":
         steps = [_items(step)[1] for step in _items(_attributes(file.root).get("steps"))]
@@ -206,6 +212,9 @@ def _network(file: _File, order: tuple[str, ...]) -> tuple[Network, tuple[str, .
         raise ParetoscopeError("the pipeline has no steps")
     *scalers, model = steps
     layers, classes = _layers(file, model)
+    if names and len(names) != len(classes):
+        raise ParetoscopeError(f"{len(names)} classes are named, the model has {len(classes)}")
+    classes = names or classes
     if order:
         layers[-1] = _in_order(layers[-1], classes, order)
         classes = order
