@@ -23,6 +23,7 @@ FLOORS = (
         "jobs",
         "processors",
         "windows",
+        "operators",
         "network",
         "folding",
         "building",

@@ -227,20 +227,25 @@ def model() -> None:
     )
     data, rows = given.getvalue(), None if beside is None else beside.getvalue()
     about = f"{sha256(data)} {given.name[-6:]} {fix} {None if rows is None else sha256(rows)}"
-    output, names = None, _names_given(about)
+    names = _names_given(about)
+    output: str | None = None
     try:
-        found = _checked(f"{about} {output} {names}", data, given.name, rows, fix, output, names)
-        if len(found.outputs) > 1:
+        key = f"{about} {output} {names}"
+        try:
+            outputs = _checked(key, data, given.name, rows, fix, output, names).outputs
+        except UnknownLabelsError as error:
+            outputs = error.outputs
+        if len(outputs) > 1:
             output = st.selectbox(
                 "Output that holds the scores",
-                found.outputs,
+                outputs,
                 index=None,
                 placeholder="Labels where there are any, else the first scores",
                 format_func=_plain,
                 key=f"own-output-{about}",
             )
             key = f"{about} {output} {names}"
-            found = _checked(key, data, given.name, rows, fix, output, names)
+        found = _checked(key, data, given.name, rows, fix, output, names)
     except ParetoscopeError as error:
         st.error(view.plain(_sentence(error)))
         if isinstance(error, UnknownLabelsError):
@@ -270,26 +275,25 @@ def _forget_names(about: str) -> None:
 
 
 def _ask_names(unknown: UnknownLabelsError, about: str) -> None:
-    """A form that maps the model's numbered classes to the table's labels."""
-    n, labels = unknown.n_classes, unknown.labels
-    if n is None or n > _MOST_NAMED or len(labels) > _MOST_LABELS:
+    """A form that maps the model's classes to the table's labels."""
+    classes, labels = unknown.classes, unknown.labels
+    if len(classes) > _MOST_NAMED or len(labels) > _MOST_LABELS:
         return
     with st.form(f"own-mapping-{about}", border=False):
         st.markdown("Which label of the table is each of the model's classes?")
-        columns = st.columns(min(n, 4))
+        columns = st.columns(min(len(classes), 4))
         chosen = [
             columns[k % len(columns)].selectbox(
-                f"Class {k}",
-                labels,
-                index=k if k < len(labels) else None,
-                placeholder="none of them",
-                format_func=_plain,
+                f"Class {_plain(own)}",
+                ("", *labels),
+                index=k + 1 if k < len(labels) else 0,
+                format_func=lambda label: _plain(label) or "none of them",
                 key=f"own-class-{k}-{about}",
             )
-            for k in range(n)
+            for k, own in enumerate(classes)
         ]
         if st.form_submit_button("Judge it so"):
-            st.session_state[f"own-names-{about}"] = tuple(name or "" for name in chosen)
+            st.session_state[f"own-names-{about}"] = tuple(chosen)
             st.rerun()
 
 

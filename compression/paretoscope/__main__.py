@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -150,7 +151,7 @@ def _parser() -> _Parser:
     check.add_argument(
         "--classes",
         metavar="NAMES",
-        help="what the table calls the classes that the model numbers 0, 1, 2 ..., with commas",
+        help="what the table calls the model's classes, in its order, with commas between",
     )
     check.set_defaults(run=_check)
     return parser
@@ -188,13 +189,18 @@ def _check(arguments: argparse.Namespace) -> None:
     from paretoscope.uploads.checking import check
 
     model = None if arguments.model is None else _read(arguments.model)
+    names: list[str] = []
+    if arguments.classes is not None:
+        if model is None:
+            raise ParetoscopeError("--classes names the classes of a model; give one with --model")
+        names = [name.strip() for name in next(csv.reader([arguments.classes]), [])]
     checked = check(
         _read(arguments.file),
         arguments.file,
         model,
         correct_shape=arguments.correct_shape,
         output=arguments.output,
-        names=[name.strip() for name in (arguments.classes or "").split(",") if name.strip()],
+        names=names,
     )
     print(checked.line)
     for note in checked.notes:

@@ -275,7 +275,8 @@ class _Reader:
         return True
 
     def _take_feature_step(self, node: ir.Node, known: ir.TensorProtocol | None) -> bool:
-        if known is None:
+        first = node.inputs[0]
+        if known is None or first is None or first.is_initializer():
             return False
         if node.op_type in _FEATURE_OPS:
             constant = known.numpy().astype(np.float32)

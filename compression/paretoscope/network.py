@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -20,6 +20,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from paretoscope.errors import ParetoscopeError
+from paretoscope.operators import OPERATORS
 from paretoscope.parameters import FloatArray, Weights
 from paretoscope.store import sha256
 from paretoscope.windows import Window
@@ -27,18 +28,6 @@ from paretoscope.windows import Window
 OPSET = 21  # the first with int4; int2 needs 25 and is asked for by the artifacts that use it
 IR_VERSION = 10
 _MOST_ROWS, _MOST_VALUES = 1000, 2**27  # of a chunk: rows, and numbers computed of them
-
-_NUMPY_OPS: Mapping[str, Callable[..., Any]] = {
-    "Add": np.add,
-    "Sub": np.subtract,
-    "Mul": np.multiply,
-    "MatMul": np.matmul,
-    "Relu": lambda x: np.maximum(x, 0),
-    "Clip": np.clip,
-    "GlobalAveragePool": lambda x: x.mean((2, 3), keepdims=True),
-    "Flatten": lambda x: x.reshape(len(x), -1),
-    "Reshape": lambda x, shape: x.reshape(-1, *shape[1:]),
-}
 
 
 @dataclass(frozen=True)
@@ -120,6 +109,13 @@ class Network:
         return int(str(shape[1]))
 
     @property
+    def n_scores(self) -> int:
+        """Scores of a row."""
+        shape = self._model.graph.outputs[0].shape
+        assert shape is not None
+        return int(str(shape[1]))
+
+    @property
     def n_parameters(self) -> int:
         """Weights and biases of the prunable layers."""
         arrays = [*self.weights.values(), *self.biases.values()]
@@ -147,12 +143,12 @@ class Network:
         for layer in self.layers:
             if layer.bias is not None and biases and layer.weight in biases:
                 values[layer.bias] = biases[layer.weight]
-        n = self._rows_at_a_time
+        n = self.rows_at_a_time
         chunks = [X[i : i + n] for i in range(0, len(X), n)] or [X]
         return np.concatenate([self._forward(chunk, dict(values)) for chunk in chunks])
 
     @cached_property
-    def _rows_at_a_time(self) -> int:
+    def rows_at_a_time(self) -> int:
         """So many that what is computed of them fits into memory, as one row of zeros tells."""
         values = {str(name): self._array(str(name)) for name in self._model.graph.initializers}
         values.update(self.weights)
@@ -172,19 +168,28 @@ class Network:
         values[self.input_name] = X
         for place, node in enumerate(graph):
             inputs = [values[str(value.name)] for value in node.inputs if value is not None]
-            window = window_of(node)
-            if window is not None:
-                outputs = [_windowed(node, window, *inputs)]
-            elif node.op_type in _NUMPY_OPS:
-                outputs = [_NUMPY_OPS[node.op_type](*inputs)]
-            else:
-                outputs = _by_reference(self._model, node, inputs)
+            outputs = self._outputs(node, inputs)
             values.update(zip((str(o.name) for o in node.outputs), outputs, strict=True))
             if not keep:
                 for name in self._last_uses.get(place, ()):
                     del values[name]
         result: FloatArray = values[str(graph.outputs[0].name)]
         return result
+
+    def _outputs(self, node: ir.Node, inputs: list[Any]) -> list[Any]:
+        """What a node makes of its inputs."""
+        window = window_of(node)
+        try:
+            if window is not None:
+                return [_windowed(node, window, *inputs)]
+            if node.op_type in OPERATORS:
+                attributes = {name: a.value for name, a in node.attributes.items()}
+                return [OPERATORS[node.op_type](*inputs, **attributes)]
+            return _by_reference(self._model, node, inputs)
+        except Exception as error:  # operators fail with errors of any kind
+            raise ParetoscopeError(
+                f"float arithmetic cannot run {node.op_type} ({node.name}): {error}"
+            ) from error
 
     @cached_property
     def _last_uses(self) -> dict[int, list[str]]:
@@ -300,13 +305,8 @@ def _by_reference(model: ir.Model, node: ir.Node, inputs: list[Any]) -> list[Any
         [ir.to_proto(node)], "one", [*map(empty, names)], [*map(empty, outputs)]
     )
     opsets = [onnx.helper.make_opsetid(d, v) for d, v in model.graph.opset_imports.items()]
-    try:
-        one = onnx.helper.make_model(graph, opset_imports=opsets)
-        return list(ReferenceEvaluator(one).run(None, dict(zip(names, inputs, strict=True))))
-    except Exception as error:  # operators fail with errors of any kind
-        raise ParetoscopeError(
-            f"float arithmetic cannot run {node.op_type} ({node.name}): {error}"
-        ) from error
+    one = onnx.helper.make_model(graph, opset_imports=opsets)
+    return list(ReferenceEvaluator(one).run(None, dict(zip(names, inputs, strict=True))))
 
 
 def _is_float(value: ir.Value | None, n_axes: int) -> bool:

@@ -274,7 +274,8 @@ def test_what_is_downloaded_is_what_it_says(
     plain = _shared(page, "Raw rows (JSON)")
     table = pd.read_csv(io.BytesIO(rows.path().read_bytes()))
     assert "magnitude(threshold=0.1)+q(8)" in set(table["recipe"])
-    assert len(json.loads(plain.path().read_bytes())) == len(table)
+    # More files may have been measured meanwhile.
+    assert len(json.loads(plain.path().read_bytes())) >= len(table) > 0
     offline = visitor()
     offline.page.route(re.compile("^http"), lambda route: route.abort())
     report.save_as(tmp_path / "report.html")

@@ -9,12 +9,14 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 import skops.io
-from onnx import helper
+from onnx import TensorProto, helper, numpy_helper
 from paretoscope.__main__ import main
 from paretoscope.errors import ParetoscopeError
+from paretoscope.uploads.checking import check
 from paretoscope.uploads.csvs import read_csv
 from paretoscope.uploads.gate import admit
 from paretoscope.uploads.labelled import with_label
@@ -222,3 +224,65 @@ def test_a_model_that_numbers_its_classes_is_judged_by_the_names_given(
         code, told = _check(*given, "--classes", "setosa,virginica", capsys=capsys)
         assert code == 2
         assert "2 names were given" in told
+    assert _check(str(table), "--classes", "a,b", capsys=capsys)[0] == 2
+
+
+def test_classes_that_are_numbered_from_one_are_named_in_their_order(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    iris = load("iris").raw
+    held, table = tmp_path / "iris.skops", tmp_path / "iris.csv"
+    held.write_bytes(skops.io.dumps(LogisticRegression(max_iter=500).fit(iris.X, iris.y + 1)))
+    fruits = ["apple", "berry", "cherry, sour"]
+    rows = [f'{",".join(map(str, x))},"{fruits[y]}"' for x, y in zip(iris.X, iris.y, strict=True)]
+    rows += ["1,2,3,4,", ",2,3,4,apple"]
+    table.write_text("\n".join(["a,b,c,d,fruit", *rows]), encoding="utf-8")
+    given = (str(table), "--model", str(held))
+    code, told = _check(*given, capsys=capsys)
+    assert code == 2
+    assert "none of the model's classes (1, 2, 3)" in told
+    code, told = _check(*given, "--classes", 'apple,berry,"cherry, sour"', capsys=capsys)
+    assert code == 0, told
+    assert "% of 150 rows are right" in told
+    assert "3 is cherry, sour" in told
+    assert "2 rows miss features or labels" in told
+    code, told = _check(*given, "--classes", 'apple,,"cherry, sour"', capsys=capsys)
+    assert code == 0
+    assert "2 is none" in told
+    table.write_text("a,b,c,d,fruit\n1,,1,1,apple\n,2,2,2,berry\n", encoding="utf-8")
+    code, told = _check(*given, capsys=capsys)
+    assert code == 2
+    assert "no rows are left" in told
+
+
+def test_a_skops_file_is_run_in_the_sandbox_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many classes it has: a small file can have scores for 200,000."""
+
+    def never(*_: object) -> None:
+        raise AssertionError("scored in the server")
+
+    monkeypatch.setattr("paretoscope.network.Network.scores", never)
+    model = LogisticRegression().fit([[0.0], [1.0], [2.0]], [0, 1, 2])
+    n = 200_000
+    model.classes_, model.coef_, model.intercept_ = np.arange(n), np.zeros((n, 1)), np.zeros(n)
+    table = "a,y\n" + "".join(f"{k % 9},{k % 3}\n" for k in range(2_000))
+    found = check(table.encode(), "", skops.io.dumps(model))
+    assert found.line.startswith("33.4 % of 2,000 rows are right")
+
+
+def test_inputs_of_single_numbers_are_fed_by_name() -> None:
+    nodes = [
+        helper.make_node("Unsqueeze", ["a", "one"], ["p"]),
+        helper.make_node("Unsqueeze", ["b", "one"], ["q"]),
+        helper.make_node("Concat", ["p", "q"], ["y"], axis=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n"]) for name in "ab"],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 2])],
+        [numpy_helper.from_array(np.array([1]), "one")],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    table = "a,b,y\n" + "".join(f"{k % 2},{1 - k % 2},{1 - k % 2}\n" for k in range(20))
+    assert check(table.encode(), "", made.SerializeToString()).line.startswith("100.0 % of 20 rows")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +12,18 @@ import numpy.typing as npt
 
 from paretoscope.accuracy import Accuracy
 from paretoscope.errors import ParetoscopeError
-from paretoscope.uploads.csvs import Table
+from paretoscope.uploads.csvs import Table, is_missing
 from paretoscope.uploads.gate import Input, shown
 from paretoscope.uploads.kinds import kind_of
 from paretoscope.uploads.labelled import Constant, Labelled, guess_label, with_label
-from paretoscope.uploads.models import Model, features_of_weights, predict, read_model
+from paretoscope.uploads.models import (
+    Model,
+    features_of_weights,
+    in_order,
+    own_classes,
+    predict,
+    read_model,
+)
 from paretoscope.uploads.skops_files import check_skops, read_skops
 from paretoscope.uploads.tables import ENDINGS, is_table, read_table
 
@@ -54,7 +61,7 @@ def check(
     correct_shape, output
         As for `read_model`.
     names : sequence of str, optional
-        What the table calls the classes that the model numbers 0, 1, 2 ...
+        What the table calls the model's classes, in the order of its scores; "" for none.
 
     Raises
     ------
@@ -151,49 +158,68 @@ def _shape(given: Input) -> str:
 
 
 class UnknownLabelsError(ParetoscopeError):
-    """The table's labels are none of the model's classes; `labels` are the table's in order,
-    `n_classes` is how many the model tells apart where it numbers them, else None."""
+    """The table's labels are none of the model's classes.
 
-    def __init__(self, sentence: str, labels: Sequence[str], n_classes: int | None) -> None:
-        super().__init__(sentence)
-        self.labels, self.n_classes = tuple(labels), n_classes
+    Attributes
+    ----------
+    labels : tuple of str
+        The table's, in order.
+    classes : tuple of str
+        What the model calls its classes, in the order of its scores as far as known.
+    outputs : tuple of str
+        The model's, of which another may hold the scores.
+    """
+
+    def __init__(self, labels: Sequence[str], classes: Sequence[str], outputs: Sequence[str]):
+        few = ", ".join(map(shown, labels[:5])) + (" …" if len(labels) > 5 else "")
+        own = ", ".join(map(shown, classes[:5])) + (" …" if len(classes) > 5 else "")
+        super().__init__(
+            f"the labels {few} are none of the model's classes ({own}); give a mapping"
+        )
+        self.labels, self.classes, self.outputs = tuple(labels), tuple(classes), tuple(outputs)
 
 
 @dataclass(frozen=True)
 class _Judge:
-    """What a table must know of a model to be judged by it.
+    """A model that runs in the sandbox, and what a table must know of it.
 
-    `label` takes values (n, features) and returns labels as text, and how many rows had scores that
-    are no finite numbers; `other_width` is what to add where the table has other features.
+    `classes` are its own names in the order of its scores, where the file says them; `other_width`
+    is what to add where the table has other features.
     """
 
-    inputs: tuple[Input, ...]
-    width: int | None
-    n_classes: int | None
-    outputs: tuple[str, ...]
-    notes: tuple[str, ...]
-    label: Callable[[npt.NDArray[np.float64]], tuple[list[str], int]]
+    model: Model
+    classes: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     other_width: str = ""
+
+    def labels(self, values: npt.NDArray[np.float64]) -> tuple[list[str], int]:
+        """A label for each row, as text, and how many rows had scores that are no numbers."""
+        answer = predict(self.model, values)
+        labels = [f"{float(f):.15g}" if _is_number(f) else f for f in answer["labels"]]
+        if self.classes:
+            labels = [self.classes[int(place)] for place in labels]
+        return labels, int(answer["not_finite"])  # type: ignore[call-overload]
+
+    def own_classes(self, found: Sequence[str], n_names: int = 0) -> list[str]:
+        """The model's own names for its classes, by its file or the labels that it gave."""
+        if self.classes:
+            return list(self.classes)
+        if n_names:
+            return own_classes(found, n_names)
+        n = max(len(set(found)), _n_scores(self.model) or 0)
+        try:
+            return own_classes(found, n)
+        except ParetoscopeError:
+            return sorted(set(found), key=in_order)
 
 
 def _onnx_judge(model: Model) -> _Judge:
-    def label(values: npt.NDArray[np.float64]) -> tuple[list[str], int]:
-        answer = predict(model, values)
-        return answer["labels"], int(answer["not_finite"])  # type: ignore[call-overload]
-
     other_width = ""
     if model.stated is not None and not model.corrected:
         taken = features_of_weights(model.passed)
         other_width = f" (its weights take {taken}: correct the stated shape to go on)"
-    return _Judge(
-        model.passed.inputs,
-        model.width,
-        _n_scores(model),
-        _outputs(model),
-        model.notes,
-        label,
-        other_width,
-    )
+    return _Judge(model, (), _outputs(model), model.notes, other_width)
 
 
 def _n_scores(model: Model) -> int | None:
@@ -208,40 +234,40 @@ def _n_scores(model: Model) -> int | None:
 
 
 def _skops_judge(data: bytes) -> _Judge:
+    """Its numbers make a network, which runs as any other model of strangers."""
     network, classes = read_skops(data)
-
-    def label(values: npt.NDArray[np.float64]) -> tuple[list[str], int]:
-        scores = network.scores(values.astype(np.float32))
-        finite = np.isfinite(scores).all(1)
-        return [classes[place] for place in scores.argmax(1)], int((~finite).sum())
-
-    return _Judge((), network.n_features, len(classes), (), (), label)
+    return _Judge(read_model(network.onnx_bytes), classes)
 
 
 def check_on(data: bytes, judge: _Judge, names: Sequence[str] = ()) -> Checked:
     """How right a model is on the rows of a table."""
     table = read_table(data)
     label = guess_label(table)
-    texts = [i for i in judge.inputs if i.type == "string"]
+    texts = [i for i in judge.model.passed.inputs if i.type == "string"]
     feeds, notes = _match(table, label, judge), [*table.notes]
     if texts:
         raise ParetoscopeError(
             f"the input '{shown(texts[0].name)}' takes text; models are judged on numbers only"
         )
     values = np.stack([_finite(table, name) for name in feeds], axis=1)
-    kept = np.isfinite(values).all(1)
-    truth = [str(text) for text in _labels_of(table, label)]
-    found, not_finite = judge.label(values[kept])
-    predicted = _as_classes(found, sorted(set(truth)), names, judge.n_classes)
-    right = sum(a == b for a, b in zip(predicted, np.array(truth)[kept], strict=True))
+    truth = np.array(_labels_of(table, label), np.object_)
+    kept = np.isfinite(values).all(1) & np.array([not is_missing(text) for text in truth])
+    if not kept.any():
+        raise ParetoscopeError("no rows are left without missing or infinite values")
+    found, not_finite = judge.labels(values[kept])
+    predicted = _as_classes(found, sorted(set(truth[kept]), key=in_order), names, judge)
+    right = sum(a == b for a, b in zip(predicted, truth[kept], strict=True))
     accuracy = Accuracy(right, int(kept.sum()))
     low, high = accuracy.interval
     notes += judge.notes
     if names:
-        classes = ", ".join(f"{k} is {shown(name)}" for k, name in enumerate(names))
+        own = judge.own_classes(found, len(names))
+        pairs = zip(own, names, strict=True)
+        classes = ", ".join(f"{shown(c)} is {shown(name) or 'none'}" for c, name in pairs)
         notes.append(f"the model's classes by the names given: {classes}")
     if not kept.all():
-        notes.append(f"{int((~kept).sum()):,} rows miss features or hold infinite values: left out")
+        n_left = int((~kept).sum())
+        notes.append(f"{n_left:,} rows miss features or labels, or hold infinite values: left out")
     if not_finite:
         notes.append(f"{not_finite:,} rows got scores that are no finite numbers")
     line = (
@@ -255,10 +281,10 @@ def check_on(data: bytes, judge: _Judge, names: Sequence[str] = ()) -> Checked:
 def _match(table: Table, label: str, judge: _Judge) -> list[str]:
     """The feature columns in the model's order."""
     features = [n for n in table.names if n != label]
-    inputs = [i.name for i in judge.inputs]
+    inputs = [i.name for i in judge.model.passed.inputs]
     if len(inputs) > 1 and set(inputs) <= set(features):
         return inputs
-    wanted = len(inputs) if len(inputs) > 1 else judge.width
+    wanted = len(inputs) if len(inputs) > 1 else judge.model.width
     if wanted is not None and len(features) != wanted:
         told = f"the model takes {wanted} features, the table has {len(features)}"
         told += judge.other_width
@@ -283,37 +309,20 @@ def _labels_of(table: Table, label: str) -> list[str]:
 
 
 def _as_classes(
-    found: Sequence[str], classes: Sequence[str], names: Sequence[str], n_classes: int | None
+    found: Sequence[str], classes: Sequence[str], names: Sequence[str], judge: _Judge
 ) -> list[str]:
-    """Predictions as labels of the table: by name, or by the places of the `names` given."""
-    plain = [f"{float(f):.15g}" if _is_number(f) else f for f in found]
+    """Predictions as labels of the table: as they are, or by the `names` given."""
     if names:
-        return _named(plain, names)
-    if set(plain) <= set(classes):
-        return plain
-    ordered = sorted(
-        classes, key=lambda c: (not _is_number(c), float(c) if _is_number(c) else 0, c)
-    )
-    few = ", ".join(map(shown, ordered[:5])) + (" …" if len(ordered) > 5 else "")
-    numbered = all(_is_number(f) and float(f) >= 0 and float(f).is_integer() for f in plain)
-    raise UnknownLabelsError(
-        f"the labels {few} are none of the model's classes "
-        f"({', '.join(map(shown, sorted(set(plain))[:5]))}); give a mapping",
-        ordered,
-        max(n_classes or 0, *(int(float(f)) + 1 for f in plain)) if numbered else None,
-    )
-
-
-def _named(found: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Places as the names given for them."""
-    named = {str(place): name for place, name in enumerate(names)}
-    unknown = sorted(set(found) - set(named))
-    if unknown:
-        raise ParetoscopeError(
-            f"{len(names)} names were given for the model's classes, which numbers them from 0, "
-            f"and it says '{shown(unknown[0])}'"
-        )
-    return [named[text] for text in found]
+        own = judge.own_classes(found, len(names))
+        if len(own) != len(names):
+            raise ParetoscopeError(
+                f"{len(names)} names were given, and the model has {len(own)} classes"
+            )
+        named = dict(zip(own, names, strict=True))
+        return [named[text] for text in found]
+    if set(found) <= set(classes):
+        return list(found)
+    raise UnknownLabelsError(classes, judge.own_classes(found), judge.outputs)
 
 
 def _is_number(text: str) -> bool:

@@ -63,9 +63,11 @@ class Column:
 
     @cached_property
     def is_constant(self) -> bool:
-        """Whether it holds one number in all rows, and more than one row."""
-        values = self.values
-        return values is not None and len(values) > 1 and bool((values == values[0]).all())
+        """Whether it holds one number in all rows that do not miss it, and more than one row."""
+        if self.values is None or len(self.values) < 2:
+            return False
+        there = self.values[~np.isnan(self.values)]
+        return len(there) > 0 and bool((there == there[0]).all())
 
 
 @dataclass(frozen=True, eq=False)

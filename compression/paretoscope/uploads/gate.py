@@ -73,8 +73,8 @@ class Input:
     shape: tuple[int | None, ...] | None
 
     def row(self, n: int) -> tuple[int, ...]:
-        """The sides of one row of `n` numbers: (n,), or those of an image, whose open sides are
-        alike.
+        """The sides of one row of `n` numbers: (n,), those of an image, whose open sides are alike,
+        or none where a row is one number.
 
         Raises
         ------
@@ -82,15 +82,16 @@ class Input:
             The numbers do not fill such an image.
         """
         if self.shape is None or len(self.shape) < 3:
-            return (n,)
+            return () if self.shape is not None and len(self.shape) == 1 and n == 1 else (n,)
         stated = math.prod(side for side in self.shape[1:] if side)
         n_open = self.shape[1:].count(None)
         side = round((n / max(1, stated)) ** (1 / max(1, n_open)))
         found = tuple(side if given is None else given for given in self.shape[1:])
         if math.prod(found) != n:
             dims = " × ".join("?" if given is None else str(given) for given in self.shape[1:])
+            alike = ", open sides being alike" if n_open else ""
             raise ParetoscopeError(
-                f"the {n:,} columns of a row cannot be laid out as {dims}, open sides being alike"
+                f"the {n:,} columns of a row cannot be laid out as {dims}{alike}"
             )
         return found
 

@@ -317,3 +317,32 @@ def predict(model: Model, values: npt.NDArray[np.float64]) -> dict[str, list[str
     with Sandbox() as sandbox:
         answer = sandbox.run("predict", [model.onnx_bytes, *parts], arguments)
     return {"labels": list(map(str, answer["labels"])), "not_finite": answer["not_finite"]}
+
+
+def own_classes(labels: Sequence[str], n: int) -> list[str]:
+    """A model's own names for its `n` classes, in the order of its scores, by labels it gave:
+    numbers from 0, or what it calls them where it called all of them something.
+
+    Raises
+    ------
+    ParetoscopeError
+        The labels are of other classes.
+    """
+    seen = set(labels)
+    counted = [str(place) for place in range(n)]
+    if seen <= set(counted):
+        return counted
+    if len(seen) == n:
+        return sorted(seen, key=in_order)
+    raise ParetoscopeError(
+        f"{n} names were given for the model's classes, and it says "
+        f"{', '.join(repr(shown(label)) for label in sorted(seen)[:5])}"
+    )
+
+
+def in_order(label: str) -> tuple[bool, float, str]:
+    """A key that puts labels that are numbers first, by their size."""
+    try:
+        return False, float(label), label
+    except ValueError:
+        return True, 0.0, label
