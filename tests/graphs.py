@@ -10,11 +10,17 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 RNG = np.random.default_rng(0)
+_START = RNG.bit_generator.state
 Floats = npt.NDArray[np.float32]
 
 
 def random(*shape: int) -> Floats:
     return RNG.normal(0, 0.5, shape).astype(np.float32)
+
+
+def restart() -> None:
+    """Draw the same numbers again."""
+    RNG.bit_generator.state = _START
 
 
 def model(

@@ -27,7 +27,7 @@ from paretoscope.surface import surface
 from ui.team import Team
 
 _KEPT = 20_000
-_AT_ONCE_PRODUCTS = 2e7  # multiplications that a page may do itself: about 2 ms
+_AT_ONCE = 2e7  # weights and values, times rows, that a page may compute itself: about 10 ms
 _TASK = "tasks:measure_task"
 _TASKS = {"surface": "tasks:surface_task"}
 _SETTLE_S = 0.15  # a slider that is still moving need not be measured, and pages draw undisturbed
@@ -59,7 +59,11 @@ class Subject:
     @cached_property
     def _is_small(self) -> bool:
         n_weights = sum(w.size for w in self.network.weights.values())
-        return len(self.dataset.validation) * n_weights <= _AT_ONCE_PRODUCTS
+        # A quick look first: telling the values takes a pass over the network.
+        n_rows = len(self.dataset.validation)
+        return n_rows * n_weights <= _AT_ONCE and (
+            n_rows * (n_weights + self.network.n_values) <= _AT_ONCE
+        )
 
     def key(self, recipe: Recipe) -> Key:
         return self.network.sha256, str(recipe)

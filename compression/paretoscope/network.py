@@ -147,9 +147,14 @@ class Network:
         chunks = [X[i : i + n] for i in range(0, len(X), n)] or [X]
         return np.concatenate([self._forward(chunk, dict(values)) for chunk in chunks])
 
-    @cached_property
+    @property
     def rows_at_a_time(self) -> int:
-        """So many that what is computed of them fits into memory, as one row of zeros tells."""
+        """So many that what is computed of them fits into memory."""
+        return max(1, min(_MOST_ROWS, _MOST_VALUES // self.n_values))
+
+    @cached_property
+    def n_values(self) -> int:
+        """Numbers that are computed of a row, receptive fields counted; one row of zeros tells."""
         values = {str(name): self._array(str(name)) for name in self._model.graph.initializers}
         values.update(self.weights)
         self._forward(np.zeros((1, self.n_features), np.float32), values, keep=True)
@@ -159,7 +164,7 @@ class Network:
             n += sum(values[str(output.name)].size for output in node.outputs)
             if window is not None and x is not None:
                 n += math.prod(window.kernel) * values[str(x.name)].size
-        return max(1, min(_MOST_ROWS, _MOST_VALUES // n))
+        return n
 
     def _forward(self, X: FloatArray, values: dict[str, Any], *, keep: bool = False) -> FloatArray:
         """The scores; `values` is left with every node's output, or, unless they are to be kept,

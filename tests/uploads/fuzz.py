@@ -22,8 +22,10 @@ from paretoscope.uploads.gate import admit
 from paretoscope.uploads.importing import to_network
 from paretoscope.uploads.labelled import with_label
 from paretoscope.uploads.models import Model, described, stated_width, widths_to_try
+from paretoscope.uploads.rewrites import REWRITES
 from paretoscope.uploads.sandbox import Limits, Sandbox, SandboxError
 
+from tests import graphs
 from tests.uploads.cases import FOLDER, cases
 
 LIMITS = Limits(memory_mb=2048, processor_s=60, wall_s=5)
@@ -34,6 +36,8 @@ def seeds() -> list[bytes]:
     """Small models that pass, of many kinds."""
     found = [c.data for c in cases("onnx") if c.group == "awkward" and len(c.data) < 5_000]
     found += [c.data for c in cases("onnx") if c.name[:3] in ("h13", "h15", "h18", "h21", "h22")]
+    graphs.restart()
+    found += [graphs.mobile(), graphs.residual(), graphs.channels_last(), graphs.averaging()]
     return [*found, (FOLDER / "models" / "logreg_iris.onnx").read_bytes()]
 
 
@@ -66,7 +70,7 @@ def _fields(original: bytes, rng: np.random.Generator) -> bytes:
     graph = model.graph
     names = [*(v.name for v in graph.input), *(t.name for t in graph.initializer)]
     names += [name for node in graph.node for name in node.output] + ["", "nowhere"]
-    operators = ["Relu", "Sum", "Einsum", "Gemm", "Loop", "Reshape", "Max", "Softmax", "Resize"]
+    operators = ["Sum", "Einsum", "Loop", "Max", "Softmax", "Resize", *REWRITES]
     for _ in range(rng.integers(1, 4)):
         kind, node = rng.integers(7), graph.node[rng.integers(len(graph.node))]
         if kind == 0 and node.input:

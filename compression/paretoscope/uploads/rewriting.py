@@ -304,6 +304,8 @@ class Rewriting:
         self, scores: str, classes: Sequence[str], order: Sequence[int] | None = None
     ) -> bytes:
         n_scores = self._n_scores(scores)
+        if not self._layers:
+            raise ParetoscopeError("the model has no weights that could be compressed")
         order = range(max(2, n_scores)) if order is None else order
         if sorted(order) != list(range(max(2, n_scores))):
             raise ParetoscopeError(f"{len(order)} classes are named, the model has {n_scores}")
