@@ -27,7 +27,7 @@ from paretoscope.surface import surface
 from ui.team import Team
 
 _KEPT = 20_000
-_AT_ONCE = 2e7  # weights and values, times rows, that a page may compute itself: about 10 ms
+_AT_ONCE = 2e7  # rows times weights and values that a page may compute itself: mostly under 10 ms
 _TASK = "tasks:measure_task"
 _TASKS = {"surface": "tasks:surface_task"}
 _SETTLE_S = 0.15  # a slider that is still moving need not be measured, and pages draw undisturbed

@@ -23,7 +23,7 @@ from paretoscope.uploads.checking import (
     rows_of,
 )
 from paretoscope.uploads.csvs import Table
-from paretoscope.uploads.gate import shown
+from paretoscope.uploads.gate import as_name, shown
 from paretoscope.uploads.importing import network_for, skops_network_for
 from paretoscope.uploads.kinds import MOST_BYTES
 from paretoscope.uploads.labelled import (
@@ -230,9 +230,8 @@ def model() -> None:
     names = _names_given(about)
     output: str | None = None
     try:
-        key = f"{about} {output} {names}"
         try:
-            outputs = _checked(key, data, given.name, rows, fix, output, names).outputs
+            outputs = _checked(about, data, given.name, rows, fix, None, ()).outputs
         except UnknownLabelsError as error:
             outputs = error.outputs
         if len(outputs) > 1:
@@ -244,7 +243,7 @@ def model() -> None:
                 format_func=_plain,
                 key=f"own-output-{about}",
             )
-            key = f"{about} {output} {names}"
+        key = about if output is None and not names else f"{about} {output} {names}"
         found = _checked(key, data, given.name, rows, fix, output, names)
     except ParetoscopeError as error:
         st.error(view.plain(_sentence(error)))
@@ -343,10 +342,10 @@ def _take(
         dataset = now.dataset if rows is None else _kept(rows, rows_name or "")
         on = server.dataset(dataset)
         if name.lower().endswith(".skops"):
-            network = skops_network_for(data, on, tuple(map(_name, names)))
+            network = skops_network_for(data, on, tuple(map(as_name, names)))
         else:
             read = read_model(data, correct_shape=fix, output=output)
-            network = network_for(read, on, tuple(map(_name, names)))
+            network = network_for(read, on, tuple(map(as_name, names)))
         kept = keep_own_model(network, _title(name), on)
     except ParetoscopeError as error:
         st.session_state["own-wrong"] = _sentence(error)
@@ -364,7 +363,9 @@ def _kept(rows: bytes, name: str) -> str:
 
 
 def _raw(rows: Labelled) -> Raw:
-    return Raw(rows.X, rows.y, tuple(map(_name, rows.features)), tuple(map(_name, rows.classes)))
+    return Raw(
+        rows.X, rows.y, tuple(map(as_name, rows.features)), tuple(map(as_name, rows.classes))
+    )
 
 
 def _title(name: str) -> str:
@@ -391,16 +392,6 @@ def _checked(
 def _plain(text: str) -> str:
     """A name of unknown origin within a Markdown text or label."""
     return view.plain(shown(text))
-
-
-def _name(text: str) -> str:
-    """A column's or class's name as charts and tables show it: without what they would take for
-    markup."""
-    return shown(text).translate(_LOOK_ALIKE)
-
-
-# Plotly takes < and & for markup, Markdown the others: their look-alikes are plain in both.
-_LOOK_ALIKE = str.maketrans("<>&*`[]$|~#!:\\", "‹›＆∗ˋ［］＄｜∼＃！：＼")
 
 
 def _sentence(error: ParetoscopeError) -> str:

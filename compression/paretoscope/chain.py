@@ -221,6 +221,7 @@ class _Reader:
 
     def __init__(self, network: Network) -> None:
         self.layers = {layer.weight: layer for layer in network.layers}
+        self.n_outputs = {name: weight.shape[1] for name, weight in network.weights.items()}
         self.stages: list[tuple[str, Window | None, list[Step]]] = []
         self.scaling: list[tuple[str, tuple[int, ...], bytes]] = []
         self.image_shape: tuple[int, ...] | None = None
@@ -268,20 +269,29 @@ class _Reader:
             after.append(AveragePool(None))
         elif node.op_type == "Flatten":
             after.append(Flatten())
-        elif node.op_type == "Mul" and known is not None and len(self.stages) == len(self.layers):
+        elif node.op_type == "Mul" and known is not None and self._makes_two_scores(known):
             self.halves = known.numpy()
         else:
             return False
         return True
 
+    def _makes_two_scores(self, constant: ir.TensorProtocol) -> bool:
+        """Whether a constant makes two scores of the last layer's one."""
+        return (
+            self.halves is None
+            and len(self.stages) == len(self.layers)
+            and tuple(constant.shape.numpy()) == (1, 2)
+            and self.n_outputs[self.stages[-1][0]] == 1
+        )
+
     def _take_feature_step(self, node: ir.Node, known: ir.TensorProtocol | None) -> bool:
         first = node.inputs[0]
         if known is None or first is None or first.is_initializer():
             return False
-        if node.op_type in _FEATURE_OPS:
+        if node.op_type in _FEATURE_OPS and self.image_shape is None:
             constant = known.numpy().astype(np.float32)
             self.scaling.append((node.op_type, constant.shape, constant.tobytes()))
-        elif node.op_type == "Reshape":
+        elif node.op_type == "Reshape" and self.image_shape is None:
             self.image_shape = tuple(int(size) for size in known.numpy()[1:])
         else:
             return False

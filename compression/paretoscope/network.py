@@ -160,10 +160,11 @@ class Network:
         self._forward(np.zeros((1, self.n_features), np.float32), values, keep=True)
         n = 0
         for node in self._model.graph:
-            window, (x, *_) = window_of(node), node.inputs
-            n += sum(values[str(output.name)].size for output in node.outputs)
-            if window is not None and x is not None:
-                n += math.prod(window.kernel) * values[str(x.name)].size
+            made, window = values[str(node.outputs[0].name)], window_of(node)
+            n += made.size
+            if window is not None and node.inputs[0] is not None:
+                channels = values[str(node.inputs[0].name)].shape[1]
+                n += math.prod(window.kernel) * channels * math.prod(made.shape[2:])
         return n
 
     def _forward(self, X: FloatArray, values: dict[str, Any], *, keep: bool = False) -> FloatArray:

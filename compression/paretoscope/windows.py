@@ -13,6 +13,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from paretoscope.parameters import FloatArray
 
+_FEW_PIXELS = 25  # of a kernel, of which the largest is sooner found pixel by pixel
+
 
 @dataclass(frozen=True)
 class Window:
@@ -52,7 +54,7 @@ class Window:
         """The largest value of each window, for max pooling."""
         height, width = x.shape[2:]
         out_h, out_w = self.output_shape(height, width)
-        if any(self.pads):
+        if any(self.pads) or self.kernel[0] * self.kernel[1] > _FEW_PIXELS:
             found: FloatArray = self.windows(x, -np.inf).max((4, 5))
             return found
         places = [
@@ -66,6 +68,11 @@ class Window:
     def spread(self, gradient: FloatArray, x: FloatArray, largest: FloatArray) -> FloatArray:
         """The gradient of `largest` by `x`: to the first pixel that is the largest of a window."""
         out_h, out_w = largest.shape[2:]
+        top, left, bottom, right = self.pads
+        height, width = x.shape[2:]
+        if any(self.pads):
+            edges = ((0, 0), (0, 0), (top, bottom), (left, right))
+            x = np.pad(x, edges, constant_values=-np.inf)
         found = np.zeros_like(x)
         taken = np.zeros(largest.shape, np.bool_)
         for i in range(self.kernel[0]):
@@ -79,7 +86,7 @@ class Window:
                 is_first = (x[place] == largest) & ~taken
                 found[place] += gradient * is_first
                 taken |= is_first
-        return found
+        return found[:, :, top : top + height, left : left + width]
 
     def mean(self, x: FloatArray, count_pads: bool = False) -> FloatArray:
         """The mean of each window, for average pooling; of its pixels within the image, or, with

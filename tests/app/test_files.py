@@ -156,6 +156,22 @@ def test_classes_that_a_model_numbers_are_named_by_hand(fresh: Path) -> None:
     assert (found.scores(raw.X).argmax(1) == network.scores(raw.X).argmax(1)).all()
 
 
+def test_labels_that_look_like_markup_are_matched(fresh: Path) -> None:
+    """As <=50K and >50K, which are shown with look-alikes."""
+    raw = load("breast-cancer").raw
+    names = ("<=50K", ">50K")
+    model = LogisticRegression(max_iter=5_000).fit(raw.X, [names[k] for k in raw.y])
+    columns = ",".join(f"f{k}" for k in range(raw.X.shape[1]))
+    rows = [",".join(map(str, [*x, names[k]])) for x, k in zip(raw.X, raw.y, strict=True)]
+    app = _upload(_page(), 1, "income.skops", skops.io.dumps(model))
+    app = _upload(app, 2, "income.csv", "\n".join([f"{columns},label", *rows]).encode())
+    assert "of 569 rows are right" in _said(app)
+    (button,) = [b for b in app.button if b.label == "Explore it on this table"]
+    app = button.click().run(timeout=60)
+    assert not app.error
+    assert address(app)["model"].startswith("own-model-")
+
+
 @pytest.mark.parametrize("kind", ["onnx", "skops"])
 def test_names_that_leave_a_class_out_are_refused_and_given_anew(kind: str, fresh: Path) -> None:
     raw = load("iris").raw

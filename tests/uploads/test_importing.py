@@ -11,7 +11,7 @@ import onnxruntime as ort
 import paretoscope as ps
 import pytest
 from onnx import helper
-from paretoscope.dataset import Rows
+from paretoscope.dataset import Dataset, Raw, Rows
 from paretoscope.errors import ParetoscopeError
 from paretoscope.training import fits, keep_own_model
 from paretoscope.uploads.importing import network_for, to_network
@@ -104,6 +104,24 @@ def test_a_network_of_ours_comes_back_and_is_explored_on_its_data() -> None:
         ps.train(name, data, seed=1)
 
 
+def test_a_model_that_gives_places_is_matched_by_place_or_by_names() -> None:
+    """Not by name, where the data's classes happen to be numbers too."""
+    iris = load("iris").raw
+    numbered = Dataset("own", "", Raw(iris.X, iris.y, iris.feature_names, ("1", "2", "3")), 0)
+    network = trained("iris", "logistic-regression")
+    found = network_for(read_model(network.onnx_bytes), numbered)
+    np.testing.assert_array_equal(found.scores(iris.X), network.scores(iris.X))
+    turned = network_for(read_model(network.onnx_bytes), numbered_by(numbered, [1, 0, 2]), "213")
+    np.testing.assert_array_equal(turned.scores(iris.X), network.scores(iris.X)[:, [1, 0, 2]])
+
+
+def numbered_by(data: Dataset, order: list[int]) -> Dataset:
+    """The same data with their classes in another order."""
+    raw = data.raw
+    y = np.array([order.index(k) for k in raw.y])
+    return Dataset("own", "", replace(raw, y=y, class_names=tuple("123")), 0)
+
+
 def test_a_model_of_other_data_is_one_sentence() -> None:
     model = read_model(trained("digits", "mlp-64-32").onnx_bytes)
     with pytest.raises(ParetoscopeError, match="takes 64 features, the data have 4"):
@@ -187,8 +205,9 @@ def test_real_networks_are_compressed(name: str, sides: tuple[int, ...]) -> None
     """One with channels last and PReLU, one with gates, depthwise convolutions and open sides."""
     data = (FOLDER / "models" / f"{name}.onnx").read_bytes()
     rows = graphs.random(20, int(np.prod(sides)))
-    network = to_network(read_model(data), n_features=rows.shape[1])
     session = ort.InferenceSession(data)
+    chosen = session.get_outputs()[-1].name
+    network = to_network(read_model(data, output=chosen), n_features=rows.shape[1])
     probabilities = session.run(None, {session.get_inputs()[0].name: rows.reshape(-1, *sides)})[-1]
     logs, scores = np.log(probabilities), network.scores(rows)
     np.testing.assert_allclose(scores - scores[:, :1], logs - logs[:, :1], rtol=1e-3, atol=2e-3)

@@ -9,11 +9,12 @@ import onnx
 import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
+from paretoscope.chain import as_chain
 from paretoscope.errors import ParetoscopeError
 from paretoscope.network import Network
 from paretoscope.operators import OPERATORS
 from paretoscope.uploads.importing import to_network
-from paretoscope.uploads.models import read_model
+from paretoscope.uploads.models import predict, read_model
 from paretoscope.uploads.rewrites import REWRITES
 
 from tests import graphs
@@ -161,22 +162,108 @@ def test_an_addition_across_rows_is_not_folded() -> None:
         to_network(read_model(graphs.model(nodes, arrays, [8, 5])))
 
 
-def test_an_operator_of_the_models_own_is_not_taken_for_onnx_s() -> None:
-    """A function named Relu that is something else."""
+@pytest.mark.parametrize("name", ["Relu", "Identity", "Softmax"])
+def test_an_operator_of_the_models_own_is_not_taken_for_onnx_s(name: str) -> None:
+    """A function that bears the name of an operator and is something else."""
     own = helper.make_function(
-        "own", "Relu", ["a"], ["b"], [N("Neg", ["a"], ["b"])], [helper.make_opsetid("", 13)]
+        "own", name, ["a"], ["b"], [N("Neg", ["a"], ["b"])], [helper.make_opsetid("", 13)]
     )
     nodes = [
         N("MatMul", ["x", "w"], ["h"]),
-        N("Relu", ["h"], ["r"], domain="own"),
+        N(name, ["h"], ["r"], domain="own"),
         N("MatMul", ["r", "v"], ["y"]),
     ]
     data = graphs.model(nodes, {"w": graphs.random(5, 8), "v": graphs.random(8, 3)}, ["n", 5])
     model = onnx.load_model_from_string(data)
     model.functions.append(own)
     model.opset_import.append(helper.make_opsetid("own", 1))
-    with pytest.raises(ParetoscopeError, match="not among those"):
+    with pytest.raises(ParetoscopeError, match=f"a {name} of its own"):
         to_network(read_model(model.SerializeToString()))
+
+
+def test_a_bias_for_each_row_is_not_one_for_each_output() -> None:
+    node = N("Gemm", ["x", "w", "b"], ["y"])
+    arrays = {"w": graphs.random(5, 8), "b": graphs.random(8, 1)}
+    with pytest.raises(ParetoscopeError, match="a bias for each row"):
+        to_network(read_model(graphs.model([node], arrays, [8, 5])))
+
+
+def test_two_opposite_columns_are_one_only_with_opposite_intercepts() -> None:
+    for intercepts, n in (([5.0, 0.0], 4), ([2.0, -2.0], 2)):
+        node = N(
+            "LinearClassifier", ["x"], ["l", "y"], domain="ai.onnx.ml", classlabels_ints=[0, 1],
+            coefficients=[1.0, -2.0, -1.0, 2.0], intercepts=intercepts,
+        )  # fmt: skip
+        model = onnx.load_model_from_string(graphs.model([node], {}, ["n", 2]))
+        model.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
+        network = to_network(read_model(model.SerializeToString(), output="y"))
+        assert sum(w.size for w in network.weights.values()) == n
+        rows = graphs.random(60, 2) * 5
+        theirs = rows @ np.array([[1, -1], [-2, 2]]) + intercepts
+        assert (network.scores(rows).argmax(1) == theirs.argmax(1)).all()
+
+
+@pytest.mark.parametrize("tail", ["none", "sigmoid", "squeezed"])
+def test_two_classes_by_one_number_are_cut_where_they_are_alike(tail: str) -> None:
+    """Log-odds at 0, as a network without its last sigmoid gives them; probabilities at 0.5."""
+    last = {
+        "none": [N("MatMul", ["r", "v"], ["y"])],
+        "sigmoid": [N("MatMul", ["r", "v"], ["z"]), N("Sigmoid", ["z"], ["y"])],
+        "squeezed": [N("MatMul", ["r", "v"], ["z"]), N("Sigmoid", ["z"], ["p"]),
+                     N("Squeeze", ["p", "one"], ["y"])],
+    }[tail]  # fmt: skip
+    nodes = [N("MatMul", ["x", "w"], ["h"]), N("Relu", ["h"], ["r"]), *last]
+    arrays: dict[str, Any] = {"w": graphs.random(5, 8), "v": graphs.random(8, 1)}
+    if tail == "squeezed":
+        arrays["one"] = np.array([1], I64)
+    model = read_model(graphs.model(nodes, arrays, ["n", 5]))
+    rows = graphs.random(200, 5)
+    labels = np.array(predict(model, rows.astype(np.float64))["labels"]).astype(int)
+    assert 20 < labels.sum() < 180
+    assert (to_network(model).scores(rows).argmax(1) == labels).all()
+
+
+@pytest.mark.parametrize("over", [{"axis": 0}, {"axis": -2}])
+def test_a_softmax_over_rows_is_none_over_classes(over: dict[str, int]) -> None:
+    nodes = [N("MatMul", ["x", "w"], ["h"]), N("Softmax", ["h"], ["y"], **over)]
+    with pytest.raises(ParetoscopeError, match="Softmax is not among those"):
+        to_network(read_model(graphs.model(nodes, {"w": graphs.random(5, 3)}, ["n", 5])))
+
+
+def test_the_first_scores_are_compressed_as_they_are_judged() -> None:
+    nodes = [N("MatMul", ["x", "w"], ["y"]), N("MatMul", ["x", "v"], ["z"])]
+    arrays = {"w": graphs.random(5, 3), "v": graphs.random(5, 4)}
+    model = onnx.load_model_from_string(graphs.model(nodes, arrays, ["n", 5]))
+    model.graph.output.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, None))
+    data = model.SerializeToString()
+    assert to_network(read_model(data)).n_scores == 3
+    assert to_network(read_model(data, output="z")).n_scores == 4
+
+
+@pytest.mark.parametrize(
+    ("nodes", "arrays"),
+    [
+        ([N("Sub", ["x", "m"], ["s"]), N("Conv", ["s", "k"], ["h"]), N("Flatten", ["h"], ["f"]),
+          N("MatMul", ["f", "w"], ["y"])], {"m": graphs.random(3, 1, 1)}),
+        ([N("Conv", ["x", "k"], ["h"]), N("Flatten", ["h"], ["f"]), N("MatMul", ["f", "w"], ["z"]),
+          N("Div", ["z", "t"], ["y"])], {"t": np.array([2.0], np.float32)}),
+    ],
+    ids=["normalised images", "temperature"],
+)  # fmt: skip
+def test_what_a_chain_has_no_place_for_makes_none(nodes: list[Any], arrays: dict[str, Any]) -> None:
+    """Images that are normalised within the graph, and scores that are divided."""
+    arrays = {"k": graphs.random(2, 3, 1, 1), "w": graphs.random(32, 3), **arrays}
+    network = to_network(read_model(graphs.model(nodes, arrays, ["n", 3, 4, 4])))
+    with pytest.raises(ParetoscopeError, match="this works on chains"):
+        as_chain(network)
+
+
+def test_a_long_way_from_the_input_is_walked_once() -> None:
+    names = [N("Identity", ["x" if k == 0 else f"h{k}"], [f"h{k + 1}"]) for k in range(10_000)]
+    last = N("MatMul", ["h10000", "w"], ["y"])
+    assert to_network(
+        read_model(graphs.model([*names, last], {"w": graphs.random(5, 3)}, ["n", 5]))
+    )
 
 
 def test_long_chains_of_names_and_copies_stay_small() -> None:

@@ -13,13 +13,13 @@ import numpy.typing as npt
 from paretoscope.accuracy import Accuracy
 from paretoscope.errors import ParetoscopeError
 from paretoscope.uploads.csvs import Table, is_missing
-from paretoscope.uploads.gate import Input, shown
+from paretoscope.uploads.gate import Input, in_order, shown
 from paretoscope.uploads.kinds import kind_of
 from paretoscope.uploads.labelled import Constant, Labelled, guess_label, with_label
 from paretoscope.uploads.models import (
     Model,
     features_of_weights,
-    in_order,
+    gives_places,
     own_classes,
     predict,
     read_model,
@@ -196,7 +196,7 @@ class _Judge:
     def labels(self, values: npt.NDArray[np.float64]) -> tuple[list[str], int]:
         """A label for each row, as text, and how many rows had scores that are no numbers."""
         answer = predict(self.model, values)
-        labels = [f"{float(f):.15g}" if _is_number(f) else f for f in answer["labels"]]
+        labels = answer["labels"]
         if self.classes:
             labels = [self.classes[int(place)] for place in labels]
         return labels, int(answer["not_finite"])  # type: ignore[call-overload]
@@ -206,12 +206,20 @@ class _Judge:
         if self.classes:
             return list(self.classes)
         if n_names:
-            return own_classes(found, n_names)
-        n = max(len(set(found)), _n_scores(self.model) or 0)
+            return own_classes(self.model, found, n_names)
+        n = _n_scores(self.model) or len(set(found))
         try:
-            return own_classes(found, n)
+            return own_classes(self.model, found, n)
         except ParetoscopeError:
             return sorted(set(found), key=in_order)
+
+    def are_labels(self, found: Sequence[str], classes: Sequence[str]) -> bool:
+        """Whether predictions are the table's labels as they are: places only where those count
+        from 0 too."""
+        if gives_places(self.model) and not self.classes:
+            found = [str(place) for place in range(_n_scores(self.model) or 0)]
+            return set(classes) <= set(found)
+        return set(found) <= set(classes)
 
 
 def _onnx_judge(model: Model) -> _Judge:
@@ -229,8 +237,7 @@ def _n_scores(model: Model) -> int | None:
         for o in model.outputs
         if str(o["type"]).startswith("float") and model.output in (None, o["name"])
     ]
-    sides = [shape[1] if len(shape) > 1 else 1 for shape in shapes]
-    return max(2, sides[-1]) if sides else None
+    return max(2, math.prod(shapes[0][1:])) if shapes else None
 
 
 def _skops_judge(data: bytes) -> _Judge:
@@ -319,8 +326,8 @@ def _as_classes(
                 f"{len(names)} names were given, and the model has {len(own)} classes"
             )
         named = dict(zip(own, names, strict=True))
-        return [named[text] for text in found]
-    if set(found) <= set(classes):
+        return [named.get(text, "") for text in found]
+    if judge.are_labels(found, classes):
         return list(found)
     raise UnknownLabelsError(classes, judge.own_classes(found), judge.outputs)
 

@@ -552,3 +552,30 @@ RULES = (
     trees_that_are_trees,
     encoders_with_a_value_for_each_key,
 )
+
+
+def as_name(text: str) -> str:
+    """A column's or class's name as charts and tables show it: without what they would take for
+    markup."""
+    return shown(text).translate(_LOOK_ALIKE)
+
+
+# Plotly takes < and & for markup, Markdown the others: their look-alikes are plain in both.
+_LOOK_ALIKE = str.maketrans("<>&*`[]$|~#!:\\", "‹›＆∗ˋ［］＄｜∼＃！：＼")
+
+
+def plain_label(text: str) -> str:
+    """A label as it is compared: numbers without what their types would add, as 1 for 1.0."""
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return f"{number:.15g}" if math.isfinite(number) else text
+
+
+def in_order(label: str) -> tuple[bool, float, str]:
+    """A key that puts labels that are numbers first, by their size."""
+    try:
+        return False, float(label), ""
+    except ValueError:
+        return True, 0.0, label

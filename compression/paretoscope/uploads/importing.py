@@ -9,7 +9,7 @@ judged, but no recipe changes it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import onnx
@@ -17,10 +17,10 @@ import onnx
 from paretoscope.dataset import Dataset
 from paretoscope.errors import ParetoscopeError
 from paretoscope.network import Network
-from paretoscope.uploads.gate import shown
-from paretoscope.uploads.models import Model, own_classes, predict
+from paretoscope.uploads.gate import as_name, shown
+from paretoscope.uploads.models import Model, gives_places, own_classes, predict
 from paretoscope.uploads.rewrites import REWRITES
-from paretoscope.uploads.rewriting import Rewriting, attributes_of
+from paretoscope.uploads.rewriting import DOMAINS, Rewriting, attributes_of
 from paretoscope.uploads.skops_files import read_skops
 
 _ROWS_COMPARED = 1_000
@@ -31,6 +31,8 @@ _TAIL = (
     "Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "ZipMap", "Normalizer", "Cast", "Identity",
     "Dropout",
 )  # fmt: skip
+_SHAPING = ("Squeeze", "Reshape", "Flatten")
+_OVER = {"ArgMax": 0}  # the axis of those that do not state one, where it is not the last
 
 
 def network_for(model: Model, data: Dataset, names: Sequence[str] = ()) -> Network:
@@ -54,13 +56,18 @@ def network_for(model: Model, data: Dataset, names: Sequence[str] = ()) -> Netwo
     network = to_network(model, data.class_names, data.raw.X.shape[1], order)
     _require_fit(network, data)
     rows = data.train.X[: min(_ROWS_COMPARED, _CHUNKS_COMPARED * network.rows_at_a_time)]
-    theirs = predict(model, rows.astype(np.float64))["labels"]  # first: it has limits
+    theirs = predict(model, rows.astype(np.float64))["labels"]
     ours = network.scores(rows).argmax(1)
-    places = {name: str(place) for place, name in enumerate(data.class_names)}
-    if names:
-        own = own_classes(theirs, len(names))
-        places = {label: places[name] for label, name in zip(own, names, strict=True)}
-    as_places = np.array([_place(label, places) for label in theirs])
+    in_order = names or data.class_names
+    if names or gives_places(model):
+        own = own_classes(model, theirs, len(in_order))
+        places = {c: data.class_names.index(name) for c, name in zip(own, in_order, strict=True)}
+    else:
+        places = {name: place for place, name in enumerate(data.class_names)}
+        counted = [str(place) for place in places.values()]
+        if not set(map(as_name, theirs)) <= set(places) and set(theirs) <= set(counted):
+            places = {label: place for place, label in enumerate(counted)}
+    as_places = np.array([places.get(label, places.get(as_name(label), -1)) for label in theirs])
     apart = float(np.mean(as_places != ours))
     if apart > _LABELS_APART:
         raise ParetoscopeError(
@@ -68,16 +75,6 @@ def network_for(model: Model, data: Dataset, names: Sequence[str] = ()) -> Netwo
             f"{len(rows):,} rows, so it is not used"
         )
     return network
-
-
-def _place(label: str, places: Mapping[str, str]) -> int:
-    """A label as the place of its class, by name or as it is."""
-    text = str(label)
-    found = places.get(text, places.get(text.removesuffix(".0"), text))
-    try:
-        return int(float(found))
-    except (ValueError, OverflowError):
-        return -1
 
 
 def skops_network_for(data: bytes, dataset: Dataset, names: Sequence[str] = ()) -> Network:
@@ -130,6 +127,7 @@ def to_network(
     if width is None:
         raise ParetoscopeError("the model does not say how many features it takes")
     proto = onnx.load_model_from_string(model.onnx_bytes)
+    _require_onnx_s_own(proto)
     try:
         rewriting = Rewriting(proto, model.passed.inputs[0], width, REWRITES)
         scores = rewriting.value(_scores(proto.graph, model.output))
@@ -142,15 +140,32 @@ def to_network(
         ) from error
 
 
+def _require_onnx_s_own(model: onnx.ModelProto) -> None:
+    """That no operator bears a name of ONNX's and is something else."""
+    names = {*REWRITES, *_TAIL, "Constant", "Shape"}
+    others = [f.name for f in model.functions if f.name in names]
+    others += [
+        n.op_type for n in model.graph.node if n.domain not in DOMAINS and n.op_type in names
+    ]
+    if others:
+        raise ParetoscopeError(f"the model has a {shown(others[0])} of its own that is not ONNX's")
+
+
 def _scores(graph: onnx.GraphProto, chosen: str | None) -> str:
     """The value that holds scores: what stands before softmax and labels."""
     makers = {name: node for node in graph.node for name in node.output}
-    outputs = [v for v in graph.output if _is_float(v)] or list(graph.output)
-    name = chosen or outputs[-1].name
-    while name in makers and makers[name].op_type in _TAIL:
-        if attributes_of(makers[name]).get("axis", 1) == 0:  # over rows, not over classes
+    outputs = [v.name for v in graph.output if _is_float(v)] or [v.name for v in graph.output]
+    name = chosen if chosen in outputs else outputs[0]
+    while name in makers:
+        node = makers[name]
+        before = node
+        while before.op_type in _SHAPING and before.input[0] in makers:
+            before = makers[before.input[0]]
+        shapes_tail = before is not node and before.op_type in ("Sigmoid", "Softmax", "LogSoftmax")
+        over_rows = attributes_of(node).get("axis", _OVER.get(node.op_type, -1)) in (0, -2)
+        if not shapes_tail and (node.op_type not in _TAIL or over_rows):
             break
-        name = makers[name].input[0]
+        name = (before if shapes_tail else node).input[0]
     return str(name)
 
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from paretoscope.errors import ParetoscopeError
 from paretoscope.parameters import FloatArray
 from paretoscope.uploads.csvs import Column, Table
-from paretoscope.uploads.gate import shown
+from paretoscope.uploads.gate import in_order, shown
 
 FEWEST_OF_A_CLASS = 5  # so that each split has one
 _MANY_CLASSES = 1000
@@ -103,7 +103,7 @@ def with_label(
         raise ParetoscopeError("no rows are left without missing or infinite values")
     X, columns = _without_constants(X, columns, constant, notes)
     _say_duplicates(X, labels, notes)
-    classes = sorted({text for text in labels if text is not None}, key=_in_order)
+    classes = sorted({text for text in labels if text is not None}, key=in_order)
     _say_classes(labels, classes, notes)
     place = {name: i for i, name in enumerate(classes)}
     return Labelled(
@@ -282,11 +282,3 @@ def _say_classes(labels: list[str | None], classes: list[str], notes: list[str])
     if n < 30:
         rows = "1 row" if n == 1 else f"{n} rows"
         notes.append(f"{rows}: the accuracy says next to nothing")
-
-
-def _in_order(text: str) -> tuple[int, float, str]:
-    """Numbers by value, then words."""
-    try:
-        return 0, float(text), ""
-    except ValueError:
-        return 1, 0.0, text

@@ -16,12 +16,21 @@ import onnx
 from onnx import numpy_helper
 
 from paretoscope.errors import ParetoscopeError
-from paretoscope.uploads.gate import Input, Passed, admit, inputs_of, shown
+from paretoscope.uploads.gate import (
+    Input,
+    Passed,
+    admit,
+    in_order,
+    inputs_of,
+    plain_label,
+    shown,
+)
 from paretoscope.uploads.sandbox import Limits, Sandbox, limits_hold
 
 _FLOATS = ("float", "double", "float16")
 _QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "QLinearMatMul", "QLinearConv", "MatMulInteger")
 _WIDTHS_TRIED = 12
+_SAME_NUMBERS = ("Identity", "Cast", "Dropout", "Squeeze", "Unsqueeze", "Reshape", "Flatten")
 _LARGEST = {"float16": 65504.0}
 
 
@@ -222,7 +231,9 @@ def _notes(
         notes.append(
             "the shape of the input is not stated: it takes as many columns as it runs with"
         )
-    notes += _notes_on_outputs([o for o in outputs if output in (None, o["name"])])
+    notes += _notes_on_outputs(
+        passed.model.graph, [o for o in outputs if output in (None, o["name"])]
+    )
     notes += _notes_on_weights(passed)
     hidden = {v.name for v in passed.model.graph.input} - {i.name for i in passed.inputs}
     if hidden:
@@ -230,7 +241,7 @@ def _notes(
     return notes
 
 
-def _notes_on_outputs(outputs: Sequence[dict[str, object]]) -> list[str]:
+def _notes_on_outputs(graph: onnx.GraphProto, outputs: Sequence[dict[str, object]]) -> list[str]:
     kinds = [str(o["type"]) for o in outputs]
     notes = []
     if len(outputs) > 1:
@@ -243,7 +254,8 @@ def _notes_on_outputs(outputs: Sequence[dict[str, object]]) -> list[str]:
         shape = outputs[0]["shape"]
         assert isinstance(shape, list)
         if math.prod(shape[1:]) == 1:
-            notes.append("the output is one number a row: two classes, told apart at 0.5")
+            cut = _cut(graph, str(outputs[0]["name"]))
+            notes.append(f"the output is one number a row: two classes, told apart at {cut:g}")
     if any(o.get("finite") is False for o in outputs):
         notes.append("outputs are not finite numbers on rows between 0 and 1")
     return notes
@@ -302,34 +314,60 @@ def predict(model: Model, values: npt.NDArray[np.float64]) -> dict[str, list[str
         shape = [len(column), *sides]
         parts.append(np.ascontiguousarray(column, np.float64).tobytes())
         given.append({"name": one.name, "type": one.type, "shape": shape})
-    scores = [
-        place
-        for place, o in enumerate(model.outputs)
-        if str(o["type"]).startswith("float") or o["type"] == "map"
-    ]
-    labels = [
-        p for p, o in enumerate(model.outputs) if str(o["type"]).startswith(("int", "string"))
-    ]
-    place = (labels or scores or [0])[0]
-    if model.output is not None:
-        place = [o["name"] for o in model.outputs].index(model.output)
-    arguments = {"inputs": given, "output": place, "batch": model.batch, "above": 0.5}
+    arguments = {
+        "inputs": given,
+        "output": judged_output(model),
+        "batch": model.batch,
+        "above": _cut(model.passed.model.graph, str(model.outputs[judged_output(model)]["name"])),
+    }
     with Sandbox() as sandbox:
         answer = sandbox.run("predict", [model.onnx_bytes, *parts], arguments)
-    return {"labels": list(map(str, answer["labels"])), "not_finite": answer["not_finite"]}
+    labels = [plain_label(str(label)) for label in answer["labels"]]
+    return {"labels": labels, "not_finite": answer["not_finite"]}
 
 
-def own_classes(labels: Sequence[str], n: int) -> list[str]:
-    """A model's own names for its `n` classes, in the order of its scores, by labels it gave:
-    numbers from 0, or what it calls them where it called all of them something.
+def judged_output(model: Model) -> int:
+    """The place of the output to judge by: the one chosen, else labels, else the first scores."""
+    if model.output is not None:
+        return [o["name"] for o in model.outputs].index(model.output)
+    kinds = [str(o["type"]) for o in model.outputs]
+    labels = [place for place, kind in enumerate(kinds) if kind.startswith(("int", "string"))]
+    scores = [
+        place for place, kind in enumerate(kinds) if kind.startswith("float") or kind == "map"
+    ]
+    return (labels or scores or [0])[0]
+
+
+def gives_places(model: Model) -> bool:
+    """Whether a prediction is the place of the largest score, and no label of the model's own."""
+    return str(model.outputs[judged_output(model)]["type"]).startswith("float")
+
+
+def _cut(graph: onnx.GraphProto, output: str) -> float:
+    """What tells two classes apart by one number: 0 for log-odds, 0.5 for a probability."""
+    makers = {name: node for node in graph.node for name in node.output}
+    while output in makers and makers[output].op_type in _SAME_NUMBERS:
+        output = makers[output].input[0]
+    is_layer = output in makers and makers[output].op_type in ("Gemm", "MatMul", "Add")
+    return 0.0 if is_layer else 0.5
+
+
+def own_classes(model: Model, labels: Sequence[str], n: int) -> list[str]:
+    """What a model itself calls its `n` classes, in the order of its scores: their places, what its
+    file says, or, where it gave each of them, the labels that it gave in order.
 
     Raises
     ------
     ParetoscopeError
         The labels are of other classes.
     """
-    seen = set(labels)
     counted = [str(place) for place in range(n)]
+    written = _written_classes(model.passed.model.graph)
+    seen = set(labels)
+    if gives_places(model):
+        return counted
+    if len(written) == n:
+        return written
     if seen <= set(counted):
         return counted
     if len(seen) == n:
@@ -340,9 +378,14 @@ def own_classes(labels: Sequence[str], n: int) -> list[str]:
     )
 
 
-def in_order(label: str) -> tuple[bool, float, str]:
-    """A key that puts labels that are numbers first, by their size."""
-    try:
-        return False, float(label), label
-    except ValueError:
-        return True, 0.0, label
+def _written_classes(graph: onnx.GraphProto) -> list[str]:
+    """The names of classes that an operator of scikit-learn's models holds."""
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.name.startswith("classlabels_"):
+                found = [
+                    *attribute.ints,
+                    *(text.decode("utf-8", "replace") for text in attribute.strings),
+                ]
+                return [plain_label(str(label)) for label in found]
+    return []

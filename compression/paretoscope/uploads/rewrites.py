@@ -14,12 +14,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import helper
 
 from paretoscope.errors import ParetoscopeError
-from paretoscope.uploads.rewriting import N_ROWS, Array, Rewrite, Rewriting, attributes_of
-
-_FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
+from paretoscope.uploads.rewriting import FLOATS, N_ROWS, Array, Rewrite, Rewriting, attributes_of
 
 
 def _alias(to: Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
@@ -28,7 +26,7 @@ def _alias(to: Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
 
 def _cast(to: Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
     """Between floats of any size, which are all float32 here."""
-    if attributes_of(node).get("to") not in _FLOATS:
+    if attributes_of(node).get("to") not in FLOATS:
         raise ParetoscopeError("a Cast rounds values of rows to whole numbers")
     return to.made(inputs[0])
 
@@ -84,7 +82,7 @@ def _add(to: Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
     ):
         to.constants[layer.bias] = to.constants[layer.bias] + other.ravel().astype(np.float32)
         return to.made(x)
-    return _elementwise(to, "Sub", to.made(x), -other)
+    return _elementwise(to, "Sub", to.made(x), -other.astype(np.float32))
 
 
 def _elementwise(
@@ -289,6 +287,8 @@ def _squeeze(to: Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
     if any(sides[axis] != 1 for axis in gone):
         raise ParetoscopeError("a Squeeze takes away more than sides of 1")
     left = [side for axis, side in enumerate(sides) if axis and axis not in gone]
+    if not left or 0 in gone:
+        raise ParetoscopeError("a Squeeze leaves rows without a side")
     return _shaped(to, x, left)
 
 
@@ -384,7 +384,10 @@ def _linear(to: Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
     bias = np.array(given["intercepts"], np.float32)
     weight = np.array(given["coefficients"], np.float32).reshape(len(bias), -1).T
     labels = given.get("classlabels_ints") or given.get("classlabels_strings") or []
-    if len(labels) == 2 and len(bias) == 2 and np.allclose(weight[:, 0], -weight[:, 1]):
+    opposite = len(bias) == 2 and all(
+        np.allclose(a[..., 0], -a[..., 1], rtol=1e-6, atol=0) for a in (weight, bias)
+    )
+    if len(labels) == 2 and opposite:
         weight, bias = weight[:, 1:], bias[1:]  # written twice, with either sign
     return to.dense(to.made(inputs[0]), weight, bias)
 

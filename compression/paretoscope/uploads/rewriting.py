@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from paretoscope.errors import ParetoscopeError
@@ -31,7 +31,7 @@ _MOST_IN_ALL = 2**23  # of one row in the whole graph
 _MOST_WEIGHTS = 2**25  # where a graph uses one twice, each is a weight of its own
 _MOST_NODES = 5_000
 _MOST_WAITING = 100_000
-_DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
+DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 _SCORES_PLACE = 1  # of a LinearClassifier's outputs, behind its labels
 _ALIASES = ("Identity", "Dropout", "Cast")
 # What older exports make a Reshape's shape of; done at once where all it takes is known.
@@ -39,6 +39,9 @@ _ON_SHAPES = ("Gather", "Concat", "Slice", "Mul")
 _LONGEST_SHAPE = 64
 # What leaves a constant's numbers as they are, and is done at once with constants of any size.
 _REARRANGING = ("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Cast")
+
+FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16)
+WHOLE = (TensorProto.INT64, TensorProto.INT32)
 
 Array = npt.NDArray[Any]
 Rewrite = Callable[["Rewriting", onnx.NodeProto, list[str]], str]
@@ -69,11 +72,14 @@ class Rewriting:
         self._arrays = {t.name: _as_floats(numpy_helper.to_array(t)) for t in graph.initializer}
         self._input, self._width = given, width
         self._opsets = model.opset_import
-        self._own_functions = {(f.domain, f.name) for f in model.functions}
+        self._known = {*rewrites, *_ON_SHAPES, *_REARRANGING}
+        self._copied: dict[str, str] = {}  # what Identity gives again: the first of each chain
         self._roots: dict[str, str] = {}  # of values that are other names of one; nodes are sorted
         for node in graph.node:
             if node.op_type in _ALIASES and node.input:
                 self._roots[node.output[0]] = self._root(node.input[0])
+                if node.op_type == "Identity":
+                    self._copied[node.output[0]] = self._copied.get(node.input[0], node.input[0])
         self._uses = Counter(
             self._root(name)
             for node in graph.node
@@ -103,17 +109,11 @@ class Rewriting:
 
     def array(self, name: str) -> Array | None:
         """A constant of the old graph, as float32 where it is floats."""
-        asked = name
-        while name not in self._arrays and name in self._makers:
+        name = self._copied.get(name, name)
+        if name not in self._arrays and name in self._makers:
             node = self._makers[name]
             if node.op_type == "Constant" and (found := _value_of(node)) is not None:
                 self._arrays[name] = found
-            elif node.op_type == "Identity":
-                name = node.input[0]
-                continue
-            break
-        if name in self._arrays:
-            self._arrays[asked] = self._arrays[name]
         return self._arrays.get(name)
 
     def value(self, name: str) -> str:
@@ -165,9 +165,7 @@ class Rewriting:
 
     def _require_known(self, node: onnx.NodeProto, wanted: str) -> None:
         """That a node is of ONNX's own operators, and its main output is what is wanted."""
-        own = (node.domain, node.op_type) in self._own_functions
-        names = {*self._rewrites, *_ON_SHAPES, *_REARRANGING}
-        if own or node.domain not in _DOMAINS or node.op_type not in names:
+        if node.domain not in DOMAINS or node.op_type not in self._known:
             raise self._unknown(node)
         place = _SCORES_PLACE if node.op_type == "LinearClassifier" else 0
         if node.output[place] != wanted:
@@ -192,16 +190,24 @@ class Rewriting:
         may = node.op_type in _REARRANGING or (node.op_type in _ON_SHAPES and shapes)
         if not may or len(known) < len(arrays):
             return False
+        if node.op_type == "Cast" and not self._may_cast(node, known):
+            return False
+        self._n_settled += sum(array.size for array in known.values())
+        if self._n_settled > _MOST_WEIGHTS:
+            raise ParetoscopeError("the graph makes more constants than are taken here")
         empty = helper.make_empty_tensor_value_info
         graph = helper.make_graph([node], "one", [*map(empty, known)], [empty(node.output[0])])
         one = helper.make_model(graph, opset_imports=self._opsets)
         (made,) = ReferenceEvaluator(one).run(None, known)
-        found = np.asarray(made)
-        self._n_settled += found.size
-        if self._n_settled > _MOST_WEIGHTS:
-            raise ParetoscopeError("the graph makes more constants than are taken here")
-        self._arrays[node.output[0]] = _as_floats(found)
+        self._arrays[node.output[0]] = _as_floats(np.asarray(made))
         return True
+
+    def _may_cast(self, node: onnx.NodeProto, known: Mapping[str, Array]) -> bool:
+        """Whether a Cast of constants leaves numbers, and none that stands for the rows becomes a
+        number to compute with."""
+        kind = attributes_of(node).get("to")
+        has_rows = any(a.size <= _LONGEST_SHAPE and (a == N_ROWS).any() for a in known.values())
+        return kind in WHOLE or (kind in FLOATS and not has_rows)
 
     def op(self, op_type: str, *inputs: str, shape: tuple[int, ...], **attributes: Any) -> str:
         """A new node; `shape` is that of one row of its output."""
@@ -212,12 +218,7 @@ class Rewriting:
                 f"a row has {math.prod(shape):,} values behind a {op_type}; models of up to "
                 f"{_MOST_VALUES:,} are compressed here"
             )
-        self._n_values += math.prod(shape)
-        if self._n_values > _MOST_IN_ALL:
-            raise ParetoscopeError(
-                f"a row has more than {_MOST_IN_ALL:,} values in all layers together; models of up "
-                "to that are compressed here"
-            )
+        self._count(math.prod(shape))
         number = len(self.nodes)
         if number >= _MOST_NODES:
             raise ParetoscopeError(
@@ -250,6 +251,8 @@ class Rewriting:
             )
         wide = (weight.shape[1],)
         product = self.op("MatMul", x, self.constant(name, weight), shape=wide)
+        if bias.ndim and bias.size != bias.shape[-1]:
+            raise ParetoscopeError("a dense layer has a bias for each row")
         spread = np.broadcast_to(bias.ravel(), weight.shape[1:])
         found = self.op("Add", product, self.constant(f"{name}.bias", spread), shape=wide)
         self._layers[found] = _Dense(name, f"{name}.bias", 1)
@@ -281,11 +284,22 @@ class Rewriting:
         strides = attributes["strides"]
         window = Window((kernel[0], kernel[1]), (strides[0], strides[1]), tuple(pads))
         height, width = window.output_shape(*self.shapes[x][1:])
-        if height * width * math.prod(kernel) * self.shapes[x][0] > _MOST_VALUES:
+        n = height * width * math.prod(kernel) * self.shapes[x][0]
+        if n > _MOST_VALUES:
             raise ParetoscopeError(
                 "windows over images of this size are too large to be taken here"
             )
+        self._count(n)
         return height, width
+
+    def _count(self, n_values: int) -> None:
+        """So many more values of a row are computed."""
+        self._n_values += n_values
+        if self._n_values > _MOST_IN_ALL:
+            raise ParetoscopeError(
+                f"a row has more than {_MOST_IN_ALL:,} values in all layers together; models of up "
+                "to that are compressed here"
+            )
 
     def layer(self, value: str) -> _Dense | None:
         return self._layers.get(value)

@@ -20,7 +20,7 @@ from paretoscope.building import Dense, build
 from paretoscope.errors import ParetoscopeError
 from paretoscope.network import Network
 from paretoscope.parameters import FloatArray
-from paretoscope.uploads.gate import shown
+from paretoscope.uploads.gate import as_name, plain_label, shown
 from paretoscope.uploads.kinds import require
 
 _MOST_SCHEMA_BYTES = 5_000_000
@@ -113,6 +113,7 @@ class _File:
         if sum(sizes.values()) > _MOST_UNPACKED_BYTES:
             raise ParetoscopeError(f"it unpacks to {sum(sizes.values()) / 1e6:.0f} MB")
         self._archive = archive
+        self._n_read = 0
         try:
             self.root = json.loads(self._read("schema.json", _MOST_SCHEMA_BYTES))
         except RecursionError:
@@ -133,6 +134,11 @@ class _File:
         if not isinstance(node, dict) or "file" not in node:
             raise ParetoscopeError("a number of the model is not an array")
         held = self._read(str(node["file"]), _MOST_UNPACKED_BYTES)
+        self._n_read += len(held)
+        if self._n_read > _MOST_UNPACKED_BYTES:  # one array may be named again and again
+            raise ParetoscopeError(
+                f"its arrays have more than {_MOST_UNPACKED_BYTES / 1e6:.0f} MB together"
+            )
         try:
             found: npt.NDArray[Any] = np.load(io.BytesIO(held), allow_pickle=False)
         except ValueError:
@@ -216,7 +222,7 @@ def _network(
         raise ParetoscopeError(f"{len(names)} classes are named, the model has {len(classes)}")
     classes = names or classes
     if order:
-        layers[-1] = _in_order(layers[-1], classes, order)
+        layers[-1] = _in_order(layers[-1], tuple(map(as_name, classes)), order)
         classes = order
     n_features = layers[0].weight.shape[0]
     center, factor = np.zeros(n_features, np.float32), np.ones(n_features, np.float32)
@@ -231,7 +237,7 @@ def _network(
 
 def _in_order(layer: Dense, classes: tuple[str, ...], order: tuple[str, ...]) -> Dense:
     """The last layer with its scores in another order of the classes."""
-    if set(classes) != set(order) and classes == tuple(map(str, range(len(order)))):
+    if not set(classes) & set(order) and classes == tuple(map(str, range(len(order)))):
         return layer
     if set(classes) != set(order) or len(classes) != len(order):
         raise ParetoscopeError(
@@ -288,7 +294,7 @@ def _layers(file: _File, node: Any) -> tuple[list[Dense], tuple[str, ...]]:
         fits = following is None or w.shape[1] == following.shape[0]
         if w.ndim != 2 or b.shape != (w.shape[1],) or not fits:
             raise ParetoscopeError("the shapes of the model's weights do not fit together")
-    classes = tuple(map(str, file.array(found["classes_"]).ravel().tolist()))
+    classes = tuple(plain_label(str(c)) for c in file.array(found["classes_"]).ravel().tolist())
     if len(classes) != max(2, weights[-1].shape[1]):
         raise ParetoscopeError("the model's classes are not as many as its scores")
     return [Dense(w, b) for w, b in zip(weights, biases, strict=True)], classes
