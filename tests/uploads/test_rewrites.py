@@ -49,6 +49,8 @@ FORMS: list[tuple[str, list[Any], dict[str, Any], int]] = [
     ("flatten", [N("Flatten", ["h"], ["k"], axis=-3)], {}, 13),
     ("flatten by 0", [N("Reshape", ["h", "s"], ["k"])], {"s": np.array([0, 0, -1], I64)}, 13),
     ("squares", [N("Reshape", ["h", "s"], ["k"])], {"s": np.array([-1, 2, 5, 6], I64)}, 13),
+    ("flat, as PyTorch", [N("Reshape", ["h", "s"], ["k"], allowzero=1)],
+     {"s": np.array([-1, 60], I64)}, 14),
     ("turned", [N("Transpose", ["h"], ["k"], perm=[0, 2, 3, 1])], {}, 13),
     ("unsqueeze 11", [N("Unsqueeze", ["h"], ["k"], axes=[2])], {}, 11),
     ("unsqueeze 13", [N("Unsqueeze", ["h", "s"], ["k"])], {"s": np.array([-1], I64)}, 13),

@@ -187,7 +187,7 @@ def _reshape(to: Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
     n, known = math.prod(to.shapes[x]), math.prod(d for d in dims if d != -1)
     dims = [d if d != -1 else n // max(1, known) for d in dims]
     keeps = n_rows in (0, -1, N_ROWS, to.stated_rows) and math.prod(dims) == n
-    if not keeps or attributes_of(node).get("allowzero"):
+    if not keeps or (attributes_of(node).get("allowzero") and not shape.all()):
         raise ParetoscopeError("a Reshape does not keep rows apart")
     return _shaped(to, x, dims)
 
