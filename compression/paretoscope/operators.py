@@ -24,6 +24,7 @@ def _flatten(x: Array, axis: int = 1) -> Array:
 
 
 def _reshape(x: Array, shape: Any, allowzero: int = 0) -> Array:
+    """However many rows a shape says, it is those that are there."""
     return x.reshape(-1, *shape[1:])
 
 
