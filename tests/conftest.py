@@ -27,6 +27,7 @@ import paretoscope as ps  # noqa: E402  (after the store's place is set)
 from paretoscope.dataset import Dataset  # noqa: E402
 from paretoscope.network import Network  # noqa: E402
 
+from tests import graphs  # noqa: E402
 from tests.postgres import Postgres, postgres  # noqa: E402
 
 # No test asserts times; a busy machine is slow, not wrong.
@@ -45,6 +46,12 @@ def load(name: str) -> Dataset:
 @cache
 def trained(dataset: str, model: str) -> Network:
     return ps.train(model, load(dataset))
+
+
+@pytest.fixture(autouse=True)
+def _same_numbers() -> None:
+    """Graphs of random weights are the same in whatever order tests run."""
+    graphs.restart()
 
 
 @pytest.fixture(params=["mlp-64-32", "cnn"])

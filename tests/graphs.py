@@ -191,7 +191,7 @@ def channels_last() -> bytes:
 def averaging() -> bytes:
     """A chain of convolutions with means instead of maxima, on images of 8 x 8 pixels."""
     nodes = [
-        helper.make_node("Conv", ["x", "k"], ["a"], pads=[1, 1, 1, 1]),
+        helper.make_node("Conv", ["x", "k", "b0"], ["a"], pads=[1, 1, 1, 1]),
         helper.make_node("Relu", ["a"], ["b"]),
         helper.make_node(
             "AveragePool", ["b"], ["c"], kernel_shape=[2, 2], strides=[2, 2], pads=[0, 0, 1, 1]
@@ -202,7 +202,10 @@ def averaging() -> bytes:
         helper.make_node("Flatten", ["f"], ["g"]),
         helper.make_node("Gemm", ["g", "w"], ["y"]),
     ]
-    arrays = {"k": random(6, 1, 3, 3), "l": random(7, 6, 2, 2), "z": random(7), "w": random(7, 10)}
+    arrays = {
+        "k": random(6, 1, 3, 3), "b0": random(6), "l": random(7, 6, 2, 2), "z": random(7),
+        "w": random(7, 10),
+    }  # fmt: skip
     return model(nodes, arrays, ["n", 1, 8, 8])
 
 
