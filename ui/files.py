@@ -6,8 +6,8 @@ Nothing of an upload is shown but as plain text, and nothing of it is kept befor
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import streamlit as st
 from paretoscope.accuracy import Accuracy
@@ -40,6 +40,7 @@ from paretoscope.uploads.tables import ENDINGS, read_table
 
 from ui import server, view, words
 
+T = TypeVar("T")
 _MOST_ROWS_SHOWN = 8
 _FEW_COLUMNS = 40  # pills for more would fill the page
 _KEPT = 32
@@ -106,25 +107,15 @@ def _choose(found: Table, name: str) -> None:
     numbers = [c for c in found.columns if c.kind == "number" and c.name not in left_out]
     missing: Missing = "leave-out"
     if any(c.n_missing for c in numbers):
-        missing = st.segmented_control(
-            "Rows that miss features",
-            tuple(_MISSING),
-            default="leave-out",
-            required=True,
-            format_func=_MISSING.__getitem__,
-            key="own-missing",
-        )
+        missing = _treatment("Rows that miss features", _MISSING, "own-missing")
     constant: Constant = "leave-out"
     if any(c.is_constant for c in numbers):
-        constant = st.segmented_control(
+        constant = _treatment(
             "Columns with one value in all rows",
-            tuple(_CONSTANT),
-            default="leave-out",
-            required=True,
-            format_func=_CONSTANT.__getitem__,
-            key="own-constant",
-            help="They tell nothing apart. Keep them for a model of your own that was trained on "
-            "them, as on the edges of images.",
+            _CONSTANT,
+            "own-constant",
+            "They tell nothing apart. Keep them for a model of your own that was trained on them, "
+            "as on the edges of images.",
         )
     try:
         rows = with_label(found, label, leave_out, missing, constant)
@@ -143,6 +134,19 @@ def _choose(found: Table, name: str) -> None:
     _say_wrong()
     if st.session_state.pop("own-used", False):
         st.switch_page("pages/explore.py", query_params=st.session_state.view.query())
+
+
+def _treatment(label: str, choices: Mapping[T, str], key: str, about: str | None = None) -> T:
+    """What becomes of rows or columns, of choices with their titles; the first by default."""
+    return st.segmented_control(
+        label,
+        tuple(choices),
+        default=next(iter(choices)),
+        required=True,
+        format_func=choices.__getitem__,
+        key=key,
+        help=about,
+    )
 
 
 def _columns(found: Table, label: str, leave_out: Sequence[str]) -> list[dict[str, object]]:

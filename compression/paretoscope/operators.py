@@ -2,8 +2,8 @@
 
 Each takes its inputs in order and its attributes by name, as the operator's page of the ONNX
 specification has them (opset 21). Layers, pooling with windows and everything that is not here are
-`paretoscope.network`'s. Beside ONNX's own reference evaluator these are 10 to 50 times faster on
-activations, which it computes value by value.
+`paretoscope.network`'s. ONNX's own reference evaluator, which runs what is not here, computes some
+activations value by value.
 """
 
 from __future__ import annotations
