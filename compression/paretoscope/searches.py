@@ -49,8 +49,9 @@ class Found:
     measurement : Measurement or None
         Of its file.
     near : tuple of Judged
-        The nearest misses: cheaper ones that were judged on all rows and drop a little too much,
-        the smallest drop first.
+        The nearest misses: ones that were judged on all rows and drop a little too much, the
+        smallest drop first. They are cheaper than the best; where there is none, they are those
+        that lost least on the first rows.
     over : tuple of Measurement
         Files that were made and are over the budget.
     evaluations : float
@@ -118,6 +119,8 @@ def search(
     report = report or (lambda fraction, text: None)
     hunt = _Hunt(network, baseline, budget, aim, measure, report, seed)
     hunt.race(recipes)
+    if hunt.best is None and not hunt.near:
+        hunt.approach()
     for recovery in recoveries:
         hunt.recover(recovery)
     if by_layer:
@@ -152,6 +155,7 @@ class _Hunt:
         self._max_drop = 1.0 if budget.drop is None else budget.drop
         self._times: dict[str, Measurement] = {}
         self._recipes: Sequence[Recipe] = ()
+        self._sizes: Sequence[_Size] = ()
         self._costs: npt.NDArray[np.float64] = np.zeros(0)
         self.best: Judged | None = None
         self.measurement: Measurement | None = None
@@ -172,7 +176,7 @@ class _Hunt:
                 found.size_bytes.tolist(), found.entropy_bytes.tolist(), found.storages, strict=True
             )
         ]
-        self._recipes = recipes
+        self._recipes, self._sizes = recipes, sizes
         self._costs = np.array([self._cost(*one) for one in zip(recipes, sizes, strict=True)])
         order = np.argsort(self._costs, kind="stable").tolist()
         for number, place in enumerate(order):
@@ -181,6 +185,19 @@ class _Hunt:
                 continue
             if self._try(recipes[place], float(self._costs[place])):
                 return
+
+    def approach(self) -> None:
+        """Judge those in full that lost least on the first rows, of all that drop too much."""
+        known = zip(self._recipes, self._sizes, self._costs.tolist(), strict=True)
+        left = [
+            (recipe, cost) for recipe, size, cost in known if not self._is_hopeless(recipe, size)
+        ]
+        left.sort(key=lambda one: -self._race.first_change(one[0]).value)
+        for recipe, cost in left[:_NEAR]:
+            change = self._race.judge(recipe, 1.0)
+            assert change is not None  # nobody drops by more than all rows
+            if -change.value > self._max_drop + _EXACT:  # else its file is over in something else
+                self.near.append(Judged(recipe, change, cost))
 
     def recover(self, recovery: Recovery) -> None:
         """Try cheaper candidates with a recovery, the most expensive first."""
