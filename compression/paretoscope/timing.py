@@ -41,6 +41,7 @@ from paretoscope.runtimes import OnnxRuntime, find_runtime
 PROCESSES = 5
 ROUNDS = 30
 _LOAD_ROUNDS, _COLD_ROUNDS = 5, 12
+_MOST_FILLED_BYTES = 256 * 2**20  # a virtual machine may tell of all caches of a large host
 _SINGLE_S, _MIN_SINGLES, _MAX_SINGLES = 0.2, 30, 500  # of calls timed by themselves, for the p90
 _BLOCK = 5  # rounds; neighbours share the machine's mood
 _DRAWS = 4000
@@ -310,8 +311,8 @@ def _p90(call: Callable[[], Any], about_s: float) -> float:
 
 
 def _cold(calls: Sequence[Callable[[], Any]], rng: np.random.Generator) -> list[list[float]]:
-    """Seconds of single calls, each after twice the last cache's size was written."""
-    filler = np.zeros(2 * _cache_bytes() // 8)
+    """Seconds of single calls, each after twice the last cache's size was written, or 256 MiB."""
+    filler = np.zeros(min(2 * _cache_bytes(), _MOST_FILLED_BYTES) // 8)
     found: list[list[float]] = [[] for _ in calls]
     with garbage_collector_off():
         for _ in range(_COLD_ROUNDS):
