@@ -4,18 +4,17 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from paretoscope.dataset import load_dataset
 from paretoscope.errors import ParetoscopeError
-from paretoscope.jobs import Job, Jobs, Progress, Worker
+from paretoscope.jobs import NICE_VARIABLE, Job, Jobs, Progress, Worker
 from paretoscope.measurement import Measurement
 from paretoscope.network import Network
 from paretoscope.training import find_trained
+
+from tests.waiting import HANGS_S, until
 
 TRAIN = "training:train_task"
 SLOW = {"dataset": "fashion-mnist", "model": "linear-svm", "seed": 1, "split_seed": 0}
@@ -27,7 +26,7 @@ def _small(model: str = "logistic-regression") -> dict[str, object]:
 
 def test_a_job_trains_and_the_network_is_kept(home: Path) -> None:
     job = Job(TRAIN, _small("mlp-32"))
-    assert job.wait(60) == "done"
+    assert job.wait(HANGS_S) == "done"
     assert job.result is not None
     network = find_trained("mlp-32", load_dataset("iris"))
     assert network is not None
@@ -37,9 +36,8 @@ def test_a_job_trains_and_the_network_is_kept(home: Path) -> None:
 
 def test_a_stopped_job_leaves_nothing(home: Path) -> None:
     job = Job(TRAIN, SLOW)
-    while job.progress().text == "starting":
-        assert job.state == "running"
-        threading.Event().wait(0.02)
+    until(lambda: job.progress().text != "starting")
+    assert job.state == "running"
     job.stop()
     assert job.state == "stopped"
     assert job.result is None
@@ -50,14 +48,14 @@ def test_a_stopped_job_leaves_nothing(home: Path) -> None:
 
 def test_a_refusal_is_its_sentence(home: Path) -> None:
     job = Job(TRAIN, _small("lenet-300-100"))
-    assert job.wait(60) == "failed"
+    assert job.wait(HANGS_S) == "failed"
     assert job.error is not None
     assert job.error.startswith("model for iris must be one of")
 
 
 def test_an_unforeseen_failure_is_a_sentence_too() -> None:
     job = Job("nowhere:task", {})
-    assert job.wait(60) == "failed"
+    assert job.wait(HANGS_S) == "failed"
     assert job.error == (
         "nowhere:task failed: ModuleNotFoundError: No module named 'paretoscope.nowhere'"
     )
@@ -65,10 +63,10 @@ def test_an_unforeseen_failure_is_a_sentence_too() -> None:
 
 def test_a_killed_process_is_a_sentence(home: Path) -> None:
     job = Job(TRAIN, SLOW)
-    _until(lambda: job._worker is not None)
+    until(lambda: job._worker is not None)
     assert job._worker is not None
     os.kill(job._worker._process.pid, signal.SIGKILL)
-    assert job.wait(60) == "failed"
+    assert job.wait(HANGS_S) == "failed"
     assert job.error == f"the process for {TRAIN} ended before its result (exit code -9)"
 
 
@@ -86,14 +84,21 @@ def test_a_worker_does_one_task_after_another_and_survives_a_refusal(home: Path)
 
 
 @pytest.mark.skipif(not hasattr(os, "getpriority"), reason="no priorities here")
-def test_a_worker_steps_back_behind_pages(home: Path) -> None:
+@pytest.mark.parametrize(("told", "expected"), [(None, 10), ("3", 3), ("0", 0), ("much", 10)])
+def test_a_worker_steps_back_behind_pages(
+    told: str | None, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With its session, which Linux weighs as a whole where sessions are grouped."""
+    monkeypatch.delenv(NICE_VARIABLE)
+    if told is not None:
+        monkeypatch.setenv(NICE_VARIABLE, told)
     worker = Worker()
-    list(worker.run(TRAIN, _small()))
-    pid = worker._process.pid
-    assert os.getpriority(os.PRIO_PROCESS, pid) > os.getpriority(os.PRIO_PROCESS, 0)
+    with pytest.raises(ParetoscopeError, match="dataset must be one of"):
+        list(worker.run(TRAIN, _small() | {"dataset": "irs"}))  # it has started, then
+    pid, own = worker._process.pid, os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, pid) == min(own + expected, 19)
     if Path("/proc/self/autogroup").exists():
-        assert _niceness_of_session(str(pid)) > _niceness_of_session("self")
+        assert _niceness_of_session(str(pid)) == expected
     worker.close()
 
 
@@ -129,12 +134,11 @@ def test_a_worker_ends_with_its_parent(home: Path) -> None:
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    for _ in range(500):
-        if not _runs(child):
-            return
-        threading.Event().wait(0.02)
-    os.kill(child, signal.SIGKILL)
-    pytest.fail("the worker outlived its parent by 10 s")
+    try:
+        until(lambda: not _runs(child))
+    except AssertionError:
+        os.kill(child, signal.SIGKILL)
+        raise
 
 
 def _runs(pid: int) -> bool:
@@ -182,41 +186,34 @@ def test_an_interrupted_task_gives_what_it_has(mlp: Network) -> None:
 # --- turns --------------------------------------------------------------------------------------
 
 
-def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.02)
-
-
 def test_two_work_at_a_time_and_the_others_say_where_they_stand(home: Path) -> None:
     jobs = Jobs(limit=2)
     first, second, third, fourth = (jobs.start(TRAIN, SLOW | {"seed": seed}) for seed in range(4))
-    _until(lambda: third.progress().text == "waiting for its turn, the next one")
-    _until(lambda: fourth.progress().text == "waiting for its turn, 1 before it")
+    until(lambda: third.progress().text == "waiting for its turn, the next one")
+    until(lambda: fourth.progress().text == "waiting for its turn, 1 before it")
     assert "waiting" not in first.progress().text + second.progress().text
     third.stop()  # before its turn: nothing was started, and the next one moves up
     assert third.state == "stopped"
     assert third._worker is None
-    _until(lambda: fourth.progress().text == "waiting for its turn, the next one")
+    until(lambda: fourth.progress().text == "waiting for its turn, the next one")
     first.stop()
-    _until(lambda: "waiting" not in fourth.progress().text)
+    until(lambda: "waiting" not in fourth.progress().text)
     for job in (second, fourth):
         job.stop()
-        assert job.wait(10) == "stopped"
+        assert job.wait(HANGS_S) == "stopped"
 
 
 def test_a_turn_is_given_back_after_a_failure_too(home: Path) -> None:
     jobs = Jobs(limit=1)
     started = [jobs.start("nowhere:task", {"number": number}) for number in range(3)]
-    assert [job.wait(60) for job in started] == ["failed"] * 3
+    assert [job.wait(HANGS_S) for job in started] == ["failed"] * 3
 
 
 def test_ended_jobs_are_forgotten_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("paretoscope.jobs._REMEMBERED", 2)
     jobs = Jobs()
     for number in range(4):
-        jobs.start("nowhere:task", {"number": number}).wait(60)
+        jobs.start("nowhere:task", {"number": number}).wait(HANGS_S)
     assert jobs.find("nowhere:task", {"number": 0}) is None
     assert jobs.find("nowhere:task", {"number": 3}) is not None
 
@@ -231,7 +228,7 @@ def test_one_visitor_cannot_fill_the_queue(home: Path) -> None:
     assert other.state == "running"
     for job in own:
         job.stop()
-    assert other.wait(60) == "done"
+    assert other.wait(HANGS_S) == "done"
     again = jobs.start(TRAIN, {**SLOW, "seed": 4}, "one")
     assert again.state == "running"  # there is room again
     again.stop()

@@ -34,7 +34,8 @@ from typing import IO, Any, Literal
 from paretoscope.errors import ParetoscopeError
 
 _LOG = logging.getLogger(__name__)
-_NICE = 10
+NICE_VARIABLE = "PARETOSCOPE_NICE"
+_NICE = 10  # unless the variable says another
 # Threads of numpy's OpenBLAS spin for 2^this cycles after a product, 2^26 by default: small ones in
 # a row then keep a second processor busy with nothing, beside pages and what is being timed.
 _SPIN = "4"
@@ -363,10 +364,12 @@ def _step_back() -> None:
     Linux weighs whole sessions against each other (sched(7), autogroup): in a session of its own a
     process steps back only if its session does.
     """
+    told = os.environ.get(NICE_VARIABLE, "")
+    nice = int(told) if told.isdecimal() else _NICE
     if hasattr(os, "nice"):
-        os.nice(_NICE)
+        os.nice(nice)
     with contextlib.suppress(OSError):
-        Path("/proc/self/autogroup").write_text(f"{_NICE}\n", encoding="ascii")
+        Path("/proc/self/autogroup").write_text(f"{nice}\n", encoding="ascii")
 
 
 def _work() -> None:
