@@ -35,7 +35,7 @@ from paretoscope.uploads.labelled import (
     with_label,
 )
 from paretoscope.uploads.models import read_model
-from paretoscope.uploads.sandbox import limits_hold
+from paretoscope.uploads.sandbox import SandboxError, limits_hold
 from paretoscope.uploads.tables import ENDINGS, read_table
 
 from ui import server, view, words
@@ -379,7 +379,7 @@ def _title(name: str) -> str:
 @st.cache_resource(
     show_spinner="Trying the model in a process of its own", max_entries=_KEPT, scope="session"
 )
-def _checked(
+def _tried(
     key: str,
     _data: bytes,
     _name: str,
@@ -387,10 +387,32 @@ def _checked(
     _fix: bool,
     _output: str | None,
     _names: tuple[str, ...],
+) -> Checked | ParetoscopeError:
+    """A verdict or a refusal, kept for the page's next runs; a limit that a busy machine may have
+    caused is raised, so that it is tried again."""
+    try:
+        if _rows is None:
+            return check(_data, _name, correct_shape=_fix, output=_output)
+        return check(_rows, "", _data, correct_shape=_fix, output=_output, names=_names)
+    except SandboxError:
+        raise
+    except ParetoscopeError as error:
+        return error
+
+
+def _checked(
+    key: str,
+    data: bytes,
+    name: str,
+    rows: bytes | None,
+    fix: bool,
+    output: str | None,
+    names: tuple[str, ...],
 ) -> Checked:
-    if _rows is None:
-        return check(_data, _name, correct_shape=_fix, output=_output)
-    return check(_rows, "", _data, correct_shape=_fix, output=_output, names=_names)
+    found: Checked | ParetoscopeError = _tried(key, data, name, rows, fix, output, names)
+    if isinstance(found, ParetoscopeError):
+        raise found.with_traceback(None)
+    return found
 
 
 def _plain(text: str) -> str:
