@@ -5,7 +5,8 @@
 # make bench-app   the app in a browser and under many visitors
 # make bench-quality   the smallest files at a small drop, beside other tools' (half an hour)
 # make bench-scale   what a team's sweeps and servers are limited by
-# make soak    uploads under 100,000 mutated models, and random bytes for 20 minutes
+# make soak    the numbers that are too slow for make test: kills, many points, mutated models
+# make mutants   break the code in places, and see which test turns red
 # make screenshots   the pictures in docs/
 # make lock    the pins of requirements*.txt anew, from the ranges in pyproject.toml
 
@@ -15,19 +16,23 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 	$$p -c '$(FITS)' >/dev/null 2>&1 && echo $$p && break; done)
 VENV = .venv
 BIN = $(VENV)/bin
+# Tests run in two processes; one that is done takes over tests of the other.
+WORKERS = --numprocesses 2 --dist worksteal
 
-.PHONY: run test check format bench bench-app bench-quality bench-scale soak screenshots lock chromium fashion servers
+.PHONY: run test check lint format bench bench-app bench-quality bench-scale soak mutants screenshots lock chromium fashion servers
 
 run: $(VENV)/run.stamp
 	@$(BIN)/streamlit run app.py
 
-test: check chromium fashion servers
-	$(BIN)/pytest
+test: lint chromium fashion servers
+	$(BIN)/pytest $(WORKERS)
 
-check: $(VENV)/dev.stamp
+check: lint
+	$(BIN)/mypy
+
+lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff format .
@@ -45,8 +50,11 @@ bench-quality: $(VENV)/dev.stamp
 bench-scale: $(VENV)/dev.stamp servers
 	$(BIN)/python -m benchmarks scale
 
-soak: $(VENV)/dev.stamp
-	$(BIN)/python -m tests.uploads.fuzz
+soak: $(VENV)/dev.stamp chromium servers
+	$(BIN)/pytest $(WORKERS) -m soak tests
+
+mutants: $(VENV)/dev.stamp fashion servers
+	$(BIN)/python -m tests.mutants
 
 screenshots: $(VENV)/dev.stamp chromium
 	$(BIN)/python docs/screenshots.py

@@ -11,7 +11,6 @@ reruns.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import re
 import subprocess
@@ -21,14 +20,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from paretoscope.store import home
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser import chromium
-from tests.browser.serving import ROOT, Server, _address, _free, serve
+from tests.browser.serving import ROOT, Server, address_of, free_port, serve
+from tests.browser.visitors import visit_often
 
 COLD_RUNS = 3
 WARM_RUNS = 7
@@ -118,7 +117,7 @@ def _cold(browser: Browser) -> None:
             page.wait_for_function(_POINTS, timeout=60_000)
             taken.append(time.perf_counter() - start)
             page.close()
-    print(f"first curve, never trained: {_spread(taken)} s", flush=True)
+    print(f"first curve, never trained: {spread(taken)} s", flush=True)
 
 
 def _presses(browser: Browser, server: Server) -> None:
@@ -128,8 +127,8 @@ def _presses(browser: Browser, server: Server) -> None:
     page.evaluate(_WATCH)
     for label, keys in (("Threshold", ("Right", "Left")), ("Q", ("Right", "Right"))):
         figures, charts = _press(page, label, keys)
-        print(f"key press on {label}: figures {_spread(figures)} ms", flush=True)
-        print(f"key press on {label}: both charts {_spread(charts)} ms", flush=True)
+        print(f"key press on {label}: figures {spread(figures)} ms", flush=True)
+        print(f"key press on {label}: both charts {spread(charts)} ms", flush=True)
     page.close()
 
 
@@ -143,8 +142,8 @@ def _bare_presses(browser: Browser, url: str) -> None:
     page.evaluate(_WATCH)
     page.evaluate(_WATCH_BARE)
     figures, charts = _press(page, "Threshold", ("Right", "Left"))
-    print(f"bare page, key press: figures {_spread(figures)} ms")
-    print(f"bare page, key press: both charts {_spread(charts)} ms", flush=True)
+    print(f"bare page, key press: figures {spread(figures)} ms")
+    print(f"bare page, key press: both charts {spread(charts)} ms", flush=True)
     page.close()
 
 
@@ -175,8 +174,8 @@ def _warm(browser: Browser, server: Server, bare: str) -> None:
             taken[name].append(time.perf_counter() - start)
             page.close()
     ours, other = (np.array(taken[name][1:]) for name in ("ours", "bare"))
-    print(f"first plot, warm cache: {_spread(ours.tolist())} s")
-    print(f"bare page with two charts: {_spread(other.tolist())} s")
+    print(f"first plot, warm cache: {spread(ours.tolist())} s")
+    print(f"bare page with two charts: {spread(other.tolist())} s")
     print(f"ratio of medians: {np.median(ours) / np.median(other):.2f}", flush=True)
     context.close()
 
@@ -191,14 +190,14 @@ def _bare() -> Iterator[str]:
         (settings / "config.toml").write_text((ROOT / ".streamlit/config.toml").read_text("utf-8"))
         command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port"]
         process = subprocess.Popen(
-            [*command, str(_free())],
+            [*command, str(free_port())],
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
         try:
-            yield _address(process)
+            yield address_of(process)
         finally:
             process.terminate()
             process.wait(20)
@@ -211,104 +210,17 @@ def _bare() -> Iterator[str]:
 
 def _many(server: Server) -> None:
     """Raw sockets, so that browsers do not share the processors with the server."""
-    asyncio.run(_visitors(server.url, 4, WARM_ROUNDS, pause_s=1.0))  # until the files are measured
+    asyncio.run(
+        visit_often(server.url, 4, WARM_ROUNDS, pause_s=1.0)
+    )  # until the files are measured
     for what, slides in (("moves of a slider", True), ("other addresses", False)):
-        answers = asyncio.run(_visitors(server.url, VISITORS, ROUNDS, pause_s=1.0, slides=slides))
+        answers = asyncio.run(visit_often(server.url, VISITORS, ROUNDS, pause_s=1.0, slides=slides))
         high = float(np.quantile(answers, 0.95))
-        print(
-            f"{VISITORS} visitors, {what}: {_spread(answers)} ms, 95 %: {high:.0f} ms", flush=True
-        )
+        print(f"{VISITORS} visitors, {what}: {spread(answers)} ms, 95 %: {high:.0f} ms", flush=True)
     for done in range(1_000, RERUNS + 1, 1_000):
-        asyncio.run(_visitors(server.url, 4, 250, pause_s=0.0, slides=True))
+        asyncio.run(visit_often(server.url, 4, 250, pause_s=0.0, slides=True))
         if done % 2_000 == 0:
-            print(
-                f"memory after {done:,} moves of a slider: {_memory_mb(server):.0f} MB", flush=True
-            )
-
-
-async def _visitors(
-    url: str, n: int, rounds: int, pause_s: float, slides: bool = False
-) -> list[float]:
-    visits = (_visitor(url, number, rounds, pause_s, slides) for number in range(n))
-    return [answer for answers in await asyncio.gather(*visits) for answer in answers]
-
-
-async def _visitor(url: str, number: int, rounds: int, pause_s: float, slides: bool) -> list[float]:
-    """One visitor who changes the threshold, by its slider or by opening another address, a number
-    of times, every half to one and a half pauses; milliseconds until each run ended."""
-    import websockets
-    from streamlit.proto.BackMsg_pb2 import BackMsg
-
-    answers = []
-    gaps = random.Random(number)  # visitors do not move in step
-    websocket = url.replace("http", "ws") + "/_stcore/stream"
-    address = "v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold={})%2Bq(8)"
-    async with websockets.connect(
-        websocket, subprotocols=["streamlit"], max_size=None, origin=url
-    ) as socket:
-        message = BackMsg()
-        message.rerun_script.query_string = address.format(0.0949)
-        await socket.send(message.SerializeToString())
-        drawn = await _run(socket)
-        (slider,) = (d for d in drawn if d.new_element.slider.label == "Threshold")
-        if slides:
-            message.rerun_script.fragment_id = slider.fragment_id
-            state = message.rerun_script.widget_states.widgets.add(id=slider.new_element.slider.id)
-        for turn in range(rounds):
-            place = (turn + number) % 4
-            if slides:
-                option = slider.new_element.slider.options[6 + 3 * place]
-                state.string_array_value.data[:] = [option]
-            else:
-                threshold = (0.05, 0.0949, 0.1, 0.133)[place]
-                message.rerun_script.query_string = address.format(threshold)
-            await asyncio.sleep(pause_s * gaps.uniform(0.5, 1.5))
-            start = time.perf_counter()
-            await socket.send(message.SerializeToString())
-            drawn = await _run(socket)
-            answers.append(1e3 * (time.perf_counter() - start))
-            assert any(d.new_element.WhichOneof("type") == "metric" for d in drawn)
-    return answers
-
-
-async def _run(socket: Any) -> list[Any]:
-    """What is drawn until a run has ended."""
-    from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-
-    drawn = []
-    while True:
-        forward = ForwardMsg()
-        forward.ParseFromString(await socket.recv())
-        kind = forward.WhichOneof("type")
-        if kind == "delta":
-            drawn.append(forward.delta)
-        elif kind == "script_finished":
-            return drawn
-
-
-async def _stay(url: str, query: str) -> None:
-    """One visitor who opens a link and stays."""
-    import websockets
-    from streamlit.proto.BackMsg_pb2 import BackMsg
-
-    address = url.replace("http", "ws") + "/_stcore/stream"
-    async with websockets.connect(
-        address, subprotocols=["streamlit"], max_size=None, origin=url
-    ) as socket:
-        message = BackMsg()
-        message.rerun_script.query_string = query
-        while True:  # a page asks for its own next runs; this visitor asks for it again and again
-            await socket.send(message.SerializeToString())
-            await asyncio.sleep(0.5)
-            with contextlib.suppress(TimeoutError):
-                while True:
-                    await asyncio.wait_for(socket.recv(), 0.01)
-
-
-def _memory_mb(server: Server) -> float:
-    status = Path(f"/proc/{server.process.pid}/status").read_text(encoding="ascii")
-    (line,) = (line for line in status.splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1e3
+            print(f"memory after {done:,} moves of a slider: {server.memory_mb:.0f} MB", flush=True)
 
 
 def _all_measured(page: Page) -> None:
@@ -317,6 +229,7 @@ def _all_measured(page: Page) -> None:
     page.wait_for_timeout(3_000)
 
 
-def _spread(values: list[float]) -> str:
+def spread(values: list[float]) -> str:
+    """Median and quartiles in words."""
     low, high = np.quantile(values, [0.25, 0.75])
     return f"median {np.median(values):.4g} (quartiles {low:.4g} to {high:.4g}, n = {len(values)})"

@@ -24,8 +24,8 @@ from paretoscope.recipe import Recipe
 from paretoscope.store import Store, home
 from paretoscope.surface import surface
 
-from benchmarks.app import _memory_mb, _stay, _visitors
 from tests.browser.serving import Server, serve
+from tests.browser.visitors import stay, visit_often
 from tests.postgres import postgres
 
 RUNS = 3
@@ -126,20 +126,20 @@ def _files() -> None:
 
 def _pages(server: Server) -> None:
     """Processor time of one page, at one visitor's pace."""
-    asyncio.run(_visitors(server.url, 4, 15, pause_s=1.0))  # until the files are measured
+    asyncio.run(visit_often(server.url, 4, 15, pause_s=1.0))  # until the files are measured
     before, n = _processor_s(server), 30
-    asyncio.run(_visitors(server.url, 1, n, pause_s=0.3))
+    asyncio.run(visit_often(server.url, 1, n, pause_s=0.3))
     taken = (_processor_s(server) - before) / (n + 1)
     print(f"a page takes the server {1e3 * taken:.0f} ms of processor time (n = {n})", flush=True)
 
 
 async def _sessions(server: Server) -> None:
     """Memory of visitors who have a page open."""
-    before = _memory_mb(server)
+    before = server.memory_mb
     query = "v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold=0.1)%2Bq(8)"
-    visits = [asyncio.create_task(_stay(server.url, query)) for _ in range(VISITORS)]
+    visits = [asyncio.create_task(stay(server.url, query)) for _ in range(VISITORS)]
     await asyncio.sleep(20)
-    taken = (_memory_mb(server) - before) / VISITORS
+    taken = (server.memory_mb - before) / VISITORS
     for visit in visits:
         visit.cancel()
     print(f"a visitor with a page open takes {taken:.1f} MB (n = {VISITORS})")

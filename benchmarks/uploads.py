@@ -19,8 +19,9 @@ from paretoscope.errors import ParetoscopeError
 from paretoscope.store import home
 from paretoscope.uploads.models import read_model
 
-from benchmarks.app import _spread, _visitors
+from benchmarks.app import spread
 from tests.browser.serving import serve
+from tests.browser.visitors import visit_often
 
 RUNS = 15
 ANSWERS = 12
@@ -49,17 +50,17 @@ def run() -> None:
 
 def _neighbour() -> None:
     with serve(str(home())) as server:
-        asyncio.run(_visitors(server.url, 2, 25, pause_s=1.0))  # until the files are measured
-        alone = asyncio.run(_visitors(server.url, 1, ANSWERS, pause_s=0.5))
+        asyncio.run(visit_often(server.url, 2, 25, pause_s=1.0))  # until the files are measured
+        alone = asyncio.run(visit_often(server.url, 1, ANSWERS, pause_s=0.5))
         endless = threading.Thread(target=_judge_endless)
         endless.start()
         time.sleep(1)
-        beside = asyncio.run(_visitors(server.url, 1, ANSWERS, pause_s=0.5))
+        beside = asyncio.run(visit_often(server.url, 1, ANSWERS, pause_s=0.5))
         still = endless.is_alive()
         endless.join()
-    print(f"a page alone: {_spread(alone)} ms")
+    print(f"a page alone: {spread(alone)} ms")
     print(
-        f"beside an endless model: {_spread(beside)} ms, at most {max(beside):.0f}"
+        f"beside an endless model: {spread(beside)} ms, at most {max(beside):.0f}"
         + ("" if still else " (the model had ended before)")
     )
 

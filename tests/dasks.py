@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tests.browser.serving import _free
+from tests.browser.serving import free_port
+from tests.waiting import until
 
 
 @dataclass
@@ -31,14 +32,13 @@ class Dask:
         self.scheduler = _module(
             "dask_scheduler", "--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard"
         )
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            except OSError:
-                time.sleep(0.1)
-        raise AssertionError("the scheduler does not answer")
+        until(self._answers, pause_s=0.1)
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            return True
+        return False
 
     def start_worker(self) -> None:
         self.workers.append(
@@ -46,8 +46,23 @@ class Dask:
                     "--host", "127.0.0.1")
         )  # fmt: skip
 
+    def heal(self, workers: int = 2) -> None:
+        """A scheduler and so many workers, in place of those that are gone."""
+        if self.scheduler is None or self.scheduler.poll() is not None:
+            self.kill_workers()  # they are about to notice that theirs is gone
+            self.start_scheduler()
+        self.workers = [worker for worker in self.workers if worker.poll() is None]
+        for _ in range(workers - len(self.workers)):
+            self.start_worker()
+
     def kill_worker(self) -> None:
         self.workers.pop(0).send_signal(signal.SIGKILL)
+
+    def kill_workers(self) -> None:
+        for worker in self.workers:
+            worker.kill()
+            worker.wait()
+        self.workers = []
 
     def kill_scheduler(self) -> None:
         assert self.scheduler is not None
@@ -57,16 +72,15 @@ class Dask:
 
 @contextmanager
 def dask(workers: int = 2) -> Iterator[Dask]:
-    running = Dask(_free())
+    running = Dask(free_port())
     try:
-        running.start_scheduler()
-        for _ in range(workers):
-            running.start_worker()
+        running.heal(workers)
         yield running
     finally:
-        for process in (*running.workers, *([running.scheduler] if running.scheduler else [])):
-            process.kill()
-            process.wait()
+        running.kill_workers()
+        if running.scheduler is not None:
+            running.scheduler.kill()
+            running.scheduler.wait()
 
 
 def _module(name: str, *words: str) -> subprocess.Popen[bytes]:

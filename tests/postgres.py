@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.browser.serving import _free
+from tests.browser.serving import free_port
 
 _NAMES = ("postgresql", "nginx-light")
 
@@ -53,7 +53,7 @@ def postgres() -> Iterator[Postgres]:
     folder = Path(tempfile.mkdtemp(prefix="paretoscope-postgres-"))
     if os.geteuid() == 0:
         shutil.chown(folder, *_user())
-    server = Postgres(folder, _free())
+    server = Postgres(folder, free_port())
     data = str(folder / "data")
     _run(str(_program("initdb")), "-D", data, "-U", "paretoscope", "-A", "trust", "-E", "UTF8",
          "--no-sync")  # fmt: skip
@@ -90,10 +90,10 @@ def _program(name: str) -> Path | None:
 
 
 def _present() -> bool:
-    return _program("initdb") is not None and shutil.which("nginx", path=_PATH) is not None
+    return _program("initdb") is not None and shutil.which("nginx", path=PATH) is not None
 
 
-_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"])
+PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"])
 
 
 def main() -> None:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +11,7 @@ import numpy as np
 import pandas as pd
 import paretoscope as ps
 import pytest
+from paretoscope.__main__ import main
 from paretoscope.cluster import Cluster, ClusterError, cluster_of_the_server
 from paretoscope.errors import ParetoscopeError
 from paretoscope.history import History
@@ -23,9 +20,10 @@ from paretoscope.network import Network
 from paretoscope.surface import surface
 from paretoscope.tasks import surface_task
 
-from tests.browser.serving import _free
+from tests.browser.serving import free_port
 from tests.dasks import Dask, dask
 from tests.postgres import Postgres
+from tests.waiting import until
 
 FEW = [
     *ps.grid(threshold=[0.0, 0.05, 0.1, 0.2], q=[4, 8, 16]),
@@ -33,10 +31,23 @@ FEW = [
 ]
 
 
-@pytest.fixture
-def running() -> Iterator[Dask]:
-    with dask() as found:
+@pytest.fixture(scope="module")
+def processes() -> Iterator[Dask]:
+    with dask(workers=0) as found:
         yield found
+
+
+@pytest.fixture
+def running(processes: Dask) -> Dask:
+    """A scheduler and two workers, whatever the test before did to them."""
+    processes.heal()
+    return processes
+
+
+def _many(n: int) -> list[ps.Recipe]:
+    """So many points, in lines of a hundred."""
+    thresholds = np.round(np.linspace(0, 0.5, 100), 6).tolist()
+    return ps.grid(threshold=thresholds, q=list(range(1, n // 100 + 1)))
 
 
 def _serial(mlp: Network, data: ps.Dataset, recipes: list[ps.Recipe]) -> dict[str, Measurement]:
@@ -44,10 +55,7 @@ def _serial(mlp: Network, data: ps.Dataset, recipes: list[ps.Recipe]) -> dict[st
 
 
 def _await_workers(cluster: Cluster, n: int) -> None:
-    deadline = time.monotonic() + 60
-    while cluster.n_workers < n:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: cluster.n_workers >= n, pause_s=0.1)
 
 
 def test_workers_of_this_machine_compute_the_same_and_rest_before_files_are_timed(
@@ -62,91 +70,103 @@ def test_workers_of_this_machine_compute_the_same_and_rest_before_files_are_time
         assert cluster._own is None  # ended before the first file was timed
 
 
-def test_twenty_thousand_points_survive_a_lost_worker_and_a_lost_database(
-    running: Dask, database: Postgres, home: Path, mlp: Network, digits: ps.Dataset
+@pytest.mark.parametrize(
+    "n",
+    [
+        2_000,
+        pytest.param(
+            20_000,
+            marks=pytest.mark.soak("20,000 points, a worker killed, PostgreSQL crashed meanwhile"),
+        ),
+    ],
+)
+def test_points_survive_a_lost_worker_and_a_lost_database(
+    n: int, running: Dask, database: Postgres, home: Path, mlp: Network, digits: ps.Dataset
 ) -> None:
-    thresholds = np.round(np.linspace(0, 0.5, 100), 6).tolist()
-    recipes = ps.grid(threshold=thresholds, q=list(range(1, 201)))
-    said: list[str] = []
-    history = History(database.fresh("many"), report=said.append)
+    recipes, said = _many(n), list[str]()
+
+    def report(text: str) -> None:
+        said.append(text)
+        if len(said) == 1:  # it was missed: let it come back
+            database.start()
+
+    history = History(database.fresh(f"many_{n}"), report=report)
     with Cluster(running.address) as cluster:
         _await_workers(cluster, 2)
         swept = ps.sweep(mlp, digits, recipes, measured="none", history=history, cluster=cluster)
-        found = [next(swept) for _ in range(500)]
+        found = [next(swept)]
         running.kill_worker()
-        found += [next(swept) for _ in range(4_000)]
+        found += [next(swept) for _ in range(n // 4)]
         database.stop()
-        back = threading.Timer(10, database.start)
-        back.start()
         found += list(swept)
-        back.join()
-    assert len(found) == len(recipes) == 20_000
-    assert len(said) == 2  # away, and back
+    # Away and back; both are said once more where it refuses once more while it starts.
+    assert ["is away" in text for text in said] == [True, False] * (len(said) // 2)
+    assert said
+    assert len(found) == len(recipes) == n
     serial = _serial(mlp, digits, recipes)
     assert {str(m.recipe): m for m in found} == serial
     assert history.find(mlp, digits, "validation", recipes, computed=True) == serial
     history.close()
 
 
+@pytest.mark.parametrize(
+    "n",
+    [
+        2_000,
+        pytest.param(20_000, marks=pytest.mark.soak("20,000 points, their scheduler killed")),
+    ],
+)
 def test_a_lost_scheduler_is_one_sentence_and_the_sweep_goes_on_after_it(
-    running: Dask, home: Path, mlp: Network, digits: ps.Dataset
+    n: int, running: Dask, home: Path, mlp: Network, digits: ps.Dataset
 ) -> None:
-    recipes = ps.grid(threshold=np.linspace(0, 0.5, 100).tolist(), q=list(range(1, 201)))
+    recipes = _many(n)
+
+    def swept(cluster: Cluster) -> Iterator[Measurement]:
+        return ps.sweep(mlp, digits, recipes, measured="none", history=History(), cluster=cluster)
+
     with Cluster(running.address) as cluster:
         _await_workers(cluster, 2)
-        swept = ps.sweep(mlp, digits, recipes, measured="none", history=History(), cluster=cluster)
-        before = [next(swept) for _ in range(100)]
+        points = swept(cluster)
+        before = [next(points) for _ in range(50)]  # of one task: the others' are not here yet
         running.kill_scheduler()
         with pytest.raises(ClusterError, match="was lost; what was finished is kept"):
-            before += list(swept)
+            before += list(points)
     known = History().find(mlp, digits, "validation", recipes, computed=True)
     assert {str(m.recipe) for m in before} <= set(known)
     assert len(known) < len(recipes)
-    running.start_scheduler()
-    running.start_worker()
+    running.heal(workers=1)
     with Cluster(running.address) as cluster:
         _await_workers(cluster, 1)
-        found = list(
-            ps.sweep(mlp, digits, recipes, measured="none", history=History(), cluster=cluster)
-        )
+        found = list(swept(cluster))
     assert len(found) == len(recipes)
     assert {str(m.recipe): m for m in found} == _serial(mlp, digits, recipes)
 
 
-def test_ten_workers_are_killed_and_every_point_is_there_once(
-    running: Dask, mlp: Network, digits: ps.Dataset
+@pytest.mark.parametrize(
+    ("kills", "n"),
+    [
+        (1, 2_000),
+        pytest.param(
+            10, 20_000, marks=pytest.mark.soak("20,000 points ten times, a worker killed in each")
+        ),
+    ],
+)
+def test_workers_are_killed_and_every_point_is_there_once(
+    kills: int, n: int, running: Dask, mlp: Network, digits: ps.Dataset
 ) -> None:
-    """Each at a random moment after something came, so that there is always work to be lost."""
-    rng, killed = random.Random(0), 0
-    came, done = threading.Event(), threading.Event()
-    recipes = ps.grid(threshold=np.linspace(0, 0.5, 100).tolist(), q=list(range(1, 201)))
+    """Each after some points came, while there is work to be lost."""
+    rng, recipes = random.Random(0), _many(n)
     serial = _serial(mlp, digits, recipes)
     with Cluster(running.address) as cluster:
-        _await_workers(cluster, 2)
-
-        def kill() -> None:
-            nonlocal killed
-            while not done.is_set():
-                came.wait(1)
-                if came.is_set() and not done.wait(rng.uniform(0, 0.3)):
-                    running.kill_worker()
-                    running.start_worker()
-                    killed += 1
-                    came.clear()
-
-        killer = threading.Thread(target=kill)
-        killer.start()
-        try:
-            while killed < 10:
-                found = []
-                for point in cluster.compute(mlp, digits, "validation", recipes):
-                    found.append(point)
-                    came.set()
-                assert sorted(place for place, _ in found) == list(range(len(recipes)))
-                assert {str(m.recipe): m for _, m in found} == serial
-        finally:
-            done.set()
-            killer.join()
+        for _ in range(kills):
+            _await_workers(cluster, 2)
+            points = cluster.compute(mlp, digits, "validation", recipes)
+            found = [next(points) for _ in range(rng.randint(1, n // 4))]
+            running.kill_worker()
+            running.start_worker()
+            found += points
+            assert sorted(place for place, _ in found) == list(range(n))
+            assert {str(m.recipe): m for _, m in found} == serial
 
 
 def test_what_cannot_be_is_one_sentence(
@@ -154,7 +174,7 @@ def test_what_cannot_be_is_one_sentence(
 ) -> None:
     monkeypatch.setattr("paretoscope.cluster._CONNECT_S", 1)
     with pytest.raises(ClusterError, match="no Dask scheduler answers at tcp://127.0.0.1"):
-        Cluster(f"tcp://127.0.0.1:{_free()}")
+        Cluster(f"tcp://127.0.0.1:{free_port()}")
     with dask(workers=0) as running, Cluster(running.address) as cluster:
         with pytest.raises(ClusterError, match="has no workers"):
             list(ps.sweep(mlp, digits, FEW, measured="none", cluster=cluster))
@@ -203,19 +223,29 @@ def test_a_server_computes_its_lines_on_the_workers_that_it_is_told_of(
 
 
 def test_the_command_line_takes_workers(home: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "paretoscope", "sweep", "iris", "logistic-regression",
-               "--threshold", "0,0.1,0.2", "--q", "4,16", "--measured"]  # fmt: skip
+    command = ["sweep", "iris", "logistic-regression", "--threshold", "0,0.1,0.2", "--q", "4,16",
+               "--measured", "none", "--anew"]  # fmt: skip
     outputs = []
-    for words in (["none", "--workers", "2"], ["none"]):
+    for words in (["--workers", "2"], []):
         path = tmp_path / f"{len(words)}.csv"
-        done = subprocess.run([*command, *words, "--anew", "-o", str(path)], capture_output=True,
-                              text=True, check=False)  # fmt: skip
-        assert done.returncode == 0, done.stderr
+        assert main([*command, *words, "-o", str(path)]) == 0
         outputs.append(pd.read_csv(path).sort_values("recipe", ignore_index=True))
     pd.testing.assert_frame_equal(*outputs)
-    for words in (["all", "--workers", "2"], ["none", "--workers", "0"],
-                  ["none", "--workers", "1", "--scheduler", "tcp://x:1"]):  # fmt: skip
-        done = subprocess.run([*command, *words], capture_output=True, text=True, check=False)
-        assert done.returncode == 2
-        assert done.stderr.startswith("paretoscope: ")
-        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["all", "--workers", "2"],
+        ["none", "--workers", "0"],
+        ["none", "--workers", "1", "--scheduler", "tcp://x:1"],
+    ],
+)
+def test_workers_that_cannot_be_are_one_sentence(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["sweep", "iris", "logistic-regression", "--threshold", "0,0.1", "--q", "4"]
+    assert main([*command, "--measured", *words]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("paretoscope: ")
+    assert said.count("\n") == 1

@@ -12,6 +12,8 @@ from paretoscope.dataset import Dataset
 from paretoscope.network import Network
 from paretoscope.store import default_store
 
+from tests.waiting import HANGS_S
+
 RECIPE = ps.Recipe.parse("magnitude(sparsity=0.6)+q(4)")
 OTHER = ps.Recipe.parse("q(2)")
 
@@ -65,7 +67,7 @@ def test_readings_at_the_same_time_are_all_counted(mlp: Network, digits: Dataset
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(HANGS_S)
     assert {r.recipe for r in confirmations(mlp, digits)} == {str(recipe) for recipe in recipes}
 
 

@@ -7,6 +7,7 @@ import onnx
 import paretoscope as ps
 import pytest
 from onnx.reference import ReferenceEvaluator
+from paretoscope import training
 from paretoscope.building import Dense, build
 from paretoscope.dataset import Raw
 from paretoscope.errors import ParetoscopeError
@@ -14,7 +15,7 @@ from paretoscope.network import Network
 from paretoscope.training import find_model, find_trained, fit, models, to_network
 from scipy.special import softmax
 
-from tests.conftest import load, trained
+from tests.conftest import load
 
 EVERY = [
     (dataset, model)
@@ -35,8 +36,12 @@ def _few_rows(data: ps.Dataset) -> ps.Dataset:
 
 
 @pytest.mark.parametrize(("dataset", "model"), EVERY)
-def test_scores_are_scikit_learns(dataset: str, model: str) -> None:
-    """For every dataset and model: logits, decision function, probabilities and labels."""
+def test_scores_are_scikit_learns(
+    dataset: str, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For every dataset and model: logits, decision function, probabilities and labels, which a
+    few steps of training tell as well as all."""
+    monkeypatch.setattr(training, "_SMALL_UPDATES", 200)
     data = _few_rows(load(dataset))
     pipeline = fit(find_model(model, data), data, 0, lambda fraction, text: None)
     network = to_network(pipeline, data, model, 0)
@@ -51,10 +56,23 @@ def test_scores_are_scikit_learns(dataset: str, model: str) -> None:
     if hasattr(pipeline, "predict_proba"):
         assert np.allclose(softmax(scores, axis=1), pipeline.predict_proba(X), **TOLERANCE)
     assert np.mean(scores.argmax(1) == pipeline.predict(X)) >= 0.999
-    assert find_trained(model, data) is None or trained(dataset, model).sha256 == network.sha256
 
 
-def test_training_twice_gives_the_same_file(digits: ps.Dataset) -> None:
+@pytest.mark.parametrize("model", ["logistic-regression", "mlp-32"])
+def test_what_is_kept_is_what_was_fitted(model: str, home: object) -> None:
+    data = load("iris")
+    pipeline = fit(find_model(model, data), data, 0, lambda fraction, text: None)
+    expected = to_network(pipeline, data, model, 0)
+    assert ps.train(model, data).sha256 == expected.sha256
+    found = find_trained(model, data)
+    assert found is not None
+    assert found.onnx_bytes == expected.onnx_bytes
+
+
+def test_training_twice_gives_the_same_file(
+    digits: ps.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "_SMALL_UPDATES", 200)
     once, twice, other = (
         to_network(
             fit(find_model("mlp-32", digits), digits, seed, lambda f, t: None), digits, "m", 0
@@ -116,13 +134,13 @@ def test_a_damaged_kept_network_is_trained_again(home: object) -> None:
     from paretoscope.store import default_store
 
     data = ps.load_dataset("iris")
-    network = ps.train("mlp-32", data)
+    network = ps.train("logistic-regression", data)
     path = default_store().folder / "objects" / network.sha256
     damaged = bytearray(path.read_bytes())
     damaged[len(damaged) // 2] ^= 1
     path.write_bytes(damaged)
-    assert find_trained("mlp-32", data) is None
-    assert ps.train("mlp-32", data).sha256 == network.sha256
+    assert find_trained("logistic-regression", data) is None
+    assert ps.train("logistic-regression", data).sha256 == network.sha256
     assert path.read_bytes() == network.onnx_bytes
 
 

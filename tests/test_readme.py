@@ -10,17 +10,18 @@ import signal
 import subprocess
 import sys
 import tomllib
-import urllib.request
 from pathlib import Path
 
-import pytest
 from paretoscope.activations import ACTIVATIONS
 from paretoscope.corruptions import CORRUPTIONS
 from paretoscope.pruning import PRUNERS, UNITS
 from paretoscope.quantization import QUANTIZERS
 from paretoscope.recovery import RECOVERIES
 
+from tests.browser.serving import await_health
 from tests.conftest import ROOT
+from tests.libraries import link_libraries
+from tests.waiting import HANGS_S
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -54,11 +55,6 @@ def test_the_command_line_does_what_the_readme_says(tmp_path: Path) -> None:
             assert (tmp_path / output).stat().st_size > 0
 
 
-def _clone(tmp_path: Path) -> Path:
-    subprocess.run(["git", "clone", "-q", str(ROOT), str(tmp_path / "clone")], check=True)
-    return tmp_path / "clone"
-
-
 def _serves(command: list[str], folder: Path, home: Path) -> str:
     """Start a command that serves the app; returns the address it prints once it answers there."""
     environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "MAKEFLAGS")}
@@ -73,19 +69,19 @@ def _serves(command: list[str], folder: Path, home: Path) -> str:
             printed += line
             found = re.search(r"http://127\.0\.0\.1:\d+", line)
             if found:
-                with urllib.request.urlopen(f"{found[0]}/_stcore/health", timeout=20) as answer:
-                    assert answer.status == 200
+                await_health(found[0])
                 return found[0]
     finally:
         os.killpg(server.pid, signal.SIGTERM)
-        server.wait(20)
+        server.wait(HANGS_S)
         server.stdout.close()
     raise AssertionError(printed)
 
 
-@pytest.mark.timeout(400)
 def test_make_run_in_a_fresh_clone_serves_the_app(tmp_path: Path) -> None:
-    folder = _clone(tmp_path)
+    folder = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(folder)], check=True)
+    link_libraries(folder / ".venv")
     assert _serves(["make", "run"], folder, tmp_path / "home")
     installed = (folder / ".venv" / "run.stamp").stat().st_mtime
     assert _serves(["make", "run"], folder, tmp_path / "home")  # a second run installs nothing
@@ -100,7 +96,6 @@ def test_make_test_checks_and_tests_everything() -> None:
     for step in (
         "ruff format --check",
         "ruff check",
-        "mypy",
         "chromium.py",
         "fashion.py",
         "bin/pytest",

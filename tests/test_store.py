@@ -2,15 +2,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
-import subprocess
-import sys
-import time
+import random
 from pathlib import Path
 
 import pytest
 from paretoscope.errors import ParetoscopeError
 from paretoscope.store import Store, sha256, write_atomically
+
+from tests.dying import FILES, killed_at, killed_at_random
 
 
 def test_keeps_and_finds(tmp_path: Path) -> None:
@@ -64,29 +63,36 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_a_killed_writer_never_leaves_a_torn_file(tmp_path: Path) -> None:
-    """SIGKILL at random moments of a process that writes all the time."""
+@pytest.mark.parametrize("point", FILES)
+def test_a_writer_that_is_killed_leaves_the_old_file_whole(point: str, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.keep("key", b"a" * 300_000)
+    program = (
+        "import sys; from pathlib import Path; from paretoscope.store import Store\n"
+        "Store(Path(sys.argv[1])).keep('key', b'b' * 300_000)\n"
+    )
+    killed_at(point, program, str(tmp_path))
+    assert store.find("key") == b"a" * 300_000
+    for path in (tmp_path / "objects").glob("[0-9a-f]*"):
+        assert sha256(path.read_bytes()) == path.name
+    store.keep("key", b"b" * 300_000)  # and the next one goes on
+    assert store.find("key") == b"b" * 300_000
+
+
+@pytest.mark.soak("50 writers of the store killed at random moments")
+def test_fifty_writers_that_are_killed_leave_a_whole_file(tmp_path: Path) -> None:
+    rng = random.Random(0)
     program = (
         "import sys; from pathlib import Path; from paretoscope.store import Store\n"
         "store = Store(Path(sys.argv[1]))\n"
-        "print('ready', flush=True)\n"
         "while True:\n"
-        "    for byte in b'ab': store.keep('key', bytes([byte]) * 300_000)\n"
+        "    for byte in b'ab':\n"
+        "        store.keep('key', bytes([byte]) * 300_000)\n"
+        "        print('kept', flush=True)\n"
     )
-    for moment in range(12):
-        writer = subprocess.Popen(
-            [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE
-        )
-        assert writer.stdout is not None
-        writer.stdout.readline()
-        deadline = time.monotonic() + 0.004 * moment
-        while time.monotonic() < deadline:
-            pass
-        writer.send_signal(signal.SIGKILL)
-        writer.wait()
-        writer.stdout.close()
-        found = Store(tmp_path).find("key")
-        assert found is None or found in (b"a" * 300_000, b"b" * 300_000)
+    for _ in range(50):
+        killed_at_random(rng, program, str(tmp_path), longest_s=0.05)
+        assert Store(tmp_path).find("key") in (b"a" * 300_000, b"b" * 300_000)
         for path in (tmp_path / "objects").glob("[0-9a-f]*"):
             assert sha256(path.read_bytes()) == path.name
 

@@ -48,13 +48,32 @@ NEW_IN_314 = {"compression", "annotationlib"}
 
 
 def _imports(path: Path) -> set[str]:
+    return _imports_of(path.read_text(encoding="utf-8"))
+
+
+def _imports_of(code: str) -> set[str]:
+    """Everything that is imported, by its whole name: modules, and what is taken from them."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute here"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
+
+
+def _folders(*names: str) -> list[Path]:
+    """The Python files of folders, and of the folders within them."""
+    found = sorted(path for name in names for path in (ROOT / name).rglob("*.py"))
+    assert found
+    return found
+
+
+def test_every_way_to_import_is_seen() -> None:
+    for code in ("import a.b", "import a.b as c", "from a import b", "def f():\n from a import b"):
+        assert "a.b" in _imports_of(code)
+    assert "a.b._c" in _imports_of("from a.b import _c as d")
 
 
 def _module(path: Path) -> str:
@@ -68,9 +87,10 @@ def test_the_library_imports_downward_only(path: Path) -> None:
     place = ORDER.index(_module(path))
     for name in _imports(path):
         package, _, module = name.partition(".")
-        assert package not in {"streamlit", "plotly", "ui"}
-        if package == "paretoscope" and module:
+        assert package not in {"streamlit", "plotly", "ui", "pages", "app", "tests", "benchmarks"}
+        if package == "paretoscope":
             module = module.partition(".")[0]
+            module = module if module in ORDER else "__init__"  # a public name of the whole
             own = module == _module(path)
             assert own or ORDER.index(module) < place, f"{path} imports {module} from above"
 
@@ -82,8 +102,19 @@ def test_pruning_and_quantization_do_not_know_each_other() -> None:
 
 
 def test_ui_does_not_import_pages() -> None:
-    for path in (ROOT / "ui").glob("*.py"):
-        assert not any(name.split(".")[0] in {"pages", "app"} for name in _imports(path))
+    for path in _folders("ui"):
+        tops = {name.split(".")[0] for name in _imports(path)}
+        assert not tops & {"pages", "app", "tests", "benchmarks"}, path
+
+
+def test_nobody_takes_what_is_private_elsewhere() -> None:
+    """A name with an underscore in front belongs to its own file, in tests and benchmarks too."""
+    ours = {"paretoscope", "ui", "pages", "tests", "benchmarks"}
+    for path in _folders("compression", "ui", "pages", "tests", "benchmarks", "docs"):
+        for name in _imports(path):
+            package, *parts = name.split(".")
+            private = [part for part in parts if re.match("_(?!_)", part)]
+            assert package not in ours or not private, f"{path} imports {name}"
 
 
 def test_no_module_bears_a_standard_librarys_name() -> None:

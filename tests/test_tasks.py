@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from paretoscope.confirming import confirmations
 from paretoscope.network import Network
 from paretoscope.store import default_store
 from paretoscope.tasks import find_result
-from paretoscope.timing import Timing
+from paretoscope.timing import Timing, time_by_protocol
 
-from tests.conftest import trained
+from tests.conftest import give, trained
 
 RECIPE = "magnitude(sparsity=0.6)+q(4)"
 ARGUMENTS = {
@@ -76,7 +77,7 @@ def test_seeds_split_and_train_anew(mlp: Network, digits: ps.Dataset) -> None:
 
 def test_a_trained_file_is_the_kept_one(home: Path, mlp: Network, digits: ps.Dataset) -> None:
     """Arguments name it by its hash, and the recipe is not carried out again."""
-    ps.train("mlp-64-32", digits)
+    give("digits", "mlp-64-32")
     artifact = ps.compress(mlp, ps.Recipe.parse("q(2)"), digits.train)
     sha = default_store().keep("some file", artifact.onnx_bytes)
     arguments = ARGUMENTS | {"recipe": "finetune(epochs=500)", "artifact_sha256": sha}
@@ -87,12 +88,14 @@ def test_a_trained_file_is_the_kept_one(home: Path, mlp: Network, digits: ps.Dat
 
 
 def test_confirming_keeps_its_reading(home: Path, mlp: Network, digits: ps.Dataset) -> None:
-    ps.train("mlp-64-32", digits)
+    give("digits", "mlp-64-32")
     assert tasks.confirm_task(ARGUMENTS, _ignore) == {}
     assert [r.recipe for r in confirmations(mlp, digits)] == [RECIPE]
 
 
 def test_time_and_robustness_come_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = partial(time_by_protocol, processes=2, rounds=2)
+    monkeypatch.setattr(tasks, "time_by_protocol", few)
     timed = tasks.timing_task(
         ARGUMENTS | {"runtime": "onnxruntime", "against": "onnxruntime"}, _ignore
     )

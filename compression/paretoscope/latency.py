@@ -92,7 +92,7 @@ class Latency:
         """95 % interval of the ratio's median by order statistics (sign test), without assumptions
         about the shape. It covers this process's rounds, not other processes or machines."""
         ratios = np.sort(self._ratios())
-        rank = _sign_test_rank(len(ratios))
+        rank = sign_test_rank(len(ratios))
         return float(ratios[rank]), float(ratios[len(ratios) - 1 - rank])
 
     @cached_property
@@ -105,10 +105,10 @@ class Latency:
         return ratios
 
 
-def _sign_test_rank(n: int) -> int:
+def sign_test_rank(n: int) -> int:
     """How many of n sorted values lie outside a 95 % interval of the median on each side.
 
-    >>> [_sign_test_rank(n) for n in (5, 6, 15, 25)]
+    >>> [sign_test_rank(n) for n in (5, 6, 15, 25)]
     [0, 0, 3, 7]
     """
     below, rank = 0.5**n, 0

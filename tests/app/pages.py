@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
+from tests import waiting
 from tests.conftest import ROOT
 
 
 def open_page(page: str | None = None, **query: str) -> AppTest:
     """The app with an address; `page` is a file of `pages/` to switch to."""
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=waiting.HANGS_S)
     for name, value in query.items():
         app.query_params[name] = value
     app.run()
@@ -37,13 +36,22 @@ def address(app: AppTest) -> dict[str, str]:
 
 
 def until(app: AppTest, condition: Callable[[AppTest], bool], pause_s: float = 0.2) -> AppTest:
-    deadline = time.monotonic() + 60
-    while not condition(app):
-        assert time.monotonic() < deadline, "the page did not get there within 60 s"
-        threading.Event().wait(pause_s)
-        app.run()
+    def look() -> bool:
+        there = condition(app)
+        if not there:
+            app.run()
+        return there
+
+    waiting.until(look, pause_s)
     return app.run()  # the last of it may have come while the page was being drawn
 
 
+def figures(app: AppTest) -> bool:
+    """Whether the large figures are there and are those of the file, which was run."""
+    hollow = any("computed, not yet run" in c.value for c in app.caption)
+    return bool(app.metric) and app.metric[0].value != "…" and not hollow
+
+
 def measured(app: AppTest) -> bool:
+    """Whether all files of the curve were run."""
     return any("files of this curve measured" in c.value for c in app.caption)

@@ -14,7 +14,7 @@ from paretoscope.measurement import Baseline
 from paretoscope.network import Network
 from paretoscope.surface import surface
 
-from tests.app.pages import address, charts, measured, open_page, until
+from tests.app.pages import address, charts, figures, measured, open_page, until
 from tests.conftest import load, trained
 from ui import grid, pins, weights, words
 from ui.palette import DARK, LIGHT
@@ -166,13 +166,13 @@ def test_advice_is_one_click_away() -> None:
 
 def test_pins_are_lettered_in_the_link_and_let_go() -> None:
     trained("digits", "mlp-64-32")
-    app = until(open_page(recipe=RECIPE), measured)
+    app = until(open_page(recipe=RECIPE), figures)
     app.button(key="pin-this").click().run()
     assert address(app)["pins"] == RECIPE
     app.select_slider(key="quantizer-q-q").set_value(16.0).run()
     app.button(key="pin-this").click().run()
     assert address(app)["pins"] == f"{RECIPE}|magnitude(threshold=0.1)+q(16)"
-    until(app, measured)
+    until(app, figures)
     names = [trace.get("name") for trace in charts(app)["chart-gzip"]["data"]]
     assert {"pin A", "pin B"} <= set(names)
     app.button(key="unpin-A").click().run()

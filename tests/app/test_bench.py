@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import paretoscope as ps
@@ -13,6 +11,7 @@ import pytest
 from paretoscope.jobs import Worker
 from paretoscope.network import Network
 
+from tests.waiting import until
 from ui import bench as module
 from ui.bench import Bench, Subject, Wish
 from ui.scene import scene_of
@@ -38,22 +37,16 @@ def order(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.02)
-
-
 def test_two_visitors_take_turns(subject: Subject, order: list[str]) -> None:
     bench = Bench()
-    for visitor, sparsity in (("a", 0.1), ("b", 0.2)):
-        recipes = ps.grid(sparsity=sparsity, q=[3, 4, 5, 6])
-        bench.wish(visitor, Wish(subject, recipes))
-    _until(lambda: bench.finished("a") and bench.finished("b"))
+    with bench._changed:  # it sees both at once
+        for visitor, sparsity in (("a", 0.1), ("b", 0.2)):
+            recipes = ps.grid(sparsity=sparsity, q=[3, 4, 5, 6])
+            bench.wish(visitor, Wish(subject, recipes))
+    until(lambda: bench.finished("a") and bench.finished("b"))
     own = [line for line in order if "measure" in line and "magnitude(sparsity=0." in line]
-    by_visitor = ["sparsity=0.1)" in line for line in own[1:7]]  # the first may precede b's wish
-    assert by_visitor in ([True, False] * 3, [False, True] * 3)
+    by_visitor = ["sparsity=0.1)" in line for line in own[:8]]
+    assert by_visitor in ([True, False] * 4, [False, True] * 4)
     assert bench.progress("a") == bench.progress("b") == (4, 0, 4)
 
 
@@ -62,7 +55,7 @@ def test_a_recipe_that_cannot_be_made_does_not_stop_the_others(subject: Subject)
     bad = ps.Recipe.parse("q(8);dense9=q(4)")
     good = ps.Recipe.parse("q(8)")
     bench.wish("a", Wish(subject, [bad, good]))
-    _until(lambda: bench.finished("a"))
+    until(lambda: bench.finished("a"))
     assert bench.progress("a") == (1, 1, 2)
     failure = bench.failure(subject, bad)
     assert failure is not None
@@ -76,7 +69,7 @@ def test_a_killed_worker_is_replaced_and_the_recipe_tried_again(subject: Subject
     bench._worker._process.kill()
     recipe = ps.Recipe.parse("q(8)")
     bench.wish("a", Wish(subject, [recipe]))
-    _until(lambda: bench.finished("a"))
+    until(lambda: bench.finished("a"))
     known = bench.known(subject, recipe)
     assert known is not None
     assert not known.computed
@@ -96,7 +89,7 @@ def test_what_nobody_foresaw_does_not_end_the_bench(
     monkeypatch.setattr(Worker, "run", run)
     bad, good = ps.grid(q=[7, 8])
     bench.wish("a", Wish(subject, [bad, good]))
-    _until(lambda: bench.finished("a"))
+    until(lambda: bench.finished("a"))
     assert bench.failure(subject, bad) == "measuring failed: OSError"
     assert bench.known(subject, good) is not None
 
@@ -106,22 +99,27 @@ def test_wishes_of_visitors_who_left_are_dropped(
 ) -> None:
     bench = Bench()
     bench.wish("gone", Wish(subject, ps.grid(sparsity=0.3, q=[9])))
-    _until(lambda: bench.finished("gone"))
+    until(lambda: bench.finished("gone"))
     monkeypatch.setattr(module, "_AWAY_S", -1.0)
     bench.wish("late", Wish(subject, ps.grid(sparsity=0.3, q=[10])))
-    _until(lambda: "gone" not in bench._wishes)
+    until(lambda: "gone" not in bench._wishes)
     assert "q(10)" not in " ".join(order)
 
 
 def test_what_a_slider_only_passes_is_not_measured(
     subject: Subject, order: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_SETTLE_S", 0.5)
+    """On a clock of our own: nothing is measured while a slider moves, however slow a machine."""
+    now_s = 0.0
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now_s))
     bench = Bench()
-    for q in range(2, 12):
+    for q in range(2, 13):
+        now_s += 0.9 * module._SETTLE_S
         bench.wish("a", Wish(subject, ps.grid(q=q)))
-    bench.wish("a", Wish(subject, ps.grid(q=12)))
-    _until(lambda: bench.finished("a"))
+    now_s += 1.1 * module._SETTLE_S
+    with bench._changed:
+        bench._changed.notify_all()
+    until(lambda: bench.finished("a"))
     assert {line.split()[0] for line in order} == {"q(12)"}
 
 

@@ -13,7 +13,7 @@ from paretoscope.timing import Timing
 from streamlit.testing.v1 import AppTest
 
 from tests.app.pages import address, charts, open_page, until
-from tests.conftest import load, trained
+from tests.conftest import give, load, trained
 from ui import words
 from ui.evidence import seeds, times
 from ui.palette import DARK, LIGHT, Theme
@@ -87,7 +87,7 @@ def test_flips_of_a_table_are_rows_of_it() -> None:
 
 
 def test_test_rows_are_read_once_and_counted(fresh: Path) -> None:
-    network, data = ps.train("mlp-64-32", load("digits")), load("digits")
+    network, data = give("digits", "mlp-64-32"), load("digits")
     app = until(_open("test"), _ready)
     assert "**not been read yet**" in _text(app)
     assert confirmations(network, data) == []
@@ -106,7 +106,7 @@ def test_test_rows_are_read_once_and_counted(fresh: Path) -> None:
 
 
 def test_time_is_measured_when_asked_and_explore_shows_it(fresh: Path) -> None:
-    ps.train("mlp-64-32", load("digits"))
+    give("digits", "mlp-64-32")
     app = until(_open("time"), _ready)
     assert not _drawn(app)
     (button,) = [b for b in app.button if b.label == "Measure properly"]

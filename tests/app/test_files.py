@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -10,13 +11,16 @@ import paretoscope as ps
 import pytest
 import skops.io
 from paretoscope.dataset import is_own, load_dataset, own_notes
+from paretoscope.uploads import sandbox
+from paretoscope.uploads.sandbox import Limits
 from sklearn.linear_model import LogisticRegression
 from streamlit.testing.v1 import AppTest
 
 from tests import graphs
-from tests.app.pages import address, measured, open_page, until
+from tests.app.pages import address, figures, open_page, until
 from tests.conftest import load, trained
 from tests.uploads.cases import FOLDER, Case, cases, needs_cases
+from tests.waiting import HANGS_S
 
 
 def _page() -> AppTest:
@@ -25,7 +29,7 @@ def _page() -> AppTest:
 
 def _upload(app: AppTest, place: int, name: str, data: bytes) -> AppTest:
     app.file_uploader[place].upload(name, data)
-    return app.run(timeout=60)
+    return app.run(timeout=HANGS_S)
 
 
 def _said(app: AppTest) -> str:
@@ -42,7 +46,7 @@ def test_a_table_is_chosen_used_and_explored(fresh: Path) -> None:
     assert app.selectbox(key="own-label").value == "species"
     assert any("**90** rows to train on, **30** to choose by" in m.value for m in app.markdown)
     (button,) = [b for b in app.button if b.label == "Use these data"]
-    app = button.click().run(timeout=60)
+    app = button.click().run(timeout=HANGS_S)
     name = address(app)["dataset"]
     assert is_own(name)
     own = load_dataset(name)
@@ -50,7 +54,7 @@ def test_a_table_is_chosen_used_and_explored(fresh: Path) -> None:
     assert own.class_names == ("0", "1", "2")
     assert own.raw.X.shape == (150, 4)
     app = until(app, lambda a: bool(a.metric) or bool(a.get("progress")))
-    app = until(open_page(dataset=name, model="logistic-regression", recipe="q(8)"), measured)
+    app = until(open_page(dataset=name, model="logistic-regression", recipe="q(8)"), figures)
     assert not app.exception
     assert not app.warning
     assert any(m.label == "Accuracy" and m.value.endswith("%") for m in app.metric)
@@ -62,7 +66,7 @@ def test_what_was_done_to_rows_is_shown_and_kept(fresh: Path) -> None:
     app = _upload(_page(), 0, "rows.csv", case.data)
     assert "95 of 100 rows repeat" in _said(app)
     (button,) = [b for b in app.button if b.label == "Use these data"]
-    app = button.click().run(timeout=60)
+    app = button.click().run(timeout=HANGS_S)
     assert any("95 of 100 rows repeat" in note for note in own_notes(address(app)["dataset"]))
 
 
@@ -74,10 +78,10 @@ def test_missing_cells_of_a_parquet_file_are_filled_as_chosen(fresh: Path) -> No
     app = _upload(_page(), 0, "rows.parquet", out.getvalue())
     assert "2 of 60 rows miss features: they are left out" in _said(app)
     (choice,) = [g for g in app.get("button_group") if g.key == "own-missing"]
-    app = choice.set_value("median").run(timeout=60)
+    app = choice.set_value("median").run(timeout=HANGS_S)
     assert "2 missing cells in a are filled with the median" in _said(app)
     (button,) = [b for b in app.button if b.label == "Use these data"]
-    app = button.click().run(timeout=60)
+    app = button.click().run(timeout=HANGS_S)
     own = load_dataset(address(app)["dataset"])
     assert own.raw.X.shape == (60, 1)
     assert any("filled with the median" in note for note in own_notes(own.name))
@@ -88,14 +92,14 @@ def test_columns_with_one_value_are_kept_as_chosen(fresh: Path) -> None:
     app = _upload(_page(), 0, "rows.csv", f"edge,a,y\n{rows}".encode())
     assert "one value in all rows are left out: edge" in _said(app)
     (choice,) = [g for g in app.get("button_group") if g.key == "own-constant"]
-    app = choice.set_value("keep").run(timeout=60)
+    app = choice.set_value("keep").run(timeout=HANGS_S)
     assert "one value in all rows are kept: edge" in _said(app)
     (button,) = [b for b in app.button if b.label == "Use these data"]
-    app = button.click().run(timeout=60)
+    app = button.click().run(timeout=HANGS_S)
     name = address(app)["dataset"]
     assert load_dataset(name).feature_names == ("edge", "a")
     # A model is trained on both.
-    app = until(open_page(dataset=name, model="logistic-regression", recipe="q(8)"), measured)
+    app = until(open_page(dataset=name, model="logistic-regression", recipe="q(8)"), figures)
     assert not app.exception
 
 
@@ -113,10 +117,10 @@ def test_a_residual_network_is_explored_on_its_table_of_pixels(fresh: Path) -> N
     app = _upload(app, 2, "digits.csv", table)
     assert "rows are right" in _said(app)
     (button,) = [b for b in app.button if b.label == "Explore it on this table"]
-    app = button.click().run(timeout=60)
+    app = button.click().run(timeout=HANGS_S)
     place = {name: address(app)[name] for name in ("dataset", "model")}
     assert load_dataset(place["dataset"]).raw.X.shape[1] == 64
-    app = until(open_page(**place, recipe="magnitude(sparsity=0.3)+q(8)"), measured)
+    app = until(open_page(**place, recipe="magnitude(sparsity=0.3)+q(8)"), figures)
     assert not app.exception
     assert not app.warning
     assert any(m.label == "Accuracy" and m.value.endswith("%") for m in app.metric)
@@ -143,12 +147,12 @@ def test_classes_that_a_model_numbers_are_named_by_hand(fresh: Path) -> None:
     for k, place in enumerate(order):
         chosen[f"Class {k}"].set_value(raw.class_names[place])
     (judge,) = [b for b in app.button if b.label == "Judge it so"]
-    app = judge.click().run(timeout=60)
+    app = judge.click().run(timeout=HANGS_S)
     right = (network.scores(raw.X).argmax(1) == raw.y).mean()
     assert f"{100 * right:.1f} % of 150 rows are right" in _said(app)
     assert f"0 is {raw.class_names[2]}" in _said(app)
     (button,) = [b for b in app.button if b.label == "Explore it on this table"]
-    app = button.click().run(timeout=60)
+    app = button.click().run(timeout=HANGS_S)
     assert not app.exception
     assert not app.error
     place = {name: address(app)[name] for name in ("dataset", "model")}
@@ -167,7 +171,7 @@ def test_labels_that_look_like_markup_are_matched(fresh: Path) -> None:
     app = _upload(app, 2, "income.csv", "\n".join([f"{columns},label", *rows]).encode())
     assert "of 569 rows are right" in _said(app)
     (button,) = [b for b in app.button if b.label == "Explore it on this table"]
-    app = button.click().run(timeout=60)
+    app = button.click().run(timeout=HANGS_S)
     assert not app.error
     assert address(app)["model"].startswith("own-model-")
 
@@ -185,18 +189,18 @@ def test_names_that_leave_a_class_out_are_refused_and_given_anew(kind: str, fres
     first = next(s for s in app.selectbox if s.label == "Class 0")
     first.set_value(raw.class_names[1])
     (judge,) = [b for b in app.button if b.label == "Judge it so"]
-    app = judge.click().run(timeout=60)
+    app = judge.click().run(timeout=HANGS_S)
     assert "of 150 rows are right" in _said(app)
     (button,) = [b for b in app.button if b.label == "Explore it on this table"]
-    app = button.click().run(timeout=60)
+    app = button.click().run(timeout=HANGS_S)
     assert "class" in app.error[0].value
     (anew,) = [b for b in app.button if b.label == "Other names for its classes"]
-    app = anew.click().run(timeout=60)
+    app = anew.click().run(timeout=HANGS_S)
     (judge,) = [b for b in app.button if b.label == "Judge it so"]
     app = next(s for s in app.selectbox if s.label == "Class 0").set_value(raw.class_names[0]).run()
-    app = judge.click().run(timeout=60)
+    app = judge.click().run(timeout=HANGS_S)
     (button,) = [b for b in app.button if b.label == "Explore it on this table"]
-    app = button.click().run(timeout=60)
+    app = button.click().run(timeout=HANGS_S)
     assert not app.error
     assert address(app)["model"].startswith("own-model-")
 
@@ -207,7 +211,7 @@ def test_one_visit_keeps_so_many_files(fresh: Path, monkeypatch: pytest.MonkeyPa
     data = (FOLDER / "models" / "iris_4f.csv").read_bytes()
     app = _upload(_page(), 0, "iris.csv", data)
     (button,) = [b for b in app.button if b.label == "Use these data"]
-    app = button.click().run(timeout=60)
+    app = button.click().run(timeout=HANGS_S)
     assert "this visit has kept 0 files, the limit" in _said(app).lower()
     assert not list(fresh.glob("objects/*"))
 
@@ -217,13 +221,13 @@ def test_of_several_outputs_one_is_chosen(fresh: Path) -> None:
     models = FOLDER / "models"
     app = _upload(_page(), 1, "logreg iris.onnx", (models / "logreg_iris.onnx").read_bytes())
     app = _upload(app, 2, "iris.csv", (models / "iris_4f.csv").read_bytes())
-    app = app.checkbox(key="own-fix").check().run(timeout=60)
+    app = app.checkbox(key="own-fix").check().run(timeout=HANGS_S)
     (choice,) = [s for s in app.selectbox if s.label == "Output that holds the scores"]
     assert len(choice.options) > 1
-    app = choice.select(choice.options[-1]).run(timeout=60)
+    app = choice.select(choice.options[-1]).run(timeout=HANGS_S)
     assert "94.7 % of 150 rows" in _said(app)
     (button,) = [b for b in app.button if b.label == "Explore it on this table"]
-    app = button.click().run(timeout=60)
+    app = button.click().run(timeout=HANGS_S)
     assert address(app)["model"].startswith("own-model-")
 
 
@@ -239,15 +243,15 @@ def test_a_model_is_taken_to_explore_on_its_table(fresh: Path) -> None:
     app = _upload(_page(), 1, "logreg iris.onnx", (models / "logreg_iris.onnx").read_bytes())
     app = _upload(app, 2, "iris.csv", (models / "iris_4f.csv").read_bytes())
     assert "correct the stated shape" in _said(app)
-    app = app.checkbox(key="own-fix").check().run(timeout=60)
+    app = app.checkbox(key="own-fix").check().run(timeout=HANGS_S)
     assert "94.7 % of 150 rows" in _said(app)
     (button,) = [b for b in app.button if b.label == "Explore it on this table"]
-    app = button.click().run(timeout=60)
+    app = button.click().run(timeout=HANGS_S)
     assert not app.exception
     place = address(app)
     assert place["dataset"].startswith("own-")
     assert place["model"].startswith("own-model-")
-    app = until(open_page(**{n: place[n] for n in ("dataset", "model")}, recipe="q(8)"), measured)
+    app = until(open_page(**{n: place[n] for n in ("dataset", "model")}, recipe="q(8)"), figures)
     assert not app.exception
     assert not app.warning
     assert any("logreg iris.onnx" in m.value for m in app.markdown)
@@ -259,7 +263,7 @@ def test_a_model_that_cannot_be_compressed_says_so_and_stays(fresh: Path) -> Non
     trees = (FOLDER / "models" / "atspm_stacker_trees.onnx").read_bytes()
     app = _upload(_page(), 1, "trees.onnx", trees)
     (button,) = [b for b in app.button if b.label.startswith("Explore it on")]
-    app = button.click().run(timeout=60)
+    app = button.click().run(timeout=HANGS_S)
     assert "TreeEnsemble is not among those" in _said(app)
     assert not app.exception
 
@@ -280,11 +284,15 @@ def test_every_shared_file_leaves_the_page_usable(kind: str, fresh: Path) -> Non
 
 @needs_cases
 @pytest.mark.parametrize("start", ["l06", "l08", "l09", "l11"])
-def test_what_only_a_limit_stops_is_one_sentence(start: str, fresh: Path) -> None:
+def test_what_only_a_limit_stops_is_one_sentence(
+    start: str, fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if start in ("l08", "l09"):  # only the limit of processor time ends them
+        monkeypatch.setattr(sandbox, "Limits", partial(Limits, processor_s=2))
     (case,) = [c for c in cases("onnx") if c.name.startswith(start)]
     app = _page()
     app.file_uploader[1].upload(f"{case.name}.onnx", case.data)
-    app = app.run(timeout=120)
+    app = app.run(timeout=HANGS_S)
     assert not app.exception
     assert len(app.error) == 1
     assert "limit" in app.error[0].value

@@ -17,7 +17,7 @@ from paretoscope.network import Network
 from paretoscope.training import keep
 from streamlit.testing.v1 import AppTest
 
-from tests.app.pages import address, measured, open_page, until
+from tests.app.pages import address, figures, measured, open_page, until
 from tests.awkward import with_dequantized, with_float64, with_trees
 from tests.conftest import load, trained
 from ui import server
@@ -49,9 +49,10 @@ def _shown(
     times: tuple[Latency, ...] = (),
     network: Network | None = None,
 ) -> AppTest:
-    """The page once all is measured; with `times`, once these are taken for the recipe's."""
+    """The page once all is measured; with `times`, once the file was run, and taking these."""
     network = network or trained(dataset, model)
-    app = until(open_page(dataset=dataset, model=model, recipe=recipe), _timed)
+    place = {"dataset": dataset, "model": model, "recipe": recipe}
+    app = until(open_page(**place), figures if times else _timed)
     assert not app.exception
     if not times:
         return app

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from tests.browser import chromium
-from tests.browser.serving import ANSWERS_S, Server, serve
+from tests.browser.serving import Server, serve
+from tests.waiting import HANGS_S
 
-expect.set_options(timeout=ANSWERS_S * 1000)  # a busy machine is slow, not wrong
+expect.set_options(timeout=HANGS_S * 1000)  # a busy machine is slow, not wrong
 
 
 @pytest.fixture(scope="session")
@@ -58,13 +60,40 @@ def slider(page: Page, label: str) -> Locator:
     return box.filter(has=page.get_by_text(label, exact=True)).locator("input[type=range]").first
 
 
+HOME = "?v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold%3D0.1)%2Bq(8)&size=gzip"
+_GO = "to => { history.pushState(null, '', to); dispatchEvent(new PopStateEvent('popstate')) }"
+_MEASURED = re.compile(r"All \d+ files of this curve measured")
+_COMPUTED = re.compile(r"All \d+ cells computed")
+
+
+def all_measured(page: Page) -> None:
+    """Wait until Explore has all that it will ever have."""
+    expect(page.get_by_text(_MEASURED)).to_be_visible()
+    expect(page.get_by_text(_COMPUTED)).to_be_visible()
+
+
+def file_was_run(page: Page) -> None:
+    """Wait until the large figures are those of the file."""
+    expect(page.locator("[data-testid=stMetricValue]").first).not_to_have_text("…")
+    expect(page.get_by_text("computed, not yet run")).to_have_count(0)
+
+
 @dataclass
 class Visit:
-    """A page with what went wrong on it and which addresses it asked for."""
+    """A page with what went wrong on it, which addresses it asked for, and what it was sent."""
 
     page: Page
-    errors: list[str]
-    requests: list[str]
+    errors: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    frames: list[bytes | str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        page = self.page
+        page.set_default_timeout(HANGS_S * 1000)
+        page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("websocket", lambda s: s.on("framereceived", lambda f: self.frames.append(f)))
 
     def open(self, url: str) -> None:
         self.page.goto(url)
@@ -94,14 +123,32 @@ def visitor(browser: Browser) -> Iterator[Visitor]:
             accept_downloads=True,
         )
         contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(ANSWERS_S * 1000)
-        found = Visit(page, [], [])
-        page.on("console", lambda m: found.errors.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: found.errors.append(str(error)))
-        page.on("request", lambda request: found.requests.append(request.url))
-        return found
+        return Visit(context.new_page())
 
     yield visit
     for context in contexts:
         context.close()
+
+
+@pytest.fixture(scope="session")
+def _explore(browser: Browser, server: Server) -> Iterator[Visit]:
+    context = browser.new_context(viewport={"width": 1280, "height": 1000}, accept_downloads=True)
+    visit = Visit(context.new_page())
+    visit.page.goto(f"{server.url}/{HOME}")
+    yield visit
+    context.close()
+
+
+@pytest.fixture
+def explore(_explore: Visit) -> Visit:
+    """Explore at HOME, with all its files measured: one page for many tests, for a browser works
+    for seconds to load one. Each test finds it as that link shows it."""
+    page = _explore.page
+    page.evaluate(_GO, f"/{HOME}")
+    expect(page.get_by_text("|w| < 0.1", exact=True)).to_be_visible()
+    expect(page.get_by_text("error at most 0.0625")).to_be_visible()
+    all_measured(page)
+    settle(page)
+    for told in (_explore.errors, _explore.requests, _explore.frames):
+        told.clear()
+    return _explore

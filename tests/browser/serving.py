@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.waiting import HANGS_S, until
+
 ROOT = Path(__file__).resolve().parents[2]
-ANSWERS_S = 60
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,26 @@ class Server:
     url: str
     process: subprocess.Popen[str]
 
+    @property
+    def memory_mb(self) -> float:
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        (line,) = (line for line in status.splitlines() if line.startswith("VmRSS"))
+        return int(line.split()[1]) / 1e3
+
 
 @contextmanager
 def serve(home: str, port: int = 0, **environment: str) -> Iterator[Server]:
     """Start the app as `make run` does, with more in its environment; it is ended at the end."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port or _free())],
+        [
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            "app.py",
+            "--server.port",
+            str(port or free_port()),
+        ],
         cwd=ROOT,
         env=os.environ | {"PARETOSCOPE_HOME": home} | environment,
         stdout=subprocess.PIPE,
@@ -37,40 +52,37 @@ def serve(home: str, port: int = 0, **environment: str) -> Iterator[Server]:
         text=True,
     )
     try:
-        yield Server(_address(process), process)
+        yield Server(address_of(process), process)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(HANGS_S)
         assert process.stdout is not None
         process.stdout.close()
 
 
-def _free() -> int:
-    import socket
-
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def _address(process: subprocess.Popen[str]) -> str:
+def address_of(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     for line in process.stdout:
         found = re.search(r"http://127\.0\.0\.1:\d+", line)
         if found:
-            _await_health(found[0])
+            await_health(found[0])
             return found[0]
     raise AssertionError("the server ended without an address")
 
 
-def _await_health(url: str) -> None:
-    deadline = time.monotonic() + ANSWERS_S
-    while time.monotonic() < deadline:
+def await_health(url: str) -> None:
+    def is_well() -> bool:
         try:
             with urllib.request.urlopen(f"{url}/_stcore/health", timeout=5) as answer:
-                if answer.status == 200:
-                    return
+                return bool(answer.status == 200)
         except OSError:
-            continue
-    raise AssertionError("the server does not answer")
+            return False
+
+    until(is_well)

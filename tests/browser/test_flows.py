@@ -11,28 +11,14 @@ import numpy as np
 import onnxruntime as ort
 import pandas as pd
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Download, Page, expect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from tests.browser.conftest import Server, Visit, Visitor, settle, slider
-from tests.conftest import load, trained
+from tests.browser.conftest import HOME, Server, Visit, Visitor, all_measured, settle, slider
+from tests.conftest import load
+from ui import words
 
 QUERY = "?v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold%3D0.1)%2Bq(8)"
-PAGES = ("", "compare", "layers", "search", "evidence", "files", "textbook", "methods")
-# The colours of Streamlit's code blocks.
-STREAMLITS_OWN = re.compile(r"404")  # it looks for its address beside a deep link's
-NOT_OURS = re.compile(r"class=.token")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _trained() -> None:
-    trained("digits", "mlp-64-32")
-
-
-def _ready(page: Page) -> None:
-    expect(page.get_by_text(re.compile(r"All \d+ files of this curve measured"))).to_be_visible()
-    expect(page.get_by_text(re.compile(r"All \d+ cells computed"))).to_be_visible()
 
 
 def _open(
@@ -43,28 +29,13 @@ def _open(
     return visit
 
 
-def _points(page: Page, chart: int) -> list[list[float]]:
-    """Where the points of a chart are on the screen."""
-    found: list[list[float]] = page.evaluate(
-        """n => [...document.querySelectorAll('.js-plotly-plot')[n]
-            .querySelectorAll('.scatterlayer .point')].map(e => {
-              const r = e.getBoundingClientRect();
-              return [r.x + r.width / 2, r.y + r.height / 2, r.width]; })""",
-        chart,
-    )
-    return found
-
-
 def _recipe(visit: Visit) -> str:
     (found,) = re.findall(r"[?&]recipe=([^&]*)", visit.query)
     return str(found).replace("+", " ").replace(" ", "+")
 
 
-def test_a_click_on_a_point_moves_the_sliders_there(server: Server, visitor: Visitor) -> None:
-    visit = _open(visitor, server)
-    page = visit.page
-    _ready(page)
-    before = _recipe(visit)
+def test_a_click_on_a_point_moves_the_sliders_there(explore: Visit) -> None:
+    page, before = explore.page, _recipe(explore)
     names = page.evaluate(
         "() => document.querySelectorAll('.js-plotly-plot')[0].data"
         ".find(t => t.name === 'Q = 8').customdata.map(c => c[0])"
@@ -83,29 +54,15 @@ def test_a_click_on_a_point_moves_the_sliders_there(server: Server, visitor: Vis
     page.mouse.move(x, y)
     page.mouse.click(x, y)
     page.wait_for_function("old => !decodeURIComponent(location.search).includes(old)", arg=before)
-    assert _recipe(visit) in names
+    assert _recipe(explore) in names
 
 
-def test_a_slider_has_only_drawn_anew_what_follows_it(server: Server, visitor: Visitor) -> None:
-    visit = visitor()
-    frames: list[bytes | str] = []
-
-    def until_nothing_comes() -> None:
-        known = -1
-        while len(frames) > known:
-            known = len(frames)
-            visit.page.wait_for_timeout(1_500)  # a page that waits for files asks more often
-
-    visit.page.on("websocket", lambda s: s.on("framereceived", lambda f: frames.append(f)))
-    visit.page.goto(f"{server.url}/{QUERY}")
-    _ready(visit.page)
-    until_nothing_comes()
-    frames.clear()
-    slider(visit.page, "Threshold").press("ArrowRight")
-    visit.page.wait_for_function("!decodeURIComponent(location.search).includes('=0.1)')")
-    until_nothing_comes()
+def test_a_slider_has_only_drawn_anew_what_follows_it(explore: Visit) -> None:
+    slider(explore.page, "Threshold").press("ArrowRight")
+    explore.page.wait_for_function("!decodeURIComponent(location.search).includes('=0.1)')")
+    settle(explore.page)
     drawn, runs = set(), []
-    for frame in frames:
+    for frame in explore.frames:
         message = ForwardMsg.FromString(frame)  # type: ignore[arg-type]
         if message.WhichOneof("type") == "new_session":
             runs.append(list(message.metadata.run.fragment_ids))
@@ -113,8 +70,8 @@ def test_a_slider_has_only_drawn_anew_what_follows_it(server: Server, visitor: V
             drawn.add(message.delta.new_element.WhichOneof("type"))
     assert {"metric", "bidi_component", "slider", "download_button"} <= drawn
     assert "selectbox" not in drawn, "dataset, model and members of families stay"
-    assert len(runs) == 1
-    assert runs[0]
+    assert runs
+    assert all(runs), "no run of the whole page"
 
 
 def test_controls_beside_the_sliders_keep_what_these_did(server: Server, visitor: Visitor) -> None:
@@ -122,7 +79,7 @@ def test_controls_beside_the_sliders_keep_what_these_did(server: Server, visitor
     query = QUERY.replace("magnitude(threshold%3D0.1)", "random(sparsity%3D0.4)")
     visit = _open(visitor, server, query=query)
     page = visit.page
-    _ready(page)
+    all_measured(page)
     slider(page, "Sparsity").press("ArrowRight")
     page.wait_for_function("!decodeURIComponent(location.search).includes('sparsity=0.4)')")
     moved = _recipe(visit)
@@ -148,15 +105,13 @@ def test_a_slider_takes_away_what_was_said_of_the_link(server: Server, visitor: 
     visit = _open(visitor, server, query=f"{QUERY}&size=zip")
     complaint = visit.page.get_by_text("The link is partly wrong")
     expect(complaint).to_be_visible()
-    _ready(visit.page)
+    all_measured(visit.page)
     slider(visit.page, "Q").press("ArrowRight")
     expect(complaint).to_have_count(0)
 
 
-def test_zoom_survives_a_slider_move(server: Server, visitor: Visitor) -> None:
-    visit = _open(visitor, server)
-    page = visit.page
-    _ready(page)
+def test_zoom_survives_a_slider_move(explore: Visit) -> None:
+    page = explore.page
     box = page.locator(".js-plotly-plot").first.locator(".nsewdrag").first.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 40, box["y"] + 10)
@@ -166,28 +121,25 @@ def test_zoom_survives_a_slider_move(server: Server, visitor: Visitor) -> None:
     read = "() => document.querySelectorAll('.js-plotly-plot')[0].layout.yaxis.range"
     zoomed = page.evaluate(read)
     slider(page, "Q").press("ArrowLeft")
-    page.wait_for_function("decodeURIComponent(location.search).includes('q(6)')")
-    _ready(page)
+    page.wait_for_function(
+        "document.querySelectorAll('.js-plotly-plot')[0].data.some(t => t.name === 'Q = 6')"
+    )
     assert page.evaluate(read) == zoomed
 
 
-def test_the_budget_is_typed_cleared_and_what_is_wrong_is_said(
-    server: Server, visitor: Visitor
-) -> None:
-    visit = _open(visitor, server, height=2600)
-    page = visit.page
-    _ready(page)
+def test_the_budget_is_typed_cleared_and_what_is_wrong_is_said(explore: Visit) -> None:
+    page = explore.page
     field = page.get_by_role("textbox", name="Largest drop, points")
     field.fill("3")
     field.press("Enter")
     page.wait_for_function("location.search.includes('drop=3')")
     told = page.get_by_text(re.compile(r"^Smallest of \d+ within it"))
     expect(told).to_be_visible()
-    _ready(page)
-    before = _recipe(visit)
+    all_measured(page)
+    before = _recipe(explore)
     page.get_by_role("radio", name="Near miss 1").click()
     page.wait_for_function("old => !decodeURIComponent(location.search).includes(old)", arg=before)
-    _ready(page)
+    all_measured(page)
     field.fill("")
     field.press("Enter")
     page.wait_for_function("location.search.includes('drop=none')")
@@ -195,13 +147,11 @@ def test_the_budget_is_typed_cleared_and_what_is_wrong_is_said(
     field.press("Enter")
     sentence = "Largest drop, points must be a number from 0 to 100; got 'much'"
     expect(page.get_by_text(sentence)).to_be_visible()
-    assert "drop=none" in visit.query
+    assert "drop=none" in explore.query
 
 
-def test_a_group_of_controls_opens_when_asked_by_keyboard(server: Server, visitor: Visitor) -> None:
-    visit = _open(visitor, server)
-    page = visit.page
-    _ready(page)
+def test_a_group_of_controls_opens_when_asked_by_keyboard(explore: Visit) -> None:
+    page = explore.page
     assert page.get_by_text("Storage of codes").count() == 0
     group = page.locator("summary").filter(has_text="Recover and store")
     group.press("Enter")
@@ -210,10 +160,8 @@ def test_a_group_of_controls_opens_when_asked_by_keyboard(server: Server, visito
     expect(page.get_by_text("Storage of codes")).to_have_count(0)
 
 
-def test_pins_are_compared_and_let_go(server: Server, visitor: Visitor) -> None:
-    visit = _open(visitor, server, height=2600)
-    page = visit.page
-    _ready(page)
+def test_pins_are_compared_and_let_go(explore: Visit) -> None:
+    page = explore.page
     page.get_by_role("button", name="Pin as A").click()
     page.wait_for_function("decodeURIComponent(location.search).includes('pins=magnitude')")
     slider(page, "Q").press("ArrowLeft")
@@ -257,18 +205,18 @@ def _shared(page: Page, name: str) -> Download:
 
 
 def test_what_is_downloaded_is_what_it_says(
-    server: Server, visitor: Visitor, tmp_path: Path
+    explore: Visit, visitor: Visitor, tmp_path: Path
 ) -> None:
-    visit = _open(visitor, server)
-    page = visit.page
-    _ready(page)
+    page, rows_of = explore.page, load("digits").validation
     with page.expect_download() as model:
         page.get_by_role("button", name="Download this model").click()
-    session = ort.InferenceSession(model.value.path().read_bytes())
-    X = load("digits").validation.X
-    (scores,) = session.run(None, {session.get_inputs()[0].name: X})
-    right = np.mean(scores.argmax(1) == load("digits").validation.y)
-    assert f"{100 * right:.1f} %" in visit.main_text()
+    assert model.value.suggested_filename == "digits-mlp-64-32.onnx"
+    onnx_bytes = model.value.path().read_bytes()
+    session = ort.InferenceSession(onnx_bytes, providers=["CPUExecutionProvider"])
+    (scores,) = session.run(None, {"features": rows_of.X})
+    right = float(np.mean(scores.argmax(1) == rows_of.y))
+    figures = page.locator("[data-testid=stMetricValue]").all_inner_texts()
+    assert figures[:2] == [words.percent(right), words.size(len(onnx_bytes))]
     report = _shared(page, "Report (HTML)")
     rows = _shared(page, "Raw rows (CSV)")
     plain = _shared(page, "Raw rows (JSON)")
@@ -285,9 +233,9 @@ def test_what_is_downloaded_is_what_it_says(
 
 
 def test_the_camera_takes_a_picture_of_the_right_size(server: Server, visitor: Visitor) -> None:
-    visit = _open(visitor, server)
-    page = visit.page
-    _ready(page)
+    """On a page of its own: of several files that come late, a browser holds back all but one."""
+    page = _open(visitor, server, query=HOME).page
+    all_measured(page)
     page.locator(".js-plotly-plot").first.hover()
     expect(page.get_by_role("button", name="Share chart...")).to_have_count(0)
     with page.expect_download() as picture:
@@ -298,7 +246,14 @@ def test_the_camera_takes_a_picture_of_the_right_size(server: Server, visitor: V
     assert picture.value.suggested_filename == "paretoscope-digits-mlp-64-32-gzip.png"
 
 
-@pytest.mark.parametrize("path", ["compare", "layers", "search"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "search",
+        pytest.param("compare", marks=pytest.mark.soak("a deep link to Compare, fresh server")),
+        pytest.param("layers", marks=pytest.mark.soak("a deep link to Layers, fresh server")),
+    ],
+)
 def test_a_deep_link_to_each_page_on_a_fresh_server(
     path: str, fresh_server: Server, visitor: Visitor
 ) -> None:
@@ -308,49 +263,3 @@ def test_a_deep_link_to_each_page_on_a_fresh_server(
         expect(menu.get_by_text(name, exact=True)).to_be_visible()
     visit.page.wait_for_function("location.search.includes('recipe=')")
     assert "recipe=magnitude(threshold=0.1)+q(8)" in visit.query
-
-
-@pytest.mark.parametrize("path", [path for path in PAGES if path not in ("", "textbook")])
-def test_no_page_is_wider_than_the_screen_or_asks_elsewhere(
-    path: str, server: Server, visitor: Visitor
-) -> None:
-    pins = "&pins=magnitude(threshold%3D0.05)%2Bq(8)|magnitude(threshold%3D0.1)%2Bq(16)"
-    for width, scheme in ((390, "dark"), (390, "light"), (1280, "dark")):
-        visit = _open(visitor, server, path, QUERY + pins, width=width, color_scheme=scheme)
-        visit.page.wait_for_selector("[data-testid=stMarkdown]")
-        if path not in ("methods", "search", "files"):
-            visit.page.wait_for_selector(".js-plotly-plot .point, .js-plotly-plot .heatmaplayer")
-        overflow = visit.page.evaluate(
-            "document.querySelector('[data-testid=stMain]').scrollWidth"
-            " - document.querySelector('[data-testid=stMain]').clientWidth"
-        )
-        assert overflow <= 0
-        outside = [u for u in visit.requests if not u.startswith((server.url, "data:", "blob:"))]
-        assert outside == []
-        assert [e for e in visit.errors if not STREAMLITS_OWN.search(e)] == []
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_axe_finds_nothing_serious_that_is_ours(
-    path: str, server: Server, visitor: Visitor
-) -> None:
-    visit = _open(visitor, server, path)
-    page = visit.page
-    for scheme, paper in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(14, 17, 23)")):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        page.wait_for_function(
-            "c => getComputedStyle(document.querySelector('.stApp')).backgroundColor === c",
-            arg=paper,
-        )
-        page.wait_for_selector("[data-testid=stMarkdown]")
-        if path not in ("methods", "search", "files"):
-            page.wait_for_selector(".js-plotly-plot .point, .js-plotly-plot .heatmaplayer")
-        found = Axe().run(page).response["violations"]
-        ours = [
-            (scheme, v["id"], node["target"], node["failureSummary"])
-            for v in found
-            if v["impact"] in ("serious", "critical")
-            for node in v["nodes"]
-            if not NOT_OURS.search(json.dumps(node["target"]) + node["html"])
-        ]
-        assert ours == []

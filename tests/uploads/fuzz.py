@@ -1,20 +1,13 @@
-"""Mutated models and tables: nothing but a `ParetoscopeError`, and the parent goes on.
-
-``python -m tests.uploads.fuzz [MODELS] [SECONDS]`` is the long run of ``make soak``: so many
-changed models, then so many seconds each of random bytes for gate and table reader.
-"""
+"""Mutated models and tables: nothing but a `ParetoscopeError`, and the parent goes on."""
 
 from __future__ import annotations
 
 import contextlib
-import sys
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import onnx
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from paretoscope.errors import ParetoscopeError
 from paretoscope.uploads.csvs import read_csv
@@ -149,22 +142,3 @@ TABLES = st.one_of(
     ),
 )
 MODELS = st.one_of(st.binary(max_size=400), st.binary(max_size=200).map(lambda b: b"\x08\x09:" + b))
-
-
-def _soak(n_models: int, seconds: float) -> None:
-    started = time.monotonic()
-    ends = run(mutants(seeds(), n_models))
-    print(f"{n_models:,} mutated models in {time.monotonic() - started:.0f} s: {dict(ends)}")
-    for name, strategy, judge in (
-        ("gate", MODELS, admits_or_refuses),
-        ("table reader", TABLES, reads_or_refuses),
-    ):
-        until, n = time.monotonic() + seconds, 0
-        while time.monotonic() < until:
-            settings(max_examples=5_000, deadline=None, database=None)(given(strategy)(judge))()
-            n += 5_000
-        print(f"{name}: about {n:,} examples in {seconds:.0f} s, nothing found", flush=True)
-
-
-if __name__ == "__main__":
-    _soak(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000, float((sys.argv[2:] or ["600"])[0]))

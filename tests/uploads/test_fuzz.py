@@ -1,7 +1,12 @@
-"""Fuzzing, with a fixed seed: the long run is ``make soak``."""
+"""Fuzzing: the long runs are those of ``make soak``."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paretoscope.uploads.csvs import read_csv
@@ -12,11 +17,17 @@ from tests.uploads.cases import needs_cases
 
 
 @needs_cases
-def test_two_thousand_mutated_models_never_stop_the_parent() -> None:
-    ends = fuzz.run(fuzz.mutants(fuzz.seeds(), 2_000))
-    assert sum(ends.values()) == 2_000
-    assert ends["ran"] > 50
-    assert ends["refused"] > 500
+@pytest.mark.parametrize(
+    "n", [2_000, pytest.param(100_000, marks=pytest.mark.soak("100,000 mutated models"))]
+)
+def test_mutated_models_never_stop_the_parent(
+    n: int, record_property: Callable[[str, object], None]
+) -> None:
+    ends = fuzz.run(fuzz.mutants(fuzz.seeds(), n))
+    assert sum(ends.values()) == n
+    assert ends["ran"] > n // 40
+    assert ends["refused"] > n // 4
+    record_property("found", f"{ends['refused']:,} refused, {ends['ran']:,} ran")
 
 
 @given(fuzz.MODELS)
@@ -29,6 +40,32 @@ def test_the_gate_raises_nothing_but_refusals(data: bytes) -> None:
 @settings(max_examples=300, deadline=None)
 def test_the_table_reader_raises_nothing_but_refusals(data: bytes) -> None:
     fuzz.reads_or_refuses(data)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "judge"),
+    [
+        pytest.param(
+            fuzz.MODELS,
+            fuzz.admits_or_refuses,
+            marks=pytest.mark.soak("10 minutes of random bytes for the gate of models"),
+        ),
+        pytest.param(
+            fuzz.TABLES,
+            fuzz.reads_or_refuses,
+            marks=pytest.mark.soak("10 minutes of random bytes and cells for the table reader"),
+        ),
+    ],
+    ids=["gate", "table reader"],
+)
+def test_ten_minutes_of_random_bytes_raise_nothing_but_refusals(
+    strategy: Any, judge: Callable[[bytes], None], record_property: Callable[[str, object], None]
+) -> None:
+    until, n = time.monotonic() + 600, 0
+    while time.monotonic() < until:
+        settings(max_examples=5_000, deadline=None, database=None)(given(strategy)(judge))()
+        n += 5_000
+    record_property("found", f"about {n:,} examples, nothing found")
 
 
 @given(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
+import subprocess
 import tempfile
 import threading
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import onnx
@@ -15,23 +16,29 @@ import pytest
 from onnx import TensorProto, helper
 from paretoscope.dataset import Raw, keep_own, load_dataset
 from paretoscope.errors import ParetoscopeError
-from paretoscope.store import home, sha256
+from paretoscope.store import sha256
 from paretoscope.uploads import kinds
+from paretoscope.uploads import sandbox as module
 from paretoscope.uploads.checking import check
 from paretoscope.uploads.models import read_model
 from paretoscope.uploads.sandbox import Limits, Sandbox, SandboxError
 
+from tests.dying import FILES, killed_at, killed_at_random
 from tests.uploads.cases import FOLDER, needs_cases
 
-RNG = random.Random(0)
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this test's sandboxes have their folders, and nobody else's."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
 
 
 def _endless() -> bytes:
     return (FOLDER / "onnx" / "l09_loop_no_trip.onnx").read_bytes()
 
 
-def _folders() -> set[str]:
-    return {p.name for p in Path(tempfile.gettempdir()).glob("paretoscope-trial-*")}
+_INPUTS = {"inputs": [{"name": "X", "type": "float", "shape": [None, 4]}], "widths": []}
 
 
 @needs_cases
@@ -41,42 +48,116 @@ def test_a_wall_clock_ends_what_processor_time_does_not() -> None:
         read_model(_endless(), limits=limits)
 
 
+class _Stream:
+    """One end of a pipe to a process that is killed before this end is used for the nth time."""
+
+    def __init__(self, process: subprocess.Popen[bytes], stream: IO[bytes], nth: int) -> None:
+        self._process, self._stream, self._left = process, stream, nth
+
+    def _use(self) -> IO[bytes]:
+        self._left -= 1
+        if self._left == 0:
+            self._process.kill()
+            self._process.wait()
+        return self._stream
+
+    def write(self, data: bytes) -> int:
+        return self._use().write(data)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def readline(self, most: int) -> bytes:
+        return self._use().readline(most)
+
+    def close(self) -> None:
+        self._stream.close()
+
+
 @needs_cases
-def test_fifty_kills_of_the_worker_are_fifty_sentences_and_no_folder_is_left() -> None:
-    before, arguments = _folders(), {"inputs": [], "widths": []}
-    arguments["inputs"] = [{"name": "X", "type": "float", "shape": [None, 4]}]  # type: ignore[list-item]
+@pytest.mark.parametrize(
+    ("stream", "nth"),
+    [("stdin", 1), ("stdin", 2), ("stdin", 3), ("stdout", 1)],
+    ids=["before the question", "before its first part", "between its parts", "while it works"],
+)
+def test_a_worker_that_is_killed_is_a_sentence_and_leaves_nothing(
+    stream: str, nth: int, folder: Path
+) -> None:
+    """Nothing else ends it: the model runs without end, and there are minutes."""
+    with Sandbox(Limits(processor_s=240, wall_s=240)) as sandbox:
+        process = sandbox._process
+        setattr(process, stream, _Stream(process, getattr(process, stream), nth))
+        with pytest.raises(SandboxError, match="the model was stopped after 240 s of processor"):
+            sandbox.run("try", [_endless(), b"more"], _INPUTS)
+    assert process.returncode == -signal.SIGKILL
+    assert list(folder.iterdir()) == []
+    with Sandbox() as another:  # its turn was given back
+        assert another.run("try", [_small()], _INPUTS)["outputs"]
+
+
+@needs_cases
+@pytest.mark.soak("50 sandboxes killed at random moments")
+def test_fifty_workers_that_are_killed_are_sentences_and_leave_nothing(folder: Path) -> None:
+    rng = random.Random(0)
     for _ in range(50):
-        with Sandbox(Limits(wall_s=20)) as sandbox:
-            pid = sandbox._process.pid
-            timer = threading.Timer(RNG.uniform(0, 0.25), os.kill, (pid, signal.SIGKILL))
+        with Sandbox(Limits(processor_s=240, wall_s=240)) as sandbox:
+            timer = threading.Timer(rng.uniform(0, 0.6), sandbox._process.kill)
             timer.start()
-            with pytest.raises(ParetoscopeError):
-                sandbox.run("try", [_endless()], arguments)
+            with pytest.raises(SandboxError, match="the model was stopped after 240 s of proc"):
+                sandbox.run("try", [_endless()], _INPUTS)
             timer.join()
-    assert _folders() <= before
+    assert list(folder.iterdir()) == []
 
 
-def test_fifty_kills_of_the_server_leave_no_torn_data() -> None:
-    """Children keep data after data until they are killed; what has a name is whole."""
-    for attempt in range(50):
-        child = os.fork()
-        if child == 0:
-            rng = np.random.default_rng(attempt)
-            while True:
-                X = rng.random((2_000, 20), np.float32)
-                y = rng.integers(0, 2, 2_000)
-                names = tuple(f"f{i}" for i in range(20))
-                keep_own(Raw(X, y, names, ("a", "b")), "killed")
-        threading.Event().wait(RNG.uniform(0, 0.06))
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-    objects = [p for p in (home() / "objects").iterdir() if not p.name.startswith(".")]
-    assert len(objects) > 10
+@pytest.mark.parametrize(
+    "said", ["", '{"result": ', "[]\n", '{"result": {}, "n_bytes": 9}\n1234'], ids=repr
+)
+def test_an_answer_that_is_cut_off_is_none(
+    said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(f"import sys\nsys.stdout.write({said!r})\n", encoding="utf-8")
+    monkeypatch.setattr(module, "_PROGRAM", program)
+    with Sandbox() as sandbox, pytest.raises(SandboxError):
+        sandbox.run("try", [], {})
+
+
+_KEEPS = (
+    "import numpy as np\n"
+    "from itertools import count\n"
+    "from paretoscope.dataset import Raw, keep_own\n"
+    "for number in count():\n"
+    "    X = np.random.default_rng(number).random((2_000, 20), np.float32)\n"
+    "    names = tuple(f'f{i}' for i in range(20))\n"
+    "    keep_own(Raw(X, np.arange(2_000) % 2, names, ('a', 'b')), 'killed')\n"
+    "    print(number, flush=True)\n"
+)
+
+
+def _is_whole(home: Path) -> None:
+    """What has a name is what it says, and each key stands for something."""
+    objects, keys = ([p for p in (home / f).iterdir() if not p.name.startswith(".")]
+                     for f in ("objects", "keys"))  # fmt: skip
+    assert objects
+    assert keys
     for path in objects:
         assert sha256(path.read_bytes()) == path.name
-    for key in (home() / "keys").iterdir():
-        if not key.name.startswith("."):
-            assert (home() / "objects" / key.read_text(encoding="ascii")).is_file()
+    for key in keys:
+        assert (home / "objects" / key.read_text(encoding="ascii")).is_file()
+
+
+@pytest.mark.parametrize("point", FILES)
+def test_a_server_that_is_killed_leaves_no_torn_data(point: str, home: Path) -> None:
+    killed_at(point, _KEEPS, nth=3)
+    _is_whole(home)
+
+
+@pytest.mark.soak("50 keepers of own data killed at random moments")
+def test_fifty_servers_that_are_killed_leave_no_torn_data(home: Path) -> None:
+    rng = random.Random(0)
+    for _ in range(50):
+        killed_at_random(rng, _KEEPS, longest_s=0.06)
+        _is_whole(home)
 
 
 def test_the_worker_sees_no_environment_no_folder_and_no_file(
@@ -84,8 +165,8 @@ def test_the_worker_sees_no_environment_no_folder_and_no_file(
 ) -> None:
     monkeypatch.setenv("SECRET", "canary")
     with Sandbox() as sandbox:
+        sandbox.run("try", [_small()], _INPUTS)  # it has started, then
         proc = Path(f"/proc/{sandbox._process.pid}")
-        read_model(_small())  # time for the process to have started
         assert b"canary" not in (proc / "environ").read_bytes()
         inside = (proc / "cwd").resolve()
         assert list(inside.iterdir()) == []

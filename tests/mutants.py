@@ -1,0 +1,248 @@
+"""Break the code on purpose, one place at a time, and see that a test turns red: ``make mutants``.
+
+Each mutant is a change of a few characters, of the kind that a hurried hand makes: a sign, a bound,
+a swapped axis, an interval of the wrong level. The tests of its part are run on a copy of the
+project. A mutant that no test catches is a test that is missing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+_LIBRARY = "compression/paretoscope"
+_AT_A_TIME = 2
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """What is done to a file, in words and in characters, and the tests that are to see it."""
+
+    what: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The test that caught a mutant, or None, and how long that took."""
+
+    caught_by: str | None
+    took_s: float
+
+
+def main() -> int:
+    folder = tempfile.TemporaryDirectory(prefix="paretoscope-mutants-")
+    with folder as place, ThreadPoolExecutor(_AT_A_TIME) as pool:
+        found = list(pool.map(lambda mutant: _judge(mutant, Path(place)), MUTANTS))
+    print("| broken | where | caught by | took |\n|---|---|---|---|")
+    for mutant, verdict in zip(MUTANTS, found, strict=True):
+        caught = f"`{verdict.caught_by}`" if verdict.caught_by else "**nothing**"
+        print(f"| {mutant.what} | `{mutant.file}` | {caught} | {verdict.took_s:.0f} s |")
+    missed = sum(verdict.caught_by is None for verdict in found)
+    print(f"\n{len(found) - missed} of {len(found)} caught")
+    return int(missed > 0)
+
+
+def _judge(mutant: Mutant, folder: Path) -> Verdict:
+    copy = Path(tempfile.mkdtemp(dir=folder)) / "project"
+    _copy(copy)
+    path = copy / mutant.file
+    code = path.read_text(encoding="utf-8")
+    assert code.count(mutant.old) == 1, f"{mutant.file} holds {mutant.old!r} not once"
+    path.write_text(code.replace(mutant.old, mutant.new), encoding="utf-8")
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", *mutant.tests.split()],
+        cwd=copy, capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHONPATH": str(copy / "compression"), "NUMBA_CACHE_DIR": str(copy)},
+    )  # fmt: skip
+    red = re.search(r"^(?:FAILED|ERROR) \S*?::(\S+)", done.stdout, re.M)
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    shutil.rmtree(copy.parent)
+    return Verdict(red[1] if red else None, time.monotonic() - started)
+
+
+def _copy(to: Path) -> None:
+    """The project's files, and beside them what lies beside the project."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in listed.stdout.split("\0"):
+        if name and (ROOT / name).exists():
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, to / name)
+    subprocess.run(["git", "init", "-q"], cwd=to, check=True)
+    subprocess.run(["git", "add", "-A"], cwd=to, check=True)
+    (to.parent / "shared").symlink_to(ROOT.parent / "shared")
+
+
+MUTANTS = (
+    Mutant(
+        "an accuracy's interval holds 90 % for 95 %", f"{_LIBRARY}/accuracy.py",
+        "half = Z95 * math.sqrt", "half = 1.645 * math.sqrt", "tests/test_accuracy.py",
+    ),
+    Mutant(
+        "equal points beat each other", f"{_LIBRARY}/front.py",
+        "(costs <= cost).all(1) & (costs < cost).any(1)", "(costs < cost).all(1)",
+        "tests/test_front.py",
+    ),
+    Mutant(
+        "a rise in accuracy counts as a drop", f"{_LIBRARY}/budget.py",
+        "lambda m: -m.change.value", "lambda m: m.change.value", "tests/test_search.py",
+    ),
+    Mutant(
+        "a ratio within the noise is called faster", f"{_LIBRARY}/latency.py",
+        "if high < 1 / apart:", "if high < apart:", "tests/test_timing.py tests/test_latency.py",
+    ),
+    Mutant(
+        "the copy's times stand for the baseline's", f"{_LIBRARY}/timing.py",
+        "    ours, baseline, copy = (\n", "    ours, copy, baseline = (\n", "tests/test_timing.py",
+    ),
+    Mutant(
+        "a weight at the threshold goes", f"{_LIBRARY}/pruning/selections.py",
+        "score >= self._limit(score)", "score > self._limit(score)", "tests/test_pruning.py",
+    ),
+    Mutant(
+        "ranks are taken along outputs, not inputs", f"{_LIBRARY}/pruning/selections.py",
+        'np.argsort(np.argsort(score, axis=0, kind="stable"), axis=0, kind="stable")',
+        'np.argsort(np.argsort(score, axis=-1, kind="stable"), axis=-1, kind="stable")',
+        "tests/test_pruning.py",
+    ),
+    Mutant(
+        "codes are rounded down", f"{_LIBRARY}/quantization/grids.py",
+        "np.rint(codes, out=codes)", "np.floor(codes, out=codes)", "tests/test_quantization.py",
+    ),
+    Mutant(
+        "codes are said to take a bit less", f"{_LIBRARY}/quantization/codes.py",
+        "return (2 * largest).bit_length()", "return largest.bit_length()",
+        "tests/test_quantization.py",
+    ),
+    Mutant(
+        "errors of rounding are added, not made up for", f"{_LIBRARY}/recovery/layerwise.py",
+        "block[i + 1 :] -= np.outer", "block[i + 1 :] += np.outer", "tests/test_recovery.py",
+    ),
+    Mutant(
+        "moments of two inputs are transposed", f"{_LIBRARY}/gram.py",
+        "total += X.T @ Y", "total += Y.T @ X", "tests/test_recovery.py tests/test_units.py",
+    ),
+    Mutant(
+        "training goes uphill", f"{_LIBRARY}/descent.py",
+        "(probabilities - targets)", "(targets - probabilities)", "tests/test_recovery.py",
+    ),
+    Mutant(
+        "a tanh GELU has another coefficient", f"{_LIBRARY}/operators.py",
+        "0.044715", "0.0447", "tests/uploads/test_rewrites.py",
+    ),
+    Mutant(
+        "the largest of a window misses its last column", f"{_LIBRARY}/windows.py",
+        "            for j in range(self.kernel[1])\n        ]",
+        "            for j in range(max(1, self.kernel[1] - 1))\n        ]",
+        "tests/test_windows.py",
+    ),
+    Mutant(
+        "a kernel's scales lie along another axis", f"{_LIBRARY}/spelling.py",
+        "codes.scale.reshape(-1, 1, 1, 1)", "codes.scale.reshape(1, -1, 1, 1)",
+        "tests/test_artifact.py",
+    ),
+    Mutant(
+        "entropy is in nats", f"{_LIBRARY}/sizes.py",
+        "shares * np.log2(shares)", "shares * np.log(shares)", "tests/test_sizes.py",
+    ),
+    Mutant(
+        "a test row is a validation row too", f"{_LIBRARY}/dataset.py",
+        "test = order[n_validation : n_validation + n_held]",
+        "test = order[n_validation - 1 : n_validation - 1 + n_held]", "tests/test_dataset.py",
+    ),
+    Mutant(
+        "a file is written in its place", f"{_LIBRARY}/store.py",
+        "        os.replace(temporary, path)\n", "        path.write_bytes(data)\n",
+        "tests/test_store.py",
+    ),
+    Mutant(
+        "another machine's times are taken for ours", f"{_LIBRARY}/history.py",
+        "_measurements.c.environment == _here(),", '_measurements.c.environment != "",',
+        "tests/test_history.py",
+    ),
+    Mutant(
+        "a race drops those within their error", f"{_LIBRARY}/racing.py",
+        "drop - ERRORS * error > max_drop", "drop + ERRORS * error > max_drop",
+        "tests/test_search.py",
+    ),
+    Mutant(
+        "the dearest candidate is raced first", f"{_LIBRARY}/searches.py",
+        'np.argsort(self._costs, kind="stable").tolist()',
+        'np.argsort(-self._costs, kind="stable").tolist()', "tests/test_search.py",
+    ),
+    Mutant(
+        "the test rows are read once more for the same file", f"{_LIBRARY}/confirming.py",
+        "reading.artifact_sha256 == name", "reading.recipe == name", "tests/test_confirming.py",
+    ),
+    Mutant(
+        "all images turn the same way", f"{_LIBRARY}/corruptions.py",
+        "strength * (1 - 2 * turn)", "strength * (1 - 0 * turn)", "tests/test_corruptions.py",
+    ),
+    Mutant(
+        "a confusion matrix is transposed", f"{_LIBRARY}/classes.py",
+        "y * n_classes + labels", "labels * n_classes + y", "tests/test_classes.py",
+    ),
+    Mutant(
+        "what was right before is counted as right now", f"{_LIBRARY}/walking.py",
+        "right[s], still[s] = n_right, n_still", "right[s], still[s] = n_still, n_right",
+        "tests/test_surface.py",
+    ),
+    Mutant(
+        "a cluster's last task is left out", f"{_LIBRARY}/cluster.py",
+        "return [*found, now] if now else found", "return found", "tests/test_cluster.py",
+    ),
+    Mutant(
+        "the last in the queue comes first", f"{_LIBRARY}/jobs.py",
+        "self._waiting[0] is who", "self._waiting[-1] is who", "tests/test_jobs.py",
+    ),
+    Mutant(
+        "a sandbox may write files", f"{_LIBRARY}/uploads/trial.py",
+        '"RLIMIT_FSIZE": 0', '"RLIMIT_FSIZE": 2**30', "tests/uploads/test_sandbox.py",
+    ),
+    Mutant(
+        "a class of four rows is split", f"{_LIBRARY}/uploads/labelled.py",
+        "FEWEST_OF_A_CLASS = 5", "FEWEST_OF_A_CLASS = 4", "tests/uploads/test_tables.py",
+    ),
+    Mutant(
+        "a formula goes into the spreadsheet", f"{_LIBRARY}/tables.py",
+        'return f"\'{text}" if', 'return f"{text}" if', "tests/test_tables.py",
+    ),
+    Mutant(
+        "the least accuracy lies above the model's own", "ui/charts.py",
+        "baseline.accuracy.value - budget.drop", "baseline.accuracy.value + budget.drop",
+        "tests/app/test_charts.py tests/app/test_around.py",
+    ),
+    Mutant(
+        "the heatmap's cursor stands on a linear scale of Q", "ui/grid.py",
+        "np.interp(math.log(q), np.log(qs), np.arange(len(qs)))",
+        "np.interp(q, qs, np.arange(len(qs)))", "tests/app/test_around.py",
+    ),
+    Mutant(
+        "a link's drop in points is taken for a share", "ui/view.py",
+        "self.drop / 100", "self.drop / 1", "tests/app/test_around.py tests/app/test_pages.py",
+    ),
+    Mutant(
+        "one visitor's files come before another's", "ui/bench.py",
+        "self._wishes.move_to_end(chosen[0])", "self._wishes.move_to_end(chosen[0], last=False)",
+        "tests/app/test_bench.py",
+    ),
+)  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())
