@@ -243,6 +243,20 @@ def test_fused_layers_are_right_at_odd_widths(width: int, largest_code: int) -> 
     assert np.abs(scores - expected).max() < 0.03 * np.abs(expected).max()
 
 
+def test_each_filter_has_its_own_scale(digits: ps.Dataset) -> None:
+    network = trained("digits", "cnn")
+    artifact = ps.compress(network, ps.Recipe.parse("symmetric(3,per=output)"), digits.train)
+    model = onnx.load_model_from_string(artifact.onnx_bytes)
+    scales = {t.name: tuple(t.dims) for t in model.graph.initializer}
+    filters = {f"{name}.scale": (w.shape[1], 1, 1, 1)
+               for name, w in network.weights.items() if name.startswith("conv")}  # fmt: skip
+    assert filters
+    assert filters.items() <= scales.items()
+    X = digits.validation.X[:100]
+    expected = network.scores(X, artifact.stored.decoded())
+    assert np.allclose(_default_scores(artifact.onnx_bytes, X), expected, **TOLERANCE)
+
+
 def test_a_fused_file_that_is_wrong_is_written_folded(
     lenet: Network, fashion: ps.Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -203,6 +203,17 @@ def test_two_work_at_a_time_and_the_others_say_where_they_stand(home: Path) -> N
         assert job.wait(HANGS_S) == "stopped"
 
 
+def test_who_came_first_has_the_next_turn(home: Path) -> None:
+    jobs = Jobs(limit=1)
+    first, second, third = (jobs.start(TRAIN, SLOW | {"seed": seed}) for seed in range(3))
+    until(lambda: third.progress().text == "waiting for its turn, 1 before it")
+    first.stop()
+    until(lambda: "waiting" not in second.progress().text)
+    until(lambda: third.progress().text == "waiting for its turn, the next one")
+    third.stop()
+    second.stop()
+
+
 def test_a_turn_is_given_back_after_a_failure_too(home: Path) -> None:
     jobs = Jobs(limit=1)
     started = [jobs.start("nowhere:task", {"number": number}) for number in range(3)]

@@ -56,6 +56,22 @@ def test_the_heatmap_draws_what_each_file_scores(mlp: Network, digits: ps.Datase
     assert "n = 360 validation rows" in figure["layout"]["annotations"][0]["text"]
 
 
+def test_the_cursor_stands_between_stops_as_their_scales_have_it(
+    mlp: Network, digits: ps.Dataset
+) -> None:
+    """Thresholds by their difference, Q by its ratio."""
+    record = _heat(mlp, digits, "size", Budget())
+    lines = grid.lines_of(mlp, ps.Recipe.parse(RECIPE))
+    places = [line.pruner.threshold for line in lines[0]]  # type: ignore[union-attr]
+    between = ps.Recipe(
+        ps.Magnitude(threshold=(3 * places[5] + places[6]) / 4),  # type: ignore[operator]
+        ps.FixedPoint(float(np.sqrt(record.qs[4] * record.qs[5]))),
+    )
+    baseline = ps.measure(ps.compress(mlp, ps.Recipe(), digits.train), digits, batches=())
+    found = grid.heat("size", "Digits", lines, {}, baseline, between, Budget(), zipped=False)
+    assert found.cursor == pytest.approx((5.25, 4.5))
+
+
 def test_the_heatmap_of_sizes_is_exact_and_of_times_empty_before_files_ran(
     mlp: Network, digits: ps.Dataset
 ) -> None:

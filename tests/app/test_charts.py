@@ -8,6 +8,7 @@ import paretoscope as ps
 import plotly.graph_objects as go
 import pytest
 from paretoscope.accuracy import Accuracy, Change
+from paretoscope.budget import Budget
 from paretoscope.latency import Latency
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.forward_msg_cache import populate_hash_if_needed
@@ -55,6 +56,18 @@ def test_the_size_chart_draws_all_points() -> None:
     assert record.baseline is not None
     assert record.baseline.x == 25_000
     assert record.finding.startswith("6.25× smaller, accuracy −1.4 pt (−")
+
+
+@pytest.mark.parametrize(("axis", "most"), [("gzip", 3_000), ("size", 5_000), ("time", 7.0)])
+def test_the_budgets_limits_are_a_drop_below_the_model_and_the_axis_own(
+    axis: charts.Axis, most: float
+) -> None:
+    budget = Budget(drop=0.02, gzip_bytes=3_000, file_bytes=5_000, time_us=7.0)
+    record = charts.trade_off(
+        axis, "Digits · MLP", RECIPE, CURVE, [], BASELINE, "Q = 8", budget=budget
+    )
+    assert record.limits == (pytest.approx(350 / 360 - 0.02), most)
+    assert _record(axis).limits == (None, None)
 
 
 def test_the_front_is_of_measured_points_only() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from paretoscope.budget import Budget
 
 from tests.app.pages import open_page
 from tests.conftest import trained
@@ -22,6 +23,17 @@ def test_a_kept_link_is_read_as_on_the_day_it_was_made(kept: dict[str, str]) -> 
     assert complaints == []
     for name, text in kept["shows"].items():  # type: ignore[attr-defined]
         assert view.query()[name] == text
+
+
+def test_a_links_limits_are_points_kilobytes_and_microseconds() -> None:
+    asked = {"drop": "2", "kb": "3.5", "us": "7"}
+    zipped, complaints = parse_query(asked)
+    assert complaints == []
+    assert zipped.budget == Budget(drop=0.02, gzip_bytes=3_500, time_us=7)
+    on_disk, _ = parse_query(asked | {"size": "file"})
+    assert on_disk.budget == Budget(drop=0.02, file_bytes=3_500, time_us=7)
+    without, _ = parse_query({"drop": "none"})
+    assert without.budget == Budget()
 
 
 def test_a_first_visit_is_told_what_it_sees_and_a_link_is_not() -> None:

@@ -11,11 +11,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from paretoscope.dataset import split_indices
 from paretoscope.errors import ParetoscopeError
 from paretoscope.uploads import sandbox
 from paretoscope.uploads.checking import check
 from paretoscope.uploads.csvs import MOST_CELLS, read_csv, read_text
-from paretoscope.uploads.labelled import with_label
+from paretoscope.uploads.labelled import Labelled, require_trainable, with_label
 from paretoscope.uploads.sandbox import Limits, Sandbox, SandboxError
 from paretoscope.uploads.tables import read_table
 
@@ -147,6 +148,22 @@ def test_missing_cells_are_filled_as_asked(missing: Any) -> None:
     assert any("2 missing cells in length are filled" in note for note in filled.notes)
     left = with_label(read_table(_parquet(frame)))
     assert len(left.X) == 58
+
+
+def _few_of_a_class(n: int) -> Labelled:
+    """Forty rows of one class and n of another."""
+    rows = "".join(f"{k},{'rare' if k < n else 'often'}\n" for k in range(40 + n))
+    return with_label(read_csv(f"a,y\n{rows}".encode()))
+
+
+def test_a_class_is_split_where_each_part_gets_a_row_of_it() -> None:
+    with pytest.raises(ParetoscopeError, match="fewer than 5 rows cannot be split: 'rare'"):
+        require_trainable(_few_of_a_class(4))
+    rows = _few_of_a_class(5)
+    require_trainable(rows)
+    for seed in range(20):
+        for part in split_indices(rows.y, 0, seed).values():
+            assert set(rows.y[part]) == {0, 1}
 
 
 def test_columns_with_one_value_are_left_out_or_kept_as_asked() -> None:
