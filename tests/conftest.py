@@ -94,7 +94,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         soak = item.get_closest_marker("soak")
         if soak is not None:
-            item.user_properties.append(("held", soak.args[0]))
+            kind = item.callspec.params.get("kind") if hasattr(item, "callspec") else None
+            held = f"{soak.args[0]} ({kind})" if kind else soak.args[0]
+            item.user_properties.append(("held", held))
             item.add_marker(pytest.mark.timeout(_LONGEST_SOAK_S))
 
 

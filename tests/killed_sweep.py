@@ -1,7 +1,7 @@
 """Kill sweeps, then let one run through: it must be the same as one that was never interrupted.
 
-``killed_sweep.py points`` kills one at each point of `tests.dying`; ``killed_sweep.py N`` kills at
-random moments until N were killed. After each kill the files in the store are whole.
+``python -m tests.killed_sweep points`` kills one at each point of `tests.dying`; with a number N it
+kills at random moments until N were killed. After each kill the files in the store are whole.
 
 Children are forked from a process that has imported and compiled everything and that has no other
 threads, so that kills hit the sweep and not its start.
