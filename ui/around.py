@@ -22,7 +22,7 @@ from ui.frame import hold
 from ui.palette import Theme, camera, here
 from ui.progress import follow
 from ui.scene import Scene
-from ui.view import HEATS, LIMITS, View, change, go_to, plain, rerun
+from ui.view import HEATS, LIMITS, View, change, go_to, plain
 
 _AFTER_MS = 150  # figures and main charts are drawn before what stands around them
 
@@ -38,7 +38,7 @@ _OVER: Mapping[str, Callable[[Any], str]] = {
 def show(view: View, scene: Scene, title: str) -> None:
     """Draw all of it with what is known by now."""
     if st.session_state.view != view:  # of a fragment's own control only the fragment would run
-        rerun()
+        st.rerun()
     bench, subject = server.bench(), scene.subject
     now, baseline = bench.known(subject, view.recipe), bench.known(subject, Recipe())
     if baseline is None:
@@ -104,7 +104,7 @@ def _measure_properly(subject: Subject, known: Measurement) -> None:
     arguments = times.timing_arguments(times.file_arguments(subject, known))
     if server.result(subject, times.TASK, arguments) is not None:
         if st.session_state.pop("properly", None) == arguments:
-            rerun()  # the figures above were drawn before it was there
+            st.rerun()  # the figures above were drawn before it was there
         return
     job = server.work(times.TASK, arguments)
     if job is not None and job.state == "running":

@@ -25,7 +25,7 @@ from ui.bench import Bench, Subject, Wish
 from ui.frame import hold
 from ui.palette import DARK, LETTERS, Theme, camera, here, layout, log_bytes, pin_colour
 from ui.progress import result_or_progress
-from ui.view import CURVES, VARIANTS, View, change, go_to, rerun
+from ui.view import CURVES, VARIANTS, View, change, go_to
 
 _HEIGHT = 560
 _POLL_S = 0.6
@@ -123,7 +123,7 @@ def show(view: View, subject: Subject, title: str) -> None:
 
 def _show(view: View, subject: Subject, title: str, wish: Wish, curves: Sequence[Curve]) -> None:
     if st.session_state.view != view:
-        rerun()
+        st.rerun()
     bench, visitor = server.bench(), server.visitor()
     bench.wish(visitor, wish)
     every = [recipe for _, line in curves for recipe in line]

@@ -33,7 +33,6 @@ from ui.view import (
     outdated,
     plain,
     publish,
-    rerun,
     show_link,
 )
 
@@ -75,7 +74,7 @@ def show(network: Network, title: str, places: Places) -> None:
 def _show(network: Network, title: str, places: Places) -> None:
     view: View = st.session_state.view
     if outdated():
-        rerun()
+        st.rerun()
     publish()
     subject = server.subject(view.dataset, view.model, network)
     _look_up(subject, view.recipe)
@@ -139,7 +138,7 @@ def _share(view: View, subject: Subject, title: str, curve: Sequence[Recipe]) ->
 def _main(view: View, scene: Scene, title: str) -> None:
     """Figures and charts: what answers a slider first, and fills in while files are measured."""
     if st.session_state.view != view:  # of a fragment's own control only the fragment would run
-        rerun()
+        st.rerun()
     bench, visitor, subject = server.bench(), server.visitor(), scene.subject
     bench.wish(visitor, scene.wish)
     _figures(view, subject)
@@ -151,7 +150,7 @@ def _main(view: View, scene: Scene, title: str) -> None:
         st.caption("Measuring the uncompressed model")
     _below(bench, subject, view, visitor)
     if st.session_state.polls and bench.finished(visitor):
-        rerun()
+        st.rerun()
 
 
 # --- figures ----------------------------------------------------------------------------------
@@ -213,7 +212,7 @@ def _offer_training(bench: Bench, subject: Subject, recipe: Recipe) -> None:
     if st.button("Train it"):
         bench.try_again(subject, recipe)
         _asked().add(str(recipe))
-        rerun()
+        st.rerun()
 
 
 def _asked() -> set[str]:

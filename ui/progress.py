@@ -17,7 +17,7 @@ _POLL_S = 0.3
 def follow(job: Job, what: str) -> None:
     """How far a job is, with a stop. Runs the page anew when the job has ended."""
     if job.state != "running":
-        view.rerun()
+        st.rerun()
     progress = job.progress()
     remaining = progress.remaining_s
     still = f", about {words.seconds(remaining)} to go" if remaining is not None else ""

@@ -26,7 +26,7 @@ from ui.bench import Bench, Subject, Wish
 from ui.frame import hold
 from ui.layers import layer_controls
 from ui.palette import CURSOR, Theme, camera, here, layout
-from ui.view import View, change, go_to, plain, rerun
+from ui.view import View, change, go_to, plain
 
 _POLL_S = 0.6
 _SPARSITIES = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95)
@@ -101,7 +101,7 @@ def show(view: View, subject: Subject, title: str) -> None:
 
 def _sensitivity(view: View, subject: Subject, title: str, wish: Wish, found: Trials) -> None:
     if st.session_state.view != view:
-        rerun()
+        st.rerun()
     bench, visitor = server.bench(), server.visitor()
     bench.wish(visitor, wish)
     measured, failed, total = bench.progress(visitor)

@@ -55,7 +55,7 @@ def _show_training(dataset: str, model: str) -> None:
     job = server.training(dataset, model)
     if job is None or (job.state == "stopped" and st.session_state.get("stopped") is not job):
         server.start_training(dataset, model)
-        view.rerun()
+        st.rerun()
     if job.state == "running":
         follow(job, f"Training {title}")
         return
@@ -64,7 +64,7 @@ def _show_training(dataset: str, model: str) -> None:
     elif job.state == "stopped":
         st.info("The training was stopped. Nothing of it was kept.")
     elif server.network(dataset, model) is not None:  # it ended between two looks
-        view.rerun()
+        st.rerun()
     else:
         st.warning("The trained network is no longer on disk, or was damaged there.")
     st.button("Train", on_click=server.start_training, args=(dataset, model))

@@ -13,7 +13,7 @@ import string
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -59,7 +59,7 @@ LIMITS = {"drop": Number(0, 100), "kb": Number(0.001, 1e9), "us": Number(0.001, 
 NO_LIMIT = "none"
 BETWEEN = "|"  # stands in no recipe
 MOST_PINS = 6
-_PUBLISHED = 30  # addresses; a browser lags behind by a few
+_ADDRESSES = 30  # a browser lags behind by a few
 _DEFAULT_RECIPE = "magnitude(sparsity=0.4)+q(8)"
 
 
@@ -239,10 +239,8 @@ def current() -> View:
     A page change drops the address's parts; `publish` puts them back.
     """
     query = st.query_params.to_dict()
-    if st.session_state.pop("changed", False):
-        st.session_state.read = query  # the browser's address lags behind the control just moved
-    if query and query != st.session_state.get("read") and not _is_own(query):
-        st.session_state.read = query
+    if query and not _is_known(query):
+        _addresses().append(query)
         st.session_state.pop("switch", None)
         st.session_state.view, complaints = parse_query(query)
         st.session_state.complaints = complaints
@@ -255,15 +253,24 @@ def current() -> View:
     return view
 
 
-def _is_own(query: dict[str, str]) -> bool:
-    """Whether an address is the one that this page wrote last, or wrote before and which a browser
-    that lags behind still sends; going back or forward to it is the visitor's own doing."""
-    published: deque[dict[str, str]] = st.session_state.get("published", deque())
-    if not published or query == published[-1]:
-        return bool(published)
+def _is_known(query: dict[str, str]) -> bool:
+    """Whether the view already follows an address: the last one that was read or written, or one
+    before, which a browser that lags behind still sends. Going back or forward to one is the
+    visitor's own doing."""
+    addresses = _addresses()
+    if not addresses or query == addresses[-1]:
+        return bool(addresses)
     context = get_script_run_ctx()
     went = context is not None and context.is_history_navigation
-    return query in published and not went
+    return query in addresses and not went
+
+
+def _addresses() -> deque[dict[str, str]]:
+    """The visitor's last addresses, those opened and those that pages wrote."""
+    found: deque[dict[str, str]] = st.session_state.setdefault(
+        "addresses", deque(maxlen=_ADDRESSES)
+    )
+    return found
 
 
 def change(**parts: Any) -> None:
@@ -272,7 +279,6 @@ def change(**parts: Any) -> None:
     if not fits(view.model, view.dataset):
         view = replace(view, model=models(view.dataset)[-1])
     st.session_state.view = view
-    st.session_state.changed = True
     if st.session_state.get("complaints"):
         st.session_state.outdated = True
     st.session_state.complaints = []
@@ -290,24 +296,11 @@ def go_to(recipe: Recipe | str) -> None:
     change(recipe=recipe)
 
 
-def rerun() -> NoReturn:
-    """Run the page anew from within a fragment, with the view as it is.
-
-    The address that comes with a fragment's run can be one change old.
-    """
-    st.session_state.changed = True
-    st.rerun()
-    raise AssertionError  # st.rerun does not return, which its type does not say
-
-
 def publish() -> None:
     """Write the visitor's view into the address."""
-    query = st.session_state.view.query()
-    published = st.session_state.setdefault("published", deque(maxlen=_PUBLISHED))
-    if not published or published[-1] != query:
-        published.append(query)
-    st.session_state.pop("read", None)
-    st.session_state.pop("changed", None)
+    query, addresses = st.session_state.view.query(), _addresses()
+    if not addresses or addresses[-1] != query:
+        addresses.append(query)
     if st.query_params.to_dict() != query:
         st.query_params.from_dict(query)
 

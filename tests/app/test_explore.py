@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.app.pages import address, charts, figures, measured, open_page, until
 from tests.conftest import ROOT, load, trained
-from ui import server, words
+from ui import server, view, words
 
 RECIPE = "magnitude(threshold=0.1)+q(8)"
 
@@ -148,6 +149,24 @@ def test_an_address_that_lags_behind_takes_nothing_back() -> None:
     app.run()
     assert address(app)["recipe"] == "magnitude(threshold=0.1)+q(64)"
     assert app.select_slider(key="quantizer-q-q").value == 64
+
+
+def test_who_goes_back_while_a_page_is_drawn_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That run ends after its callbacks, for another begins."""
+    app = open_page(recipe=RECIPE)
+    old = address(app)
+    app.select_slider(key="quantizer-q-q").set_value(10.0).run()
+    with monkeypatch.context() as cut_short:
+        cut_short.setattr(view, "current", st.stop)
+        app.select_slider(key="quantizer-q-q").set_value(12.0).run()
+        assert str(app.session_state.view.recipe) == "magnitude(threshold=0.1)+q(12)"
+    for name, value in old.items():
+        app.query_params[name] = value
+    context = SimpleNamespace(is_history_navigation=True)
+    monkeypatch.setattr(view, "get_script_run_ctx", lambda: context)
+    app.run()
+    assert address(app) == old
+    assert app.select_slider(key="quantizer-q-q").value == 8
 
 
 def test_every_control_carries_what_it_shows_as_its_default() -> None:

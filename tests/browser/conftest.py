@@ -90,10 +90,14 @@ class Visit:
     def __post_init__(self) -> None:
         page = self.page
         page.set_default_timeout(HANGS_S * 1000)
-        page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda m: self._failed(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: self._failed(f"{error}\n{error.stack}"))
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("websocket", lambda s: s.on("framereceived", lambda f: self.frames.append(f)))
+
+    def _failed(self, error: str) -> None:
+        self.errors.append(error)
+        print(f"{self.page.url} told: {error}")  # stands beside a test that failed
 
     def open(self, url: str) -> None:
         self.page.goto(url)
