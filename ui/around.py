@@ -43,10 +43,14 @@ def show(view: View, scene: Scene, title: str) -> None:
     now, baseline = bench.known(subject, view.recipe), bench.known(subject, Recipe())
     if baseline is None:
         return
+    # What comes later has its place from the start: a field that moves on the page loses what is
+    # being typed.
+    why, row = st.container(), st.container(horizontal=True, vertical_alignment="center")
     if now is not None:
         timing = times.known_timings(subject, times.file_arguments(subject, now)).get("batch 1")
-        reasons.show(subject, now, baseline, timing)
-        with st.container(horizontal=True, vertical_alignment="center"):
+        with why:
+            reasons.show(subject, now, baseline, timing)
+        with row:
             if not now.computed:
                 _measure_properly(subject, now)
             pins.pin_button(view)

@@ -141,13 +141,16 @@ def _main(view: View, scene: Scene, title: str) -> None:
         st.rerun()
     bench, visitor, subject = server.bench(), server.visitor(), scene.subject
     bench.wish(visitor, scene.wish)
-    _figures(view, subject)
+    large, both = st.container(), st.container()  # what is below them stays in its place
+    with large:
+        _figures(view, subject)
     bench.compute_line(subject, scene.curve)
     baseline = bench.known(subject, Recipe())
-    if baseline is not None and baseline.latency() is not None:
-        _charts(bench, view, scene, title)
-    elif bench.failure(subject, Recipe()) is None:
-        st.caption("Measuring the uncompressed model")
+    with both:
+        if baseline is not None and baseline.latency() is not None:
+            _charts(bench, view, scene, title)
+        elif bench.failure(subject, Recipe()) is None:
+            st.caption("Measuring the uncompressed model")
     _below(bench, subject, view, visitor)
     if st.session_state.polls and bench.finished(visitor):
         st.rerun()
@@ -334,8 +337,9 @@ def _known(bench: Bench, subject: Subject, line: Sequence[Recipe]) -> list[Measu
 
 def _below(bench: Bench, subject: Subject, view: View, visitor: str) -> None:
     measured, failed, total = bench.progress(visitor)
+    bar = st.container()  # with or without it, the margin stands where it stood
     if measured + failed < total:
-        st.progress(measured / total, text=f"{measured} of {total} files measured")
+        bar.progress(measured / total, text=f"{measured} of {total} files measured")
         told = ""
     elif failed:
         told = f"{measured} files of this curve measured, {failed} could not be made. "

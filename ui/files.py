@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import streamlit as st
@@ -18,11 +19,13 @@ from paretoscope.training import keep_own_model
 from paretoscope.uploads.checking import (
     MODEL_ENDINGS,
     Checked,
+    Chosen,
     UnknownLabelsError,
     check,
     rows_of,
 )
-from paretoscope.uploads.csvs import Table
+from paretoscope.uploads.csvs import Reading, Table
+from paretoscope.uploads.decoding import ENCODINGS, EncodingError
 from paretoscope.uploads.gate import as_name, shown
 from paretoscope.uploads.importing import network_for, skops_network_for
 from paretoscope.uploads.kinds import MOST_BYTES
@@ -30,11 +33,13 @@ from paretoscope.uploads.labelled import (
     Constant,
     Labelled,
     Missing,
-    guess_label,
+    can_be_one_hot,
     require_trainable,
     with_label,
 )
 from paretoscope.uploads.models import read_model
+from paretoscope.uploads.numerals import DECIMALS, AmbiguousNumbersError, Decimal
+from paretoscope.uploads.roles import guess_label, row_keys, say_keys
 from paretoscope.uploads.sandbox import SandboxError, limits_hold
 from paretoscope.uploads.tables import ENDINGS, read_table
 
@@ -67,18 +72,70 @@ def table() -> None:
     )
     if given is None:
         return
-    data = given.getvalue()
     try:
-        found = _read(sha256(data), data)
+        found, _ = _table_of(given.getvalue(), "own-table")
     except ParetoscopeError as error:
         st.error(view.plain(_sentence(error)))
         return
-    _choose(found, given.name)
+    if found is not None:
+        _choose(found, given.name)
 
 
 @st.cache_resource(show_spinner="Reading the table", max_entries=_KEPT, scope="session")
-def _read(digest: str, _data: bytes) -> Table:
-    return read_table(_data)
+def _read(digest: str, reading: Reading, _data: bytes) -> Table | ParetoscopeError:
+    try:
+        return read_table(_data, reading)
+    except SandboxError:
+        raise
+    except ParetoscopeError as error:
+        return error
+
+
+def _table_of(data: bytes, key: str) -> tuple[Table | None, Reading]:
+    """The table of a file, read as the visitor chose; None while a choice is open."""
+    digest = sha256(data)
+    encoding: str | None = st.session_state.get(f"{key}-encoding-{digest}")
+    decimal: Decimal | None = st.session_state.get(f"{key}-decimal-{digest}")
+    reading = Reading(encoding, decimal)
+    found = _read(digest, reading, data)
+    odd = isinstance(found, EncodingError) or (
+        isinstance(found, Table) and found.encoding not in (None, "utf-8")
+    )
+    if encoding is not None or odd:
+        guess = found.encoding if isinstance(found, Table) else None
+        st.selectbox(
+            "Encoding",
+            list(ENCODINGS),
+            index=None,
+            placeholder=f"Guessed: {ENCODINGS[guess]}" if guess else "Not recognised",
+            format_func=ENCODINGS.__getitem__,
+            key=f"{key}-encoding-{digest}",
+            help="Which letters the bytes of a file of text stand for. The names and labels below "
+            "show whether it is the right one.",
+        )
+    if isinstance(found, AmbiguousNumbersError) or decimal is not None:
+        _ask_decimal(found, f"{key}-decimal-{digest}")
+    if isinstance(found, AmbiguousNumbersError):
+        return None, reading
+    if isinstance(found, ParetoscopeError):
+        raise found.with_traceback(None)
+    return found, reading
+
+
+def _ask_decimal(found: Table | ParetoscopeError, key: str) -> None:
+    """Let the visitor say how numbers are written, shown on cells of each column that is open."""
+    if isinstance(found, AmbiguousNumbersError):
+        st.warning("Some numbers can be read in two ways, and nothing in the file tells which.")
+        rows = [
+            {
+                "column": shown(c.column),
+                "cell": shown(c.cell),
+                **{f"decimal {mark}": f"{value:,.15g}" for mark, value in c.values.items()},
+            }
+            for c in found.columns
+        ]
+        st.dataframe(rows, hide_index=True, height="content")
+    st.segmented_control("Decimal mark", list(DECIMALS), format_func=str.capitalize, key=key)
 
 
 def _choose(found: Table, name: str) -> None:
@@ -89,22 +146,33 @@ def _choose(found: Table, name: str) -> None:
     label = left.selectbox(
         "Label", names, index=names.index(guess), format_func=_plain, key="own-label"
     )
-    text = [c.name for c in found.columns if c.kind != "number" and c.name != label]
-    choices = [n for n in names if n != label]
-    asked: dict[str, Any] = {
-        "default": [n for n in text if n in choices],
-        "format_func": _plain,
-        "key": f"own-leave-{label}",
-        "help": "Text and dates cannot be features: such columns are left out unless you insist.",
-    }
-    leave_out: list[str]
-    if len(choices) <= _FEW_COLUMNS:
-        leave_out = right.pills("Leave out", choices, selection_mode="multi", wrap=True, **asked)
-    else:
-        leave_out = right.multiselect("Leave out", choices, **asked)
-    st.dataframe(_columns(found, str(label), leave_out), hide_index=True, height="content")
+    keys = row_keys(found, str(label))
+    words = [c.name for c in found.columns if c.values is None and c.name != label]
+    leave_out = _several(
+        right,
+        "Leave out",
+        [n for n in names if n != label],
+        [n for n in names if n in words or n in keys],
+        f"own-leave-{label}",
+        "Text and dates cannot be features, and columns that number or name the rows must not be: "
+        "they are left out unless you insist.",
+    )
+    few = [c.name for c in found.columns if c.name != label and can_be_one_hot(c)]
+    one_hot: list[str] = []
+    if few:
+        one_hot = _several(
+            st,
+            "One-hot",
+            few,
+            [],
+            f"own-one-hot-{label}",
+            "Text of few values as a column of 0 and 1 for each of them.",
+        )
+        leave_out = [n for n in leave_out if n not in one_hot]
+    table_of_columns = _columns(found, str(label), leave_out, one_hot)
+    st.dataframe(table_of_columns, hide_index=True, height="content")
     left_out = {str(label), *leave_out}
-    numbers = [c for c in found.columns if c.kind == "number" and c.name not in left_out]
+    numbers = [c for c in found.columns if c.values is not None and c.name not in left_out]
     missing: Missing = "leave-out"
     if any(c.n_missing for c in numbers):
         missing = _treatment("Rows that miss features", _MISSING, "own-missing")
@@ -118,8 +186,8 @@ def _choose(found: Table, name: str) -> None:
             "as on the edges of images.",
         )
     try:
-        rows = with_label(found, label, leave_out, missing, constant)
-        _notes([*found.notes, *rows.notes])
+        rows = with_label(found, label, leave_out, one_hot, missing, constant)
+        _notes([*found.notes, *rows.notes, *say_keys(keys)])
         require_trainable(rows)
     except ParetoscopeError as error:
         st.error(view.plain(_sentence(error)))
@@ -149,14 +217,35 @@ def _treatment(label: str, choices: Mapping[T, str], key: str, about: str | None
     )
 
 
-def _columns(found: Table, label: str, leave_out: Sequence[str]) -> list[dict[str, object]]:
+def _several(
+    place: Any, label: str, choices: list[str], default: list[str], key: str, about: str
+) -> list[str]:
+    """Some columns of a table: pills where they are few."""
+    asked: dict[str, Any] = {
+        "default": default, "format_func": _plain, "key": key, "help": about
+    }  # fmt: skip
+    chosen: list[str]
+    if len(choices) <= _FEW_COLUMNS:
+        chosen = place.pills(label, choices, selection_mode="multi", wrap=True, **asked)
+    else:
+        chosen = place.multiselect(label, choices, **asked)
+    return chosen
+
+
+_HOLDS = {"number": "numbers", "truth": "true and false", "date": "dates", "empty": "nothing"}
+
+
+def _columns(
+    found: Table, label: str, leave_out: Sequence[str], one_hot: Sequence[str]
+) -> list[dict[str, object]]:
     """Each column in a row: its part, what it holds, how much of it, and its first cells."""
-    parts = dict.fromkeys(leave_out, "left out") | {label: "label"}
+    parts = dict.fromkeys(leave_out, "left out") | dict.fromkeys(one_hot, "one-hot")
+    parts[label] = "label"
     return [
         {
             "column": shown(c.name),
             "part": parts.get(c.name, "feature"),
-            "holds": {"number": "numbers", "date": "dates", "empty": "nothing"}.get(c.kind, c.kind),
+            "holds": _HOLDS.get(c.kind, c.kind),
             "missing": c.n_missing,
             "different": c.n_different,
             "first": ", ".join(shown(cell) for cell in c.cells[:_MOST_ROWS_SHOWN]),
@@ -229,13 +318,22 @@ def model() -> None:
         "Take the number of features from the weights, where the model states another",
         key="own-fix",
     )
-    data, rows = given.getvalue(), None if beside is None else beside.getvalue()
-    about = f"{sha256(data)} {given.name[-6:]} {fix} {None if rows is None else sha256(rows)}"
-    names = _names_given(about)
-    output: str | None = None
+    beside_name = "" if beside is None else beside.name
+    rows = None if beside is None else beside.getvalue()
+    upload = _Upload(given.getvalue(), given.name, rows, beside_name, fix)
+    about = upload.about
+    if rows is not None:
+        try:
+            upload = _with_table(upload)
+        except ParetoscopeError as error:
+            st.error(view.plain(_sentence(error)))
+            return
+        if upload.chosen is None:
+            return
+    upload = replace(upload, names=_names_given(about))
     try:
         try:
-            outputs = _checked(about, data, given.name, rows, fix, None, ()).outputs
+            outputs = _checked(replace(upload, names=())).outputs
         except UnknownLabelsError as error:
             outputs = error.outputs
         if len(outputs) > 1:
@@ -247,8 +345,8 @@ def model() -> None:
                 format_func=_plain,
                 key=f"own-output-{about}",
             )
-        key = about if output is None and not names else f"{about} {output} {names}"
-        found = _checked(key, data, given.name, rows, fix, output, names)
+            upload = replace(upload, output=output)
+        found = _checked(upload)
     except ParetoscopeError as error:
         st.error(view.plain(_sentence(error)))
         if isinstance(error, UnknownLabelsError):
@@ -256,10 +354,64 @@ def model() -> None:
         _offer_other_names(about)
         return
     _offer_other_names(about)
-    beside_name = None if beside is None else beside.name
-    _offer(data, given.name, rows, beside_name, fix, output, names)
+    _offer(upload)
     st.success(view.plain(found.line[:1].upper() + found.line[1:] + "."))
     _notes(found.notes)
+
+
+@dataclass(frozen=True)
+class _Upload:
+    """A model with what was given and chosen beside it.
+
+    Attributes
+    ----------
+    data, name : bytes, str
+        The model's file.
+    rows, rows_name : bytes or None, str
+        A table's.
+    fix : bool
+        Whether the number of features is that of the weights.
+    chosen : Chosen or None
+        Of the table; None while a choice is open.
+    output : str or None
+    names : tuple of str
+        What the table calls the model's classes.
+    """
+
+    data: bytes
+    name: str
+    rows: bytes | None
+    rows_name: str
+    fix: bool
+    chosen: Chosen | None = None
+    output: str | None = None
+    names: tuple[str, ...] = ()
+
+    @property
+    def about(self) -> str:
+        rows = None if self.rows is None else sha256(self.rows)
+        return f"{sha256(self.data)} {self.name[-6:]} {self.fix} {rows}"
+
+    @property
+    def key(self) -> str:
+        return f"{self.about} {self.chosen} {self.output} {self.names}"
+
+
+def _with_table(upload: _Upload) -> _Upload:
+    """With the table as it is to be read, and the label that was chosen."""
+    assert upload.rows is not None
+    found, reading = _table_of(upload.rows, "own-rows")
+    if found is None:
+        return upload
+    label = st.selectbox(
+        "Label of the table",
+        found.names,
+        index=None,
+        placeholder="The likeliest",
+        format_func=_plain,
+        key=f"own-rows-label-{sha256(upload.rows)}",
+    )
+    return replace(upload, chosen=Chosen(label=label, reading=reading))
 
 
 def _names_given(about: str) -> tuple[str, ...]:
@@ -300,22 +452,14 @@ def _ask_names(unknown: UnknownLabelsError, about: str) -> None:
             st.rerun()
 
 
-def _offer(
-    data: bytes,
-    name: str,
-    rows: bytes | None,
-    rows_name: str | None,
-    fix: bool,
-    output: str | None,
-    names: tuple[str, ...],
-) -> None:
+def _offer(upload: _Upload) -> None:
     """The button that takes the model to Explore, on the table beside or the dataset at hand."""
     now: view.View = st.session_state.view
-    on = "this table" if rows is not None else find_source(now.dataset).title
+    on = "this table" if upload.rows is not None else find_source(now.dataset).title
     st.button(
         f"Explore it on {on}",
         on_click=_take,
-        args=(data, name, rows, rows_name, fix, output, names),
+        args=(upload,),
         help="It is rewritten so that its weights can be compressed, and its labels are compared "
         "with those of the file.",
     )
@@ -331,26 +475,19 @@ def _say_wrong() -> None:
         st.error(view.plain(wrong))
 
 
-def _take(
-    data: bytes,
-    name: str,
-    rows: bytes | None,
-    rows_name: str | None,
-    fix: bool,
-    output: str | None,
-    names: tuple[str, ...],
-) -> None:
+def _take(upload: _Upload) -> None:
     now: view.View = st.session_state.view
     try:
         _count()
-        dataset = now.dataset if rows is None else _kept(rows, rows_name or "")
+        dataset = now.dataset if upload.rows is None else _kept(upload)
         on = server.dataset(dataset)
-        if name.lower().endswith(".skops"):
-            network = skops_network_for(data, on, tuple(map(as_name, names)))
+        names = tuple(map(as_name, upload.names))
+        if upload.name.lower().endswith(".skops"):
+            network = skops_network_for(upload.data, on, names)
         else:
-            read = read_model(data, correct_shape=fix, output=output)
-            network = network_for(read, on, tuple(map(as_name, names)))
-        kept = keep_own_model(network, _title(name), on)
+            read = read_model(upload.data, correct_shape=upload.fix, output=upload.output)
+            network = network_for(read, on, names)
+        kept = keep_own_model(network, _title(upload.name), on)
     except ParetoscopeError as error:
         st.session_state["own-wrong"] = _sentence(error)
         return
@@ -358,12 +495,14 @@ def _take(
     st.session_state["own-used"] = True
 
 
-def _kept(rows: bytes, name: str) -> str:
-    """A table beside a model as own data, by its likely label."""
-    table = read_table(rows)
-    found, _ = rows_of(table, constant="keep")  # the model was trained on them
+def _kept(upload: _Upload) -> str:
+    """A table beside a model as own data, by its chosen or likely label."""
+    assert upload.rows is not None
+    assert upload.chosen is not None
+    table = read_table(upload.rows, upload.chosen.reading)
+    found, _ = rows_of(table, upload.chosen, constant="keep")  # the model was trained on them
     require_trainable(found)
-    return keep_own(_raw(found), _title(name), (*table.notes, *found.notes))
+    return keep_own(_raw(found), _title(upload.rows_name), (*table.notes, *found.notes))
 
 
 def _raw(rows: Labelled) -> Raw:
@@ -379,37 +518,24 @@ def _title(name: str) -> str:
 @st.cache_resource(
     show_spinner="Trying the model in a process of its own", max_entries=_KEPT, scope="session"
 )
-def _tried(
-    key: str,
-    _data: bytes,
-    _name: str,
-    _rows: bytes | None,
-    _fix: bool,
-    _output: str | None,
-    _names: tuple[str, ...],
-) -> Checked | ParetoscopeError:
+def _tried(key: str, _upload: _Upload) -> Checked | ParetoscopeError:
     """A verdict or a refusal, kept for the page's next runs; a limit that a busy machine may have
     caused is raised, so that it is tried again."""
+    given = _upload
+    asked: dict[str, Any] = {"correct_shape": given.fix, "output": given.output}
     try:
-        if _rows is None:
-            return check(_data, _name, correct_shape=_fix, output=_output)
-        return check(_rows, "", _data, correct_shape=_fix, output=_output, names=_names)
+        if given.rows is None:
+            return check(given.data, given.name, **asked)
+        chosen = given.chosen or Chosen()
+        return check(given.rows, "", given.data, chosen=chosen, names=given.names, **asked)
     except SandboxError:
         raise
     except ParetoscopeError as error:
         return error
 
 
-def _checked(
-    key: str,
-    data: bytes,
-    name: str,
-    rows: bytes | None,
-    fix: bool,
-    output: str | None,
-    names: tuple[str, ...],
-) -> Checked:
-    found: Checked | ParetoscopeError = _tried(key, data, name, rows, fix, output, names)
+def _checked(upload: _Upload) -> Checked:
+    found: Checked | ParetoscopeError = _tried(upload.key, upload)
     if isinstance(found, ParetoscopeError):
         raise found.with_traceback(None)
     return found

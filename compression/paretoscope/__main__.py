@@ -148,6 +148,23 @@ def _parser() -> _Parser:
         help="where the model states another number of features than its weights take, take theirs",
     )
     check.add_argument("--output", metavar="NAME", help="the output to judge by, of several")
+    check.add_argument("--label", metavar="COLUMN", help="the column of the table to be predicted")
+    for option, how in (
+        ("--leave-out", "which is no feature; several times for several"),
+        ("--keep", "as a feature, though it numbers or names the rows"),
+        ("--one-hot", "of text, as a column of 0 and 1 for each of its few values"),
+    ):
+        check.add_argument(
+            option, metavar="COLUMN", action="append", default=[], help=f"a column {how}"
+        )
+    check.add_argument(
+        "--decimal",
+        choices=("point", "comma"),
+        help="the decimal mark where a column of numbers can be read in two ways",
+    )
+    check.add_argument(
+        "--encoding", metavar="NAME", help="of a table of text, like 'cp1252' or 'gb18030'"
+    )
     check.add_argument(
         "--classes",
         metavar="NAMES",
@@ -186,7 +203,9 @@ def _add_family(
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    from paretoscope.uploads.checking import check
+    from paretoscope.uploads.checking import Chosen, check
+    from paretoscope.uploads.csvs import Reading
+    from paretoscope.uploads.numerals import AmbiguousNumbersError
 
     model = None if arguments.model is None else _read(arguments.model)
     names: list[str] = []
@@ -194,14 +213,25 @@ def _check(arguments: argparse.Namespace) -> None:
         if model is None:
             raise ParetoscopeError("--classes names the classes of a model; give one with --model")
         names = [name.strip() for name in next(csv.reader([arguments.classes]), [])]
-    checked = check(
-        _read(arguments.file),
-        arguments.file,
-        model,
-        correct_shape=arguments.correct_shape,
-        output=arguments.output,
-        names=names,
+    chosen = Chosen(
+        arguments.label,
+        arguments.leave_out,
+        arguments.keep,
+        arguments.one_hot,
+        Reading(arguments.encoding, arguments.decimal),
     )
+    try:
+        checked = check(
+            _read(arguments.file),
+            arguments.file,
+            model,
+            chosen=chosen,
+            correct_shape=arguments.correct_shape,
+            output=arguments.output,
+            names=names,
+        )
+    except AmbiguousNumbersError as error:
+        raise ParetoscopeError(f"{error} (--decimal point, or --decimal comma)") from None
     print(checked.line)
     for note in checked.notes:
         print(f"note: {note}", file=sys.stderr)

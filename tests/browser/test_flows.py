@@ -150,6 +150,21 @@ def test_the_budget_is_typed_cleared_and_what_is_wrong_is_said(explore: Visit) -
     assert "drop=none" in explore.query
 
 
+def test_what_is_being_typed_survives_what_comes_above_it(
+    server: Server, visitor: Visitor
+) -> None:
+    """Buttons come once the recipe's file is there, which takes a while for one that calibrates."""
+    visit = _open(visitor, server, query=QUERY.replace("q(8)", "q(7)%2Bgptq"))
+    page = visit.page
+    drop = page.get_by_role("textbox", name="Largest drop, points")
+    drop.fill("7.5")
+    pin = page.get_by_role("button", name="Pin as A")
+    expect(pin).to_be_visible()
+    expect(drop).to_have_value("7.5")
+    drop.press("Enter")
+    page.wait_for_function("location.search.includes('drop=7.5')")
+
+
 def test_a_group_of_controls_opens_when_asked_by_keyboard(explore: Visit) -> None:
     page = explore.page
     assert page.get_by_text("Storage of codes").count() == 0
@@ -195,12 +210,14 @@ def test_a_search_shows_how_far_it_is_and_takes_its_best_to_explore(
 
 
 def _shared(page: Page, name: str) -> Download:
-    """Open the menu, which a run of the page may have closed, and download from it."""
+    """Open the menu, which a run of the page may have closed, and download from it; to the end, for
+    a browser drops a download that waits when another is asked for."""
     button = page.get_by_role("button", name=name)
     if not button.is_visible():
         page.get_by_role("button", name="Share", exact=True).click()
     with page.expect_download() as found:
         button.click()
+    found.value.path()
     return found.value
 
 

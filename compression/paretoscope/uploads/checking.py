@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from paretoscope.accuracy import Accuracy
 from paretoscope.errors import ParetoscopeError
-from paretoscope.uploads.csvs import Table, is_missing
+from paretoscope.uploads.columns import is_missing
+from paretoscope.uploads.csvs import Reading, Table
 from paretoscope.uploads.gate import Input, in_order, shown
 from paretoscope.uploads.kinds import kind_of
-from paretoscope.uploads.labelled import Constant, Labelled, guess_label, with_label
+from paretoscope.uploads.labelled import Constant, Labelled, can_be_one_hot, with_label
 from paretoscope.uploads.models import (
     Model,
     features_of_weights,
@@ -23,7 +24,9 @@ from paretoscope.uploads.models import (
     own_classes,
     predict,
     read_model,
+    written_classes,
 )
+from paretoscope.uploads.roles import guess_label, row_keys, say_keys
 from paretoscope.uploads.skops_files import check_skops, read_skops
 from paretoscope.uploads.tables import ENDINGS, is_table, read_table
 
@@ -40,11 +43,37 @@ class Checked:
     outputs: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """What a person chose of a table, where it is not to be taken as it seems.
+
+    Attributes
+    ----------
+    label : str or None
+        The column to be predicted.
+    leave_out, keep : collection of str
+        Columns that are no features, and those that are though they number or name the rows.
+    one_hot : collection of str
+        Columns of text that become a column of 0 and 1 for each value.
+    reading : Reading
+    """
+
+    label: str | None = None
+    leave_out: Collection[str] = ()
+    keep: Collection[str] = ()
+    one_hot: Collection[str] = ()
+    reading: Reading | None = None
+
+
+_AS_IT_SEEMS = Chosen()
+
+
 def check(
     data: bytes,
     name: str = "",
     model: bytes | None = None,
     *,
+    chosen: Chosen = _AS_IT_SEEMS,
     correct_shape: bool = False,
     output: str | None = None,
     names: Sequence[str] = (),
@@ -58,6 +87,8 @@ def check(
         Its ending says what it is meant to be; without one its bytes do.
     model : bytes, optional
         An ONNX or .skops file.
+    chosen : Chosen, optional
+        Of the table.
     correct_shape, output
         As for `read_model`.
     names : sequence of str, optional
@@ -72,13 +103,13 @@ def check(
     """
     if model is not None:
         if kind_of(model) == "zip":
-            return check_on(data, _skops_judge(model), names)
+            return check_on(data, _skops_judge(model), names, chosen)
         onnx_judge = _onnx_judge(read_model(model, correct_shape=correct_shape, output=output))
-        return check_on(data, onnx_judge, names)
+        return check_on(data, onnx_judge, names, chosen)
     ending = name.lower().rpartition(".")[2]
     looks = is_table(data) or _looks_like_text(data)
     if ending in ENDINGS or (ending not in MODEL_ENDINGS and looks):
-        return check_table(data)
+        return check_table(data, chosen)
     if ending == "skops" or (ending != "onnx" and kind_of(data) == "zip"):
         return Checked(check_skops(data))
     return check_model(data, correct_shape=correct_shape, output=output)
@@ -99,29 +130,45 @@ def _looks_like_text(data: bytes) -> bool:
 # --- tables -----------------------------------------------------------------------------------
 
 
-def check_table(data: bytes) -> Checked:
-    """A table by itself; the label is the column that is most likely one."""
-    table = read_table(data)
-    rows, left = rows_of(table)
-    notes = [*table.notes, *rows.notes]
-    if left:
-        notes.append(f"columns of text are no features: {', '.join(map(shown, left))}")
+def check_table(data: bytes, chosen: Chosen = _AS_IT_SEEMS) -> Checked:
+    """A table by itself; without a choice the label is the column that is most likely one."""
+    table = read_table(data, chosen.reading)
+    rows, taken = rows_of(table, chosen)
     features = ", ".join(map(shown, rows.features[:8])) + (" …" if len(rows.features) > 8 else "")
     classes = ", ".join(map(shown, rows.classes[:8])) + (" …" if len(rows.classes) > 8 else "")
     line = (
         f"a table of {table.n_rows:,} rows; label '{shown(rows.label)}' with {len(rows.classes)} "
         f"classes ({classes}), {len(rows.features)} features ({features})"
     )
-    return Checked(line, tuple(notes))
+    return Checked(line, (*table.notes, *rows.notes, *taken))
 
 
-def rows_of(table: Table, constant: Constant = "leave-out") -> tuple[Labelled, list[str]]:
-    """Rows by the likely label, without columns of text where numbers are left; and those left."""
-    label = guess_label(table)
-    others = [c for c in table.columns if c.name != label]
-    texts = [c.name for c in others if c.kind == "text"]
-    left = texts if any(c.kind == "number" for c in others) else []
-    return with_label(table, label, left, constant=constant), left
+def rows_of(
+    table: Table, chosen: Chosen = _AS_IT_SEEMS, constant: Constant = "leave-out"
+) -> tuple[Labelled, list[str]]:
+    """Rows by the chosen or likely label, without columns that number or name the rows and, where
+    numbers are left, without columns of text; and a note on each that was left out."""
+    label = guess_label(table) if chosen.label is None else chosen.label
+    table.column(label)
+    for name in (*chosen.leave_out, *chosen.keep):
+        table.column(name)
+    asked = {*chosen.keep, *chosen.one_hot}
+    keys = {n: why for n, why in row_keys(table, label).items() if n not in asked}
+    others = [c for c in table.columns if c.name != label and c.name not in chosen.leave_out]
+    texts = [c for c in others if c.kind == "text" and c.name not in chosen.one_hot]
+    if not chosen.one_hot and all(c.values is None for c in others):
+        texts = []  # it is said that models take numbers
+    left = {*keys, *chosen.leave_out, *(c.name for c in texts)}
+    notes = say_keys(keys)
+    plain = [c for c in texts if c.name not in keys]
+    if plain:
+        notes.append(f"columns of text are no features: {', '.join(shown(c.name) for c in plain)}")
+    for column in filter(can_be_one_hot, plain):
+        notes.append(
+            f"'{shown(column.name)}' has {len(column.texts)} different texts: as one-hot, it would "
+            "be a column of 0 and 1 for each"
+        )
+    return with_label(table, label, left, chosen.one_hot, constant=constant), notes
 
 
 # --- models -----------------------------------------------------------------------------------
@@ -213,6 +260,12 @@ class _Judge:
         except ParetoscopeError:
             return sorted(set(found), key=in_order)
 
+    def stated_classes(self) -> tuple[str, ...]:
+        """What it calls its classes before it has run, as far as its file says."""
+        if self.classes or not gives_places(self.model):
+            return self.classes or tuple(written_classes(self.model))
+        return tuple(str(place) for place in range(_n_scores(self.model) or 0))
+
     def are_labels(self, found: Sequence[str], classes: Sequence[str]) -> bool:
         """Whether predictions are the table's labels as they are: places only where those count
         from 0 too."""
@@ -246,12 +299,17 @@ def _skops_judge(data: bytes) -> _Judge:
     return _Judge(read_model(network.onnx_bytes), classes)
 
 
-def check_on(data: bytes, judge: _Judge, names: Sequence[str] = ()) -> Checked:
+def check_on(
+    data: bytes, judge: _Judge, names: Sequence[str] = (), chosen: Chosen = _AS_IT_SEEMS
+) -> Checked:
     """How right a model is on the rows of a table."""
-    table = read_table(data)
-    label = guess_label(table)
+    table = read_table(data, chosen.reading)
+    label = chosen.label
+    if label is None:
+        label = guess_label(table, judge.stated_classes(), _n_scores(judge.model))
+    table.column(label)
     texts = [i for i in judge.model.passed.inputs if i.type == "string"]
-    feeds, notes = _match(table, label, judge), [*table.notes]
+    feeds, notes = _match(table, label, judge, chosen), [*table.notes]
     if texts:
         raise ParetoscopeError(
             f"the input '{shown(texts[0].name)}' takes text; models are judged on numbers only"
@@ -279,19 +337,23 @@ def check_on(data: bytes, judge: _Judge, names: Sequence[str] = ()) -> Checked:
         notes.append(f"{not_finite:,} rows got scores that are no finite numbers")
     line = (
         f"{100 * accuracy.value:.1f} % of {accuracy.n:,} rows are right (95 % interval "
-        f"{100 * low:.1f} to {100 * high:.1f}); features in the order "
+        f"{100 * low:.1f} to {100 * high:.1f}); label '{shown(label)}', features in the order "
         f"{', '.join(map(shown, feeds[:_NAMED]))}{' …' if len(feeds) > _NAMED else ''}"
     )
     return Checked(line, tuple(notes), judge.outputs)
 
 
-def _match(table: Table, label: str, judge: _Judge) -> list[str]:
-    """The feature columns in the model's order."""
-    features = [n for n in table.names if n != label]
+def _match(table: Table, label: str, judge: _Judge, chosen: Chosen) -> list[str]:
+    """The feature columns in the model's order. Columns that number the rows are left out unless
+    the model takes as many columns as there are with them."""
+    features = [n for n in table.names if n != label and n not in chosen.leave_out]
     inputs = [i.name for i in judge.model.passed.inputs]
     if len(inputs) > 1 and set(inputs) <= set(features):
         return inputs
     wanted = len(inputs) if len(inputs) > 1 else judge.model.width
+    keys = {name for name in row_keys(table, label) if name not in chosen.keep}
+    if len(features) != wanted:
+        features = [name for name in features if name not in keys]
     if wanted is not None and len(features) != wanted:
         told = f"the model takes {wanted} features, the table has {len(features)}"
         told += judge.other_width
@@ -310,7 +372,7 @@ def _finite(table: Table, name: str) -> npt.NDArray[np.float64]:
 
 def _labels_of(table: Table, label: str) -> list[str]:
     column = table.column(label)
-    if column.values is not None:
+    if column.kind == "number" and column.values is not None:
         return [f"{value:.15g}" for value in column.values]
     return [cell.strip() for cell in column.cells]
 

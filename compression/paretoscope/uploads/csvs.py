@@ -1,82 +1,55 @@
 """Tables of text, read strictly: what is not plain is said, with line and column, never guessed.
 
-CSV by RFC 4180, with commas, semicolons, tabs or bars, in UTF-8, UTF-16 with its mark, or Windows'
-Latin alphabet; numbers in ASCII digits with a point, or with a comma where fields are separated
-otherwise. No field is taken for another, no row for longer or shorter than it is.
+CSV by RFC 4180, with commas, semicolons, tabs or bars, in UTF-8 or in an encoding that is said;
+numbers in ASCII digits. No field is taken for another, no row for longer or shorter than it is.
 """
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
+import math
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Literal
-
-import numpy as np
-import numpy.typing as npt
+from itertools import pairwise
 
 from paretoscope.errors import ParetoscopeError
+from paretoscope.uploads.columns import Column, read_columns
+from paretoscope.uploads.decoding import decode
 from paretoscope.uploads.gate import shown
 from paretoscope.uploads.kinds import require
+from paretoscope.uploads.numerals import Decimal, numerals
 
-MOST_COLUMNS = 2_000
+_SQUARE_BYTES = 1_000_000_000  # of the second moments of all columns, which recoveries hold
+MOST_COLUMNS = math.isqrt(_SQUARE_BYTES // 8)
 MOST_ROWS = 1_000_000
 MOST_CELLS = 5_000_000  # about 100 bytes each while a table is read
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-_MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "?", "-"))
-_LONGEST_NUMBER = 100  # characters; a pattern may need the square of a cell's length
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_INFINITE = re.compile(r"[+-]?inf(inity)?", re.ASCII | re.IGNORECASE)
-_GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", re.ASCII)
-_COMMA_NUMBER = re.compile(r"[+-]?(\d+,\d*|,\d+|\d+)([eE][+-]?\d+)?", re.ASCII)
-_DATE = re.compile(
-    r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})([T ].*)?", re.ASCII
-)
-_ODD_NUMBER = re.compile(r"[+-]?(0[xXbBoO][0-9a-fA-F_]+|\d[\d_]*_\d[\d_]*)", re.ASCII)
-_CODE = re.compile(r"0\d+", re.ASCII)
-
-Kind = Literal["number", "text", "date", "empty"]
+_LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
+_SEPARATOR_LINE = re.compile(r'"?sep=(,|;|\t|\||\\t)"?\s*', re.IGNORECASE)
 
 
-@dataclass(frozen=True, eq=False)
-class Column:
-    """One column: its name, its cells as they stand, what they are, and for numbers their values
-    (missing ones NaN)."""
+@dataclass(frozen=True)
+class Reading:
+    """What a person chose where a file does not tell: its encoding, and the decimal mark of columns
+    that can be read in two ways."""
 
-    name: str
-    cells: tuple[str, ...]
-    kind: Kind
-    values: npt.NDArray[np.float64] | None
-
-    @cached_property
-    def n_missing(self) -> int:
-        return sum(is_missing(cell) for cell in self.cells)
-
-    @cached_property
-    def n_different(self) -> int:
-        return len(set(self.cells))
-
-    @cached_property
-    def is_constant(self) -> bool:
-        """Whether it holds one number in all rows that do not miss it, and more than one row."""
-        if self.values is None or len(self.values) < 2:
-            return False
-        there = self.values[~np.isnan(self.values)]
-        return len(there) > 0 and bool((there == there[0]).all())
+    encoding: str | None = None
+    decimal: Decimal | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Columns of the same length, the line each row began on, and what was noticed on the way."""
+    """Columns of the same length, the line each row began on, what was noticed on the way, the
+    encoding of the file (None where it was no text), and which columns a program kept as index."""
 
     columns: tuple[Column, ...]
     lines: tuple[int, ...]
     notes: tuple[str, ...]
+    encoding: str | None = None
+    index: tuple[str, ...] = ()
 
     @property
     def n_rows(self) -> int:
@@ -95,102 +68,123 @@ class Table:
         raise ParetoscopeError(f"there is no column '{shown(name)}'; there are {known}")
 
 
-def is_missing(cell: str) -> bool:
-    return cell.strip().lower() in _MISSING
-
-
-def read_csv(data: bytes) -> Table:
+def read_csv(data: bytes, reading: Reading | None = None) -> Table:
     """The table that a file holds.
 
     Raises
     ------
+    AmbiguousNumbersError
+        Columns can be read in two ways, and `reading` does not say in which.
     ParetoscopeError
-        The only error there is, whatever the bytes: one sentence, with line and column where there
-        are any.
+        The only other error there is, whatever the bytes: one sentence, with line and column where
+        there are any.
     """
     require(data, ("other",), "a table as CSV")
+    reading = reading or Reading()
     notes: list[str] = []
-    text = _decode(data, notes)
-    return read_text(text, _delimiter(text), notes)
+    text, encoding = decode(data, notes, reading.encoding)
+    body = _top(text, notes)
+    header, rows, lines = _rows(body)
+    if _is_row(header, rows):
+        notes.append("the first line holds values: the columns are numbered")
+        rows, lines = [header, *rows], [body.n_above + 1, *lines]
+        header = [f"column {place + 1}" for place in range(len(header))]
+    return _table(header, rows, lines, notes, reading.decimal, encoding)
 
 
-def read_text(text: str, delimiter: str = ",", notes: Sequence[str] = ()) -> Table:
-    """The table of a CSV's text; `notes` are what was noticed before."""
-    notes = list(notes)
-    if delimiter != ",":
+def read_text(text: str) -> Table:
+    """The table of a text that a program wrote: commas, points, and names above."""
+    return _table(*_rows(_Body(text, ",", 0)), [], "point")
+
+
+def _table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    lines: Sequence[int],
+    notes: list[str],
+    decimal: Decimal | None,
+    encoding: str | None = None,
+) -> Table:
+    names = _names([name.strip() for name in header], notes)
+    columns = [tuple(row[place] for row in rows) for place in range(len(names))]
+    read = read_columns(names, columns, lines, notes, decimal)
+    return Table(read, tuple(lines), tuple(notes), encoding)
+
+
+@dataclass(frozen=True)
+class _Body:
+    """A text from its header on: what separates fields, and how many lines stood above."""
+
+    text: str
+    delimiter: str
+    n_above: int
+
+
+def _top(text: str, notes: list[str]) -> _Body:
+    """Leave out what stands above the header: blank lines, the line in which Excel tells the
+    separator, and comments, of which the last may be the header itself."""
+    place, n_above, told = 0, 0, ""
+    comments: list[str] = []
+    while place < len(text):
+        found = _LINE.match(text, place)
+        assert found is not None
+        line = found[1].strip(" ")
+        separator = _SEPARATOR_LINE.fullmatch(line)
+        if separator and not told:
+            told = "\t" if separator[1] == "\\t" else separator[1]
+            notes.append(f"the first line names the separator: {_DELIMITERS[told]}")
+        elif line.startswith("#"):
+            comments.append(line)
+        elif line:
+            break
+        place, n_above = found.end(), n_above + 1
+    body = text[place:]
+    first = _LINE.match(body)
+    assert first is not None
+    delimiter = told or _delimiter(first[1])
+    if comments and _names_columns(comments[-1], first[1], delimiter):
+        header = comments.pop().removeprefix("#").strip(" ")
+        header = f"#{header}" if header.startswith(delimiter) else header
+        body, n_above = f"{header}\n{body}", n_above - 1
+    if comments:
+        lines = "1 line" if len(comments) == 1 else f"{len(comments)} lines"
+        notes.append(f"{lines} of comment above the header are left out")
+    if delimiter != "," and not told:
         notes.append(f"fields are separated by {_DELIMITERS[delimiter]}")
-    header, rows, lines = _rows(text, delimiter)
-    names = _names(header, rows, notes)
-    comma = delimiter != "," and _has_decimal_commas(rows)
-    if comma:
-        notes.append("numbers are written with a decimal comma")
-    columns = []
-    for place, name in enumerate(names):
-        cells = tuple(row[place] for row in rows)
-        columns.append(_column(name, cells, lines, comma, notes))
-    if len(columns) > 2 and _is_index(columns[0], header[0]):
-        notes.append("the first column has no name and counts the rows: it is left out")
-        columns.pop(0)
-    return Table(tuple(columns), tuple(lines), tuple(notes))
+    return _Body(body, delimiter, n_above)
 
 
-def _decode(data: bytes, notes: list[str]) -> str:
-    for mark, encoding in (
-        (codecs.BOM_UTF8, "utf-8-sig"),
-        (codecs.BOM_UTF16_LE, "utf-16"),
-        (codecs.BOM_UTF16_BE, "utf-16"),
-    ):
-        if data.startswith(mark):
-            if encoding == "utf-16":
-                notes.append("the file is in UTF-16")
-            return _decoded(data, encoding)
-    if b"\0" in data:
-        raise ParetoscopeError(
-            "the file contains NUL bytes: it is binary, or UTF-16 without a mark"
-        )
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        notes.append("the file is not in UTF-8; it was read as Windows-1252")
-        return _decoded(data, "cp1252")
+def _names_columns(comment: str, below: str, delimiter: str) -> bool:
+    """Whether a comment has as many fields as the line below, which holds numbers."""
+    fields, names = below.split(delimiter), comment.split(delimiter)
+    numbers = [bool(numerals([f.strip()]).readings) for f in fields]
+    return len(fields) == len(names) > 1 and any(numbers)
 
 
-def _decoded(data: bytes, encoding: str) -> str:
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise ParetoscopeError(f"byte {error.start:,} is no text in {encoding}") from None
-    if "\0" in text:
-        raise ParetoscopeError("the file contains NUL characters: it is no text")
-    return text
-
-
-def _delimiter(text: str) -> str:
+def _delimiter(first: str) -> str:
     """What separates the header's fields: what occurs most in its first line, outside of quotes."""
-    first = next((line for line in text.splitlines() if line.strip()), "")
     outside = re.sub(r'"[^"]*"', "", first)
     counts = {d: outside.count(d) for d in _DELIMITERS}
     best = max(counts, key=counts.__getitem__)
     return best if counts[best] else ","
 
 
-def _rows(text: str, delimiter: str) -> tuple[list[str], list[list[str]], list[int]]:
+def _rows(body: _Body) -> tuple[list[str], list[list[str]], list[int]]:
     """The header, the rows, and the line on which each began; blank lines are left out."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    source = io.StringIO(body.text, newline="")
+    reader = csv.reader(source, delimiter=body.delimiter, strict=True)
     header: list[str] | None = None
-    rows, lines, wrong = [], [], []
-    line, n_cells = 1, 0
+    rows, lines = [], []
+    line, n_cells = body.n_above + 1, 0
     try:
         for row in reader:
-            began, line = line, reader.line_num + 1
+            began, line = line, body.n_above + reader.line_num + 1
             if not row or (len(row) == 1 and not row[0].strip()):
                 continue
             if header is None:
-                header = [name.strip() for name in row]
+                header = row
                 _require_columns(header)
                 continue
-            if len(row) != len(header):
-                wrong.append((began, len(row)))
             rows.append(row)
             lines.append(began)
             n_cells += len(row)
@@ -201,38 +195,67 @@ def _rows(text: str, delimiter: str) -> tuple[list[str], list[list[str]], list[i
                     f"the table has more than {MOST_CELLS:,} cells: leave out rows or columns"
                 )
     except csv.Error as error:
-        raise ParetoscopeError(f"line {reader.line_num} cannot be read: {error}") from None
+        line = body.n_above + reader.line_num
+        raise ParetoscopeError(f"line {line} cannot be read: {error}") from None
     if header is None:
         raise ParetoscopeError("the file holds only blank lines")
     if not rows:
         raise ParetoscopeError("there is a header but no rows")
-    if wrong:
-        n = len(header)
-        if len(wrong) == len(rows) and len({k for _, k in wrong}) == 1:
-            raise ParetoscopeError(f"every row has {wrong[0][1]} fields, the header has {n}")
-        raise ParetoscopeError(f"line {wrong[0][0]} has {wrong[0][1]} fields; the header has {n}")
+    _require_even(len(header), rows, lines)
     return header, rows, lines
+
+
+def _require_even(n: int, rows: list[list[str]], lines: Sequence[int]) -> None:
+    """That all rows have `n` fields. A separator after the last field of every row is cut off."""
+    if all(len(row) == n + 1 and not row[-1].strip() for row in rows):
+        for row in rows:
+            del row[-1]
+    wrong = [(line, len(row)) for line, row in zip(lines, rows, strict=True) if len(row) != n]
+    if not wrong:
+        return
+    if len(wrong) == len(rows) and len({k for _, k in wrong}) == 1:
+        raise ParetoscopeError(f"every row has {wrong[0][1]} fields, the header has {n}")
+    raise ParetoscopeError(f"line {wrong[0][0]} has {wrong[0][1]} fields; the header has {n}")
 
 
 def _require_columns(header: Sequence[str]) -> None:
     if len(header) > MOST_COLUMNS:
         raise ParetoscopeError(
-            f"the table has {len(header):,} columns; at most {MOST_COLUMNS:,} are taken"
+            f"the table has {len(header):,} columns; at most {MOST_COLUMNS:,} are taken, whose "
+            f"second moments fill {_SQUARE_BYTES / 1e9:.0f} GB of memory"
         )
     if len(header) < 2:
         raise ParetoscopeError(
             "there is only one column: a table needs features and a label (is another separator "
             "used?)"
         )
-    blank = [str(place + 1) for place, name in enumerate(header) if not name]
-    if blank and blank != ["1"]:
+    blank = [str(place + 1) for place, name in enumerate(header) if not name.strip()]
+    if len(blank) == len(header):
         raise ParetoscopeError(f"columns without a name: {', '.join(blank[:20])}")
-    if all(_NUMBER.fullmatch(name) for name in header):
-        raise ParetoscopeError("the first line holds numbers; it must name the columns")
 
 
-def _names(header: Sequence[str], rows: Sequence[Sequence[str]], notes: list[str]) -> list[str]:
-    """Names that are each there once: those that repeat are numbered."""
+def _is_row(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether a first line is one of values: numbers, and words that stand below, too."""
+    cells = [cell.strip() for cell in first]
+    read = [numerals([cell]).readings for cell in cells]
+    if all(read):
+        numbers = [next(iter(next(iter(values.values())).values())) for values in read]
+        steps = {b - a for a, b in pairwise(numbers)}
+        return not (len(numbers) > 2 and steps == {1.0})  # columns that are numbered, or years
+    if 2 * sum(map(bool, read)) < len(cells):
+        return False
+    below = [{row[place].strip() for row in rows} for place, found in enumerate(read) if not found]
+    words = [cell for cell, found in zip(cells, read, strict=True) if not found]
+    return all(word in there for word, there in zip(words, below, strict=True))
+
+
+def _names(header: Sequence[str], notes: list[str]) -> list[str]:
+    """Names that are each there once: those that are blank or repeat are numbered."""
+    blank = [f"column {place + 1}" for place, name in enumerate(header) if not name]
+    if blank:
+        more = f" and {len(blank) - 20:,} more" if len(blank) > 20 else ""
+        notes.append(f"columns without a name are called {', '.join(blank[:20])}{more}")
+    header = [name or f"column {place + 1}" for place, name in enumerate(header)]
     counts = Counter(header)
     for name, n in counts.items():
         if n > 1:
@@ -241,103 +264,14 @@ def _names(header: Sequence[str], rows: Sequence[Sequence[str]], notes: list[str
                 f"'{shown(name)}', '{shown(name)} (2)' and so on, from left to right"
             )
     seen: Counter[str] = Counter()
+    taken: set[str] = set()
     found: list[str] = []
     for name in header:
         seen[name] += 1
         own = name if seen[name] == 1 else f"{name} ({seen[name]})"
-        while own in found or (own != name and own in counts):
+        while own in taken or (own != name and own in counts):
             seen[name] += 1
             own = f"{name} ({seen[name]})"
+        taken.add(own)
         found.append(own)
     return found
-
-
-def _is_index(column: Column, header: str) -> bool:
-    if header or column.values is None:
-        return False
-    n = len(column.cells)
-    return bool(
-        (column.values == np.arange(n)).all() or (column.values == np.arange(1, n + 1)).all()
-    )
-
-
-def _has_decimal_commas(rows: Sequence[Sequence[str]]) -> bool:
-    cells = [cell.strip() for row in rows[:1000] for cell in row]
-    with_comma = sum("," in cell and bool(_COMMA_NUMBER.fullmatch(cell)) for cell in cells)
-    with_point = sum("." in cell and bool(_NUMBER.fullmatch(cell)) for cell in cells)
-    return with_comma > with_point
-
-
-def _column(
-    name: str, cells: tuple[str, ...], lines: Sequence[int], comma: bool, notes: list[str]
-) -> Column:
-    counts = Counter(cells)  # cells that repeat are looked at once
-    present = {cell.strip(): 0 for cell in counts if not is_missing(cell)}
-    for cell, n in counts.items():
-        if not is_missing(cell):
-            present[cell.strip()] += n
-    if not present:
-        return Column(name, cells, "empty", None)
-
-    def refuse(cell: str, why: str) -> ParetoscopeError:
-        line = next(at for raw, at in zip(cells, lines, strict=True) if raw.strip() == cell)
-        return ParetoscopeError(f"line {line}, column '{shown(name)}': {why}")
-
-    for cell in present:
-        if not cell.isascii() and any(c.isdigit() and not c.isascii() for c in cell):
-            raise refuse(cell, f"digits that are not ASCII in '{shown(cell)}'")
-    pattern = _COMMA_NUMBER if comma else _NUMBER
-    others = [cell for cell in present if not _is_number(cell, pattern)]
-    if not others:
-        return _numbers(name, cells, present, comma, notes)
-    for cell in others:
-        if len(cell) <= _LONGEST_NUMBER and _ODD_NUMBER.fullmatch(cell):
-            raise refuse(cell, f"'{shown(cell)}' is no plain decimal number")
-    if not comma and all(_GROUPED.fullmatch(cell) for cell in others):
-        notes.append(
-            f"'{shown(name)}' has thousands separated by commas: '{next(iter(present))}' "
-            "is read without them"
-        )
-        return _numbers(name, cells, present, False, notes, grouped=True)
-    if all(_DATE.fullmatch(cell) for cell in present):
-        return Column(name, cells, "date", None)
-    n_present = sum(present.values())
-    if n_present - sum(present[cell] for cell in others) >= 0.8 * n_present and len(present) > max(
-        20, n_present // 20
-    ):
-        raise refuse(
-            others[0],
-            f"'{shown(others[0])}' is no number, as nearly all other cells of the column are",
-        )
-    return Column(name, cells, "text", None)
-
-
-def _is_number(cell: str, pattern: re.Pattern[str]) -> bool:
-    if len(cell) > _LONGEST_NUMBER:
-        return False
-    return bool(pattern.fullmatch(cell) or _INFINITE.fullmatch(cell))
-
-
-def _numbers(
-    name: str,
-    cells: tuple[str, ...],
-    present: Collection[str],
-    comma: bool,
-    notes: list[str],
-    grouped: bool = False,
-) -> Column:
-    code = next((cell for cell in present if _CODE.fullmatch(cell)), None)
-    if code:
-        notes.append(
-            f"'{shown(name)}' looks like codes ('{code}'), not numbers: as a feature its zeros "
-            "in front are lost"
-        )
-    drop, point = ("," if grouped else ""), ("," if comma else ".")
-    values = {
-        cell: float(cell.replace(drop, "").replace(point, ".") if drop or comma else cell)
-        for cell in present
-    }
-    nan = float("nan")
-    return Column(
-        name, cells, "number", np.array([values.get(cell.strip(), nan) for cell in cells])
-    )

@@ -17,15 +17,17 @@ import numpy.typing as npt
 
 from paretoscope.errors import ParetoscopeError
 from paretoscope.parameters import FloatArray
-from paretoscope.uploads.csvs import Column, Table
+from paretoscope.uploads.columns import Column
+from paretoscope.uploads.csvs import Table
 from paretoscope.uploads.gate import in_order, shown
+from paretoscope.uploads.roles import guess_label
 
 FEWEST_OF_A_CLASS = 5  # so that each split has one
 _MANY_CLASSES = 1000
 _NAMED = 20  # columns in a sentence
 Missing = Literal["leave-out", "median", "zero"]
 Constant = Literal["leave-out", "keep"]
-_LABEL_NAMES = ("label", "class", "target", "y", "species", "category", "outcome")
+_MOST_VALUES = 20  # of a column of text that becomes columns of 0 and 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,18 +54,18 @@ class Labelled:
     notes: tuple[str, ...]
 
 
-def guess_label(table: Table) -> str:
-    """The column that is most likely the label: by its name, else the last."""
-    for name in reversed(table.names):
-        if name.strip().lower() in _LABEL_NAMES:
-            return name
-    return table.names[-1]
+def can_be_one_hot(column: Column) -> bool:
+    """Whether a column of text has few values, each more than once on average: it can become a
+    column of 0 and 1 for each."""
+    n = len(column.texts)
+    return column.kind == "text" and 2 <= n <= _MOST_VALUES and 2 * n <= len(column.cells)
 
 
 def with_label(
     table: Table,
     label: str | None = None,
     leave_out: Collection[str] = (),
+    one_hot: Collection[str] = (),
     missing: Missing = "leave-out",
     constant: Constant = "leave-out",
 ) -> Labelled:
@@ -76,6 +78,9 @@ def with_label(
         Default: `guess_label`.
     leave_out : collection of str
         Columns that are no features.
+    one_hot : collection of str
+        Columns of text that become a column of 0 and 1 for each of their values, named like
+        ``port=C``; where the text is missing, all are 0.
     missing : {"leave-out", "median", "zero"}
         What becomes of rows that miss features: left out, or filled with the median of the column
         or with 0.
@@ -86,13 +91,16 @@ def with_label(
     Raises
     ------
     ParetoscopeError
-        There is no such column, it is empty, features are text or dates, or no rows are left.
+        There is no such column, it is empty, features are text or dates, a text has too many
+        values, or no rows are left.
     """
     label = guess_label(table) if label is None else label
     notes: list[str] = []
     labels = _labels(table.column(label), notes)
+    for name in one_hot:
+        table.column(name)
     columns = [c for c in table.columns if c.name != label and c.name not in leave_out]
-    columns = _features(columns, notes)
+    columns = _features(_one_hot(columns, one_hot, notes), notes)
     X = np.stack([c.values for c in columns if c.values is not None], axis=1)
     _say_leaks(columns, X, labels, notes)
     if missing != "leave-out":
@@ -166,6 +174,30 @@ def _labels(column: Column, notes: list[str]) -> list[str | None]:
     return [common[cell.casefold()] if cell else None for cell in cells]
 
 
+def _one_hot(columns: list[Column], names: Collection[str], notes: list[str]) -> list[Column]:
+    found: list[Column] = []
+    for column in columns:
+        if column.name not in names or column.values is not None:
+            found.append(column)
+            continue
+        if not can_be_one_hot(column):
+            raise ParetoscopeError(
+                f"'{shown(column.name)}' has {len(column.texts):,} different texts in "
+                f"{len(column.cells):,} rows: at most {_MOST_VALUES}, each in two rows on average, "
+                "become columns of 0 and 1"
+            )
+        cells = np.array([cell.strip() for cell in column.cells], np.object_)
+        for text in sorted(column.texts, key=in_order):
+            values = (cells == text).astype(np.float64)
+            shown_as = tuple("1" if value else "0" for value in values)
+            found.append(Column(f"{column.name}={text}", shown_as, "number", values))
+        notes.append(
+            f"'{shown(column.name)}' became {len(column.texts)} columns of 0 and 1, one for each "
+            "of its texts"
+        )
+    return found
+
+
 def _features(columns: list[Column], notes: list[str]) -> list[Column]:
     texts = [c.name for c in columns if c.kind == "text"]
     dates = [c.name for c in columns if c.kind == "date"]
@@ -178,7 +210,7 @@ def _features(columns: list[Column], notes: list[str]) -> list[Column]:
     empty = [c.name for c in columns if c.kind == "empty"]
     if empty:
         notes.append(f"empty columns are left out: {', '.join(map(shown, empty[:20]))}")
-    found = [c for c in columns if c.kind == "number"]
+    found = [c for c in columns if c.values is not None]
     if not found:
         raise ParetoscopeError("there is no feature column of numbers")
     return found
@@ -274,6 +306,11 @@ def _say_duplicates(X: npt.NDArray[np.float64], labels: list[str | None], notes:
 
 def _say_classes(labels: list[str | None], classes: list[str], notes: list[str]) -> None:
     n = len(labels)
+    if len(classes) == 1:
+        notes.append(
+            f"all rows have the label '{shown(classes[0])}': with one class there is nothing to "
+            "tell apart"
+        )
     if len(classes) > 20 and 2 * len(classes) > n:
         notes.append(
             f"{len(classes):,} different labels in {n:,} rows: this looks like a number to be "

@@ -362,7 +362,7 @@ def own_classes(model: Model, labels: Sequence[str], n: int) -> list[str]:
         The labels are of other classes.
     """
     counted = [str(place) for place in range(n)]
-    written = _written_classes(model.passed.model.graph)
+    written = written_classes(model)
     seen = set(labels)
     if gives_places(model):
         return counted
@@ -378,9 +378,9 @@ def own_classes(model: Model, labels: Sequence[str], n: int) -> list[str]:
     )
 
 
-def _written_classes(graph: onnx.GraphProto) -> list[str]:
+def written_classes(model: Model) -> list[str]:
     """The names of classes that an operator of scikit-learn's models holds."""
-    for node in graph.node:
+    for node in model.passed.model.graph.node:
         for attribute in node.attribute:
             if attribute.name.startswith("classlabels_"):
                 found = [

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import replace
 
-from paretoscope.uploads.csvs import MOST_CELLS, Table, read_csv, read_text
+from paretoscope.uploads.csvs import MOST_CELLS, Reading, Table, read_csv, read_text
 from paretoscope.uploads.kinds import kind_of, require
 from paretoscope.uploads.sandbox import MOST_BYTES_AFTER, Limits, Sandbox
 
@@ -22,22 +23,26 @@ def is_table(data: bytes) -> bool:
     return kind_of(data) == "parquet" or _is_npz(data)
 
 
-def read_table(data: bytes) -> Table:
-    """The table that a file holds, by its first bytes.
+def read_table(data: bytes, reading: Reading | None = None) -> Table:
+    """The table that a file holds, by its first bytes; `reading` is for those of text.
 
     Raises
     ------
+    AmbiguousNumbersError
+        Columns of text can be read in two ways, and `reading` does not say in which.
     ParetoscopeError
-        The only error there is, whatever the bytes.
+        The only other error there is, whatever the bytes.
     """
     if not is_table(data):
-        return read_csv(data)
+        return read_csv(data, reading)
     kind = "npz" if _is_npz(data) else "parquet"
     require(data, ("zip", "parquet"), "a table")
     asked = {"kind": kind, "most_cells": MOST_CELLS, "most_bytes": MOST_BYTES_AFTER}
     with Sandbox(_LIMITS) as sandbox:
         found = sandbox.run("table", [data], asked)
-    return read_text(found["bytes"].decode())
+    table = read_text(found["bytes"].decode())
+    notes = (*found["notes"], *table.notes)
+    return replace(table, index=tuple(found["index"]), notes=notes)
 
 
 def _is_npz(data: bytes) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -142,13 +143,18 @@ def predict(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, A
 def table(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """A Parquet file's or NPZ archive's columns as CSV in UTF-8, missing values as empty cells.
 
-    Arguments: "kind" ("parquet" or "npz"), "most_cells", "most_bytes".
+    Arguments: "kind" ("parquet" or "npz"), "most_cells", "most_bytes". Returns beside the text the
+    columns that were an index, and notes on what was done.
     """
     import csv
     import io
 
-    read = _parquet_columns if arguments["kind"] == "parquet" else _npz_columns
-    columns = read(parts[0], arguments["most_cells"])
+    notes: list[str] = []
+    index: list[str] = []
+    if arguments["kind"] == "parquet":
+        columns = _parquet_columns(parts[0], arguments["most_cells"], index)
+    else:
+        columns = _npz_columns(parts[0], arguments["most_cells"], notes)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
@@ -158,7 +164,7 @@ def table(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, Any
             raise RefusedError(
                 f"as text the table has more than {arguments['most_bytes'] / 1e6:.0f} MB"
             )
-    return {"bytes": out.getvalue().encode()}
+    return {"bytes": out.getvalue().encode(), "index": index, "notes": notes}
 
 
 def _require_few(n_rows: int, n_columns: int, most_cells: int) -> None:
@@ -169,13 +175,15 @@ def _require_few(n_rows: int, n_columns: int, most_cells: int) -> None:
         )
 
 
-def _parquet_columns(data: bytes, most_cells: int) -> dict[str, list[Any]]:
+def _parquet_columns(data: bytes, most_cells: int, index: list[str]) -> dict[str, list[Any]]:
     os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # the others reserve more than the limit
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(pa.BufferReader(data))
     names = file.schema_arrow.names
+    kept = (file.schema_arrow.pandas_metadata or {}).get("index_columns", [])
+    index += [name for name in kept if isinstance(name, str) and name in names]
     _require_few(file.metadata.num_rows, len(names), most_cells)
     read = file.read(use_threads=False)
     columns: dict[str, list[Any]] = {}
@@ -193,7 +201,7 @@ def _parquet_columns(data: bytes, most_cells: int) -> dict[str, list[Any]]:
     return columns
 
 
-def _npz_columns(data: bytes, most_cells: int) -> dict[str, list[Any]]:
+def _npz_columns(data: bytes, most_cells: int, notes: list[str]) -> dict[str, list[Any]]:
     import io
 
     import numpy as np
@@ -219,6 +227,7 @@ def _npz_columns(data: bytes, most_cells: int) -> dict[str, list[Any]]:
             "labels"
         )
     n = len(next(iter(flat.values())))
+    flat = _with_plain_labels(flat, notes)
     wide = {name: a.reshape(n, -1) if n else a for name, a in flat.items()}
     _require_few(n, sum(a.shape[-1] for a in wide.values()), most_cells)
     columns: dict[str, list[Any]] = {}
@@ -238,6 +247,46 @@ def _npz_columns(data: bytes, most_cells: int) -> dict[str, list[Any]]:
                 cells.astype(str).tolist() if array.dtype.kind in "mM" else cells.tolist()
             )
     return columns
+
+
+def _with_plain_labels(arrays: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
+    """Labels of several columns never become features: those that are one-hot become one column."""
+    import numpy as np
+
+    wide = {name: a for name, a in arrays.items() if a.ndim > 1 and a[:1].size > 1}
+    named = [name for name in wide if _LABELS.search(name)]
+    if not named and len(wide) > 1 and len(wide) == len(arrays):
+        named = [name for name, a in wide.items() if _is_one_hot(a)]
+        if len(named) != 1:
+            told = " and ".join(f"'{name[:40]}'" for name in list(wide)[:3])
+            raise RefusedError(
+                f"the arrays {told} have several columns each: save the labels as one, named 'y'"
+            )
+    found = dict(arrays)
+    for name in named:
+        labels = wide[name]
+        if not _is_one_hot(labels):
+            raise RefusedError(
+                f"the array '{name[:60]}' has several labels a row (multi-label, "
+                f"{labels[:1].size} columns); one label a row is taken"
+            )
+        found[name] = np.argmax(labels, axis=1)
+        notes.append(
+            f"the array '{name[:60]}' is one-hot: the place of its 1 is the class, from 0 to "
+            f"{labels.shape[1] - 1}"
+        )
+    return found
+
+
+_LABELS = re.compile(r"(^|[_ .-])(y|labels?|targets?|class(es)?)($|[_ .-])", re.IGNORECASE)
+
+
+def _is_one_hot(array: Any) -> bool:
+    import numpy as np
+
+    if array.ndim != 2 or array.dtype.kind not in "biuf" or not len(array):
+        return False
+    return bool(((array == 0) | (array == 1)).all() and (np.sum(array, axis=1) == 1).all())
 
 
 def _once(name: str, taken: Mapping[str, Any]) -> str:
