@@ -103,6 +103,60 @@ def test_columns_with_one_value_are_kept_as_chosen(fresh: Path) -> None:
     assert not app.exception
 
 
+def test_numbers_that_can_be_read_in_two_ways_are_asked_about(fresh: Path) -> None:
+    rows = "".join(f"1.{(37 * k) % 90 + 100};{k % 9 + 1}.250;{'pq'[k % 2]}\n" for k in range(40))
+    app = _upload(_page(), 0, "rows.csv", f"a;b;y\n{rows}".encode())
+    assert "can be read in two ways" in _said(app)
+    (shown,) = app.dataframe
+    assert list(shown.value.iloc[0]) == ["a", "1.100", "1.1", "1,100"]
+    assert not [b for b in app.button if b.label == "Use these data"]
+    (choice,) = [g for g in app.get("button_group") if "decimal" in str(g.key)]
+    app = choice.set_value("comma").run(timeout=HANGS_S)
+    assert "Points stand between thousands: '1.100' in 'a' is read as 1100" in _said(app)
+    (button,) = [b for b in app.button if b.label == "Use these data"]
+    app = button.click().run(timeout=HANGS_S)
+    assert load_dataset(address(app)["dataset"]).raw.X[0, 0] == 1100
+
+
+def test_a_guessed_encoding_is_shown_and_can_be_changed(fresh: Path) -> None:
+    rows = "".join(f"{k},{('кошка', 'собака')[k % 2]}\n" for k in range(40))
+    app = _upload(_page(), 0, "rows.csv", f"длина,вид\n{rows}".encode("koi8_r"))
+    assert "it was read as KOI8-R, Cyrillic ('длина')" in _said(app)
+    (choice,) = [b for b in app.selectbox if b.label == "Encoding"]
+    app = choice.select("cp1251").run(timeout=HANGS_S)
+    assert app.selectbox(key="own-label").value == "ЧЙД"
+    (choice,) = [b for b in app.selectbox if b.label == "Encoding"]
+    app = choice.select("cp949").run(timeout=HANGS_S)  # is no text in it, or other letters
+    (choice,) = [b for b in app.selectbox if b.label == "Encoding"]
+    app = choice.select("koi8_r").run(timeout=HANGS_S)
+    assert app.selectbox(key="own-label").value == "вид"
+
+
+def test_keys_are_left_out_and_text_becomes_one_hot_where_asked(fresh: Path) -> None:
+    rows = "".join(f"{7 * k},{'SCQ'[k % 3]},{k % 5},{'pq'[k % 2]}\n" for k in range(60))
+    app = _upload(_page(), 0, "rows.csv", f"Id,port,a,y\n{rows}".encode())
+    assert "'Id' counts the rows" in _said(app)
+    left, hot = [g for g in app.get("button_group") if g.label in ("Leave out", "One-hot")]
+    assert left.value == ["Id", "port"]
+    app = hot.set_value(["port"]).run(timeout=HANGS_S)
+    (button,) = [b for b in app.button if b.label == "Use these data"]
+    app = button.click().run(timeout=HANGS_S)
+    own = load_dataset(address(app)["dataset"])
+    assert own.feature_names == ("port=C", "port=Q", "port=S", "a")
+
+
+def test_the_label_beside_a_model_can_be_chosen(fresh: Path) -> None:
+    iris = load("iris").raw
+    model = LogisticRegression(max_iter=500).fit(iris.X, iris.y)
+    rows = "".join(f"{y},{','.join(map(str, x))}\n" for x, y in zip(iris.X, iris.y, strict=True))
+    app = _upload(_page(), 1, "iris.skops", skops.io.dumps(model))
+    app = _upload(app, 2, "rows.csv", f"kind,a,b,c,d\n{rows}".encode())
+    assert "label 'kind', features in the order a, b, c, d" in _said(app)
+    (choice,) = [b for b in app.selectbox if b.label == "Label of the table"]
+    app = choice.select("d").run(timeout=HANGS_S)
+    assert "none of the model's classes (0, 1, 2)" in _said(app)
+
+
 def test_a_residual_network_is_explored_on_its_table_of_pixels(fresh: Path) -> None:
     """Pixels at the edges are 0 in all rows of it: the network wants them all the same."""
     network = graphs.residual()

@@ -150,9 +150,7 @@ def test_the_budget_is_typed_cleared_and_what_is_wrong_is_said(explore: Visit) -
     assert "drop=none" in explore.query
 
 
-def test_what_is_being_typed_survives_what_comes_above_it(
-    server: Server, visitor: Visitor
-) -> None:
+def test_what_is_being_typed_survives_what_comes_above_it(server: Server, visitor: Visitor) -> None:
     """Buttons come once the recipe's file is there, which takes a while for one that calibrates."""
     visit = _open(visitor, server, query=QUERY.replace("q(8)", "q(7)%2Bgptq"))
     page = visit.page

@@ -152,9 +152,10 @@ TEXTS = {
 }
 
 
+@pytest.mark.parametrize("n", [1, 30])
 @pytest.mark.parametrize("encoding", TEXTS)
-def test_an_encoding_is_recognised_and_said(encoding: str) -> None:
-    text = TEXTS[encoding]
+def test_an_encoding_is_recognised_and_said(encoding: str, n: int) -> None:
+    text = TEXTS[encoding] * n
     table = read_csv(text.encode(encoding))
     assert table.encoding == encoding
     assert table.names == text.split("\n", 1)[0].split(",")

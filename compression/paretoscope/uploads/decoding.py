@@ -34,7 +34,7 @@ ENCODINGS = {
 }
 _EUROPEAN = ("cp1252", "cp1250", "cp1254", "cp1257", "mac_roman")
 _OF_PAIRS = {"cp932", "euc_jp", "gb18030", "big5", "cp949"}  # of bytes
-_SAMPLE = 40_000  # bytes of the lines that are not ASCII
+_LOOKED_AT, _SAMPLE = 5_000_000, 40_000  # bytes of the file, and of its fields that are not ASCII
 _HALF_WIDTH = re.compile("[\uff61-\uff9f]")  # what single bytes of other alphabets look like there
 
 
@@ -117,20 +117,19 @@ def _strictly(data: bytes, encoding: str) -> str:
 
 def _guessed(data: bytes) -> tuple[str, str]:
     """The text in the likeliest encoding. Words of plain letters with a few others are European."""
-    odd = [line for line in data.split(b"\n") if not line.isascii()]
-    sample = b""
-    for line in odd:
-        sample += line[:_SAMPLE] + b"\n"
-        if len(sample) > _SAMPLE:
-            break
+    fields = dict.fromkeys(re.findall(rb'[^,;\t\r\n"]+', data[:_LOOKED_AT]))
+    odd = [field for field in fields if not field.isascii()]  # each once, or it seems no language
+    sample = b" ".join(odd)[:_SAMPLE]
     found = (_known(match.encoding) for match in charset_normalizer.from_bytes(sample))
     likely = [name for name in found if name is not None and not _is_half_width(sample, name)]
     share = _share_of_odd(sample)
     if share <= 0.4 or (share <= 0.8 and not _OF_PAIRS & set(likely)):
         likely = [name for name in likely if name in _EUROPEAN]
+    elif share > 0.8:
+        likely = [name for name in likely if name not in _EUROPEAN]
     if likely[:1] == ["cp1251"]:  # the other Cyrillic alphabet has its capitals where these are not
         likely.insert(0, max(("cp1251", "koi8_r"), key=partial(_n_small, sample)))
-    for name in [*likely, "cp1252"]:
+    for name in [*likely, *(["cp1252"] if share <= 0.8 else [])]:
         if name in _EUROPEAN and _is_western(sample):
             name = "cp1252"
         try:
