@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -148,6 +149,13 @@ def _parser() -> _Parser:
         help="where the model states another number of features than its weights take, take theirs",
     )
     check.add_argument("--output", metavar="NAME", help="the output to judge by, of several")
+    check.add_argument(
+        "--cut",
+        type=float,
+        metavar="NUMBER",
+        help="what tells two classes apart where the output is one number (default: 0.5 behind "
+        "Sigmoid or Softmax, else 0)",
+    )
     check.add_argument("--label", metavar="COLUMN", help="the column of the table to be predicted")
     for option, how in (
         ("--leave-out", "which is no feature; several times for several"),
@@ -228,24 +236,29 @@ def _check(arguments: argparse.Namespace) -> None:
             chosen=chosen,
             correct_shape=arguments.correct_shape,
             output=arguments.output,
+            cut=arguments.cut,
             names=names,
         )
     except AmbiguousNumbersError as error:
         raise ParetoscopeError(f"{error} (--decimal point, or --decimal comma)") from None
     print(checked.line)
+    if checked.compressible:
+        print(f"can be compressed: {checked.compressible}")
     for note in checked.notes:
         print(f"note: {note}", file=sys.stderr)
 
 
 def _read(name: str) -> bytes:
-    """At most one byte more than is taken, so that a huge file takes no memory."""
-    from paretoscope.uploads.kinds import MOST_BYTES
+    """A file that is not too large."""
+    from paretoscope.uploads.kinds import MOST_BYTES, require_size
 
     try:
         with Path(name).open("rb") as file:
-            return file.read(MOST_BYTES + 1)
+            require_size(os.fstat(file.fileno()).st_size)
+            data = file.read(MOST_BYTES + 1)  # of a pipe, too, no more than is taken
     except OSError as error:
         raise ParetoscopeError(f"{name} cannot be read: {error.strerror}") from error
+    return data
 
 
 def _datasets(arguments: argparse.Namespace) -> None:

@@ -117,6 +117,7 @@ OPERATORS: Mapping[str, Callable[..., Any]] = {
     "Softplus": _softplus,
     "Mish": _mish,
     "Clip": np.clip,
+    "Round": np.rint,
     "GlobalAveragePool": lambda x: x.mean((2, 3), keepdims=True),
     "GlobalMaxPool": lambda x: x.max((2, 3), keepdims=True),
     "Flatten": _flatten,

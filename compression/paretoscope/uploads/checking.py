@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,11 @@ from paretoscope.errors import ParetoscopeError
 from paretoscope.uploads.columns import is_missing
 from paretoscope.uploads.csvs import Reading, Table
 from paretoscope.uploads.gate import Input, in_order, shown
+from paretoscope.uploads.importing import compressible
 from paretoscope.uploads.kinds import kind_of
 from paretoscope.uploads.labelled import Constant, Labelled, can_be_one_hot, with_label
 from paretoscope.uploads.models import (
+    OR_A_REGRESSION,
     Model,
     features_of_weights,
     gives_places,
@@ -36,11 +38,13 @@ _NAMED = 12  # features in a sentence
 
 @dataclass(frozen=True)
 class Checked:
-    """What a file is, what is to be known of it, and the names of a model's outputs."""
+    """What a file is, what is to be known of it, the names of a model's outputs, and whether its
+    weights can be compressed: "yes", or "no: " with what stands in the way; "" for a table."""
 
     line: str
     notes: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    compressible: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ def check(
     chosen: Chosen = _AS_IT_SEEMS,
     correct_shape: bool = False,
     output: str | None = None,
+    cut: float | None = None,
     names: Sequence[str] = (),
 ) -> Checked:
     """Judge a file by its bytes; with a model, how right that is on the table.
@@ -89,7 +94,7 @@ def check(
         An ONNX or .skops file.
     chosen : Chosen, optional
         Of the table.
-    correct_shape, output
+    correct_shape, output, cut
         As for `read_model`.
     names : sequence of str, optional
         What the table calls the model's classes, in the order of its scores; "" for none.
@@ -104,15 +109,16 @@ def check(
     if model is not None:
         if kind_of(model) == "zip":
             return check_on(data, _skops_judge(model), names, chosen)
-        onnx_judge = _onnx_judge(read_model(model, correct_shape=correct_shape, output=output))
+        read = read_model(model, correct_shape=correct_shape, output=output, cut=cut)
+        onnx_judge = _onnx_judge(read)
         return check_on(data, onnx_judge, names, chosen)
     ending = name.lower().rpartition(".")[2]
     looks = is_table(data) or _looks_like_text(data)
     if ending in ENDINGS or (ending not in MODEL_ENDINGS and looks):
         return check_table(data, chosen)
     if ending == "skops" or (ending != "onnx" and kind_of(data) == "zip"):
-        return Checked(check_skops(data))
-    return check_model(data, correct_shape=correct_shape, output=output)
+        return Checked(check_skops(data), compressible="yes")
+    return check_model(data, correct_shape=correct_shape, output=output, cut=cut)
 
 
 def _looks_like_text(data: bytes) -> bool:
@@ -174,20 +180,27 @@ def rows_of(
 # --- models -----------------------------------------------------------------------------------
 
 
-def check_model(data: bytes, *, correct_shape: bool = False, output: str | None = None) -> Checked:
+def check_model(
+    data: bytes,
+    *,
+    correct_shape: bool = False,
+    output: str | None = None,
+    cut: float | None = None,
+) -> Checked:
     """An ONNX model by itself."""
-    model = read_model(data, correct_shape=correct_shape, output=output)
+    model = read_model(data, correct_shape=correct_shape, output=output, cut=cut)
     passed = model.passed
     inputs = ", ".join(f"{shown(i.name)} {_shape(i)}" for i in passed.inputs[:4])
     inputs += " …" if len(passed.inputs) > 4 else ""
     outputs = ", ".join(
         f"{shown(str(o['name']))} {o['type']}{o['shape']}" for o in model.outputs[:4]
     )
+    rows = "one row" if model.batch == 1 else "two rows"
     line = (
-        f"an ONNX model, opset {passed.opset}: inputs {inputs}; outputs for two rows {outputs}; "
+        f"an ONNX model, opset {passed.opset}: inputs {inputs}; outputs for {rows} {outputs}; "
         f"{passed.n_weights:,} numbers in its tensors"
     )
-    return Checked(line, model.notes, _outputs(model))
+    return Checked(line, model.notes, _outputs(model), compressible(model))
 
 
 def _outputs(model: Model) -> tuple[str, ...]:
@@ -239,6 +252,7 @@ class _Judge:
     outputs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     other_width: str = ""
+    compressible: str = "yes"
 
     def labels(self, values: npt.NDArray[np.float64]) -> tuple[list[str], int]:
         """A label for each row, as text, and how many rows had scores that are no numbers."""
@@ -280,7 +294,7 @@ def _onnx_judge(model: Model) -> _Judge:
     if model.stated is not None and not model.corrected:
         taken = features_of_weights(model.passed)
         other_width = f" (its weights take {taken}: correct the stated shape to go on)"
-    return _Judge(model, (), _outputs(model), model.notes, other_width)
+    return _Judge(model, (), _outputs(model), model.notes, other_width, compressible(model))
 
 
 def _n_scores(model: Model) -> int | None:
@@ -319,12 +333,13 @@ def check_on(
     kept = np.isfinite(values).all(1) & np.array([not is_missing(text) for text in truth])
     if not kept.any():
         raise ParetoscopeError("no rows are left without missing or infinite values")
+    _require_classes(judge.model, label, set(truth[kept]))
     found, not_finite = judge.labels(values[kept])
     predicted = _as_classes(found, sorted(set(truth[kept]), key=in_order), names, judge)
     right = sum(a == b for a, b in zip(predicted, truth[kept], strict=True))
     accuracy = Accuracy(right, int(kept.sum()))
     low, high = accuracy.interval
-    notes += judge.notes
+    notes += [note.removesuffix(OR_A_REGRESSION) for note in judge.notes]
     if names:
         own = judge.own_classes(found, len(names))
         pairs = zip(own, names, strict=True)
@@ -335,12 +350,58 @@ def check_on(
         notes.append(f"{n_left:,} rows miss features or labels, or hold infinite values: left out")
     if not_finite:
         notes.append(f"{not_finite:,} rows got scores that are no finite numbers")
+    disagree = _labels_and_scores_apart(judge.model, values[kept], found)
+    if disagree:
+        notes.append(
+            f"its labels and its scores disagree on {disagree:,} of {accuracy.n:,} rows: the "
+            "labels are judged"
+        )
     line = (
         f"{100 * accuracy.value:.1f} % of {accuracy.n:,} rows are right (95 % interval "
-        f"{100 * low:.1f} to {100 * high:.1f}); label '{shown(label)}', features in the order "
-        f"{', '.join(map(shown, feeds[:_NAMED]))}{' …' if len(feeds) > _NAMED else ''}"
+        f"{100 * low:.1f} to {100 * high:.1f}); label '{shown(label)}', {_fed(judge.model, feeds)}"
     )
-    return Checked(line, tuple(notes), judge.outputs)
+    return Checked(line, tuple(notes), judge.outputs, judge.compressible)
+
+
+def _fed(model: Model, feeds: Sequence[str]) -> str:
+    """Which columns the model was given, in words."""
+    if not any(width > 1 for width in model.widths):
+        more = " …" if len(feeds) > _NAMED else ""
+        return f"features in the order {', '.join(map(shown, feeds[:_NAMED]))}{more}"
+    parts, start = [], 0
+    for given, width in zip(model.passed.inputs, model.widths, strict=True):
+        taken, start = feeds[start : start + width], start + width
+        more = " …" if width > _NAMED else ""
+        parts.append(f"{shown(given.name)} takes {', '.join(map(shown, taken[:_NAMED]))}{more}")
+    return "; ".join(parts)
+
+
+def _require_classes(model: Model, label: str, truth: set[str]) -> None:
+    """That one number a row tells classes apart: of many numbers it is a regression."""
+    if model.is_one_number and len(truth) > 2 and all(map(_is_number, truth)):
+        raise ParetoscopeError(
+            f"the model gives one number a row, and '{shown(label)}' holds {len(truth):,} "
+            "different numbers: this is a regression, which is not taken yet; models that tell "
+            "classes apart are"
+        )
+
+
+def _labels_and_scores_apart(
+    model: Model, values: npt.NDArray[np.float64], labels: Sequence[str]
+) -> int:
+    """On how many rows a model's labels are not those of its largest scores, where it gives both
+    and one score for each class."""
+    n = _n_scores(model)
+    if model.output is not None or gives_places(model) or n is None:
+        return 0
+    scores = [str(o["name"]) for o in model.outputs if str(o["type"]).startswith("float")]
+    try:
+        own = own_classes(model, labels, n)
+    except ParetoscopeError:
+        return 0
+    places = predict(replace(model, output=scores[0]), values)["labels"]
+    found = [own[int(place)] if int(place) < len(own) else "" for place in places]
+    return sum(a != b for a, b in zip(found, labels, strict=True))
 
 
 def _match(table: Table, label: str, judge: _Judge, chosen: Chosen) -> list[str]:
@@ -348,9 +409,9 @@ def _match(table: Table, label: str, judge: _Judge, chosen: Chosen) -> list[str]
     the model takes as many columns as there are with them."""
     features = [n for n in table.names if n != label and n not in chosen.leave_out]
     inputs = [i.name for i in judge.model.passed.inputs]
-    if len(inputs) > 1 and set(inputs) <= set(features):
+    if len(inputs) > 1 and len(inputs) == judge.model.width and set(inputs) <= set(features):
         return inputs
-    wanted = len(inputs) if len(inputs) > 1 else judge.model.width
+    wanted = judge.model.width
     keys = {name for name in row_keys(table, label) if name not in chosen.keep}
     if len(features) != wanted:
         features = [name for name in features if name not in keys]

@@ -10,6 +10,7 @@ crash. To add a rule, write ``(Graph) -> None`` that raises, and name it at the 
 
 from __future__ import annotations
 
+import heapq
 import math
 import unicodedata
 from collections.abc import Iterator, Mapping, Set
@@ -144,6 +145,7 @@ def admit(data: bytes) -> Passed:
     if not model.HasField("graph") or not (model.graph.node or model.graph.output):
         raise ParetoscopeError("the model has no graph")
     try:
+        _put_in_order(model.graph)
         for rule in RULES:
             rule(model)
         passed = Passed(
@@ -160,6 +162,45 @@ def admit(data: bytes) -> Passed:
             f"the model's structure cannot be read ({type(error).__name__})"
         ) from error
     return passed
+
+
+def _put_in_order(graph: onnx.GraphProto) -> None:
+    """Sort nodes that are used before they are made, which ONNX forbids and ONNX Runtime takes.
+    What goes in a circle stays as it is, for a rule to refuse."""
+    makers = {name: i for i, node in enumerate(graph.node) for name in node.output if name}
+    needs = [{makers[n] for n in _used_by(node) if n in makers} for node in graph.node]
+    if all(not found or max(found) < i for i, found in enumerate(needs)):
+        return
+    users: list[list[int]] = [[] for _ in needs]
+    for i, found in enumerate(needs):
+        for maker in found:
+            users[maker].append(i)
+    left = [len(found) for found in needs]
+    ready = [i for i, n in enumerate(left) if n == 0]
+    heapq.heapify(ready)
+    order = []
+    while ready:
+        i = heapq.heappop(ready)
+        order.append(i)
+        for user in users[i]:
+            left[user] -= 1
+            if left[user] == 0:
+                heapq.heappush(ready, user)
+    if len(order) == len(needs):
+        nodes = [graph.node[i] for i in order]
+        sorted_ = onnx.GraphProto()
+        sorted_.node.extend(nodes)
+        del graph.node[:]
+        graph.node.extend(sorted_.node)
+
+
+def _used_by(node: onnx.NodeProto, depth: int = 1) -> Iterator[str]:
+    """The names that a node uses, also within its graphs; nesting has a rule of its own."""
+    yield from node.input
+    if depth <= MOST_DEPTH:
+        for graph, _ in _direct(node):
+            for inner in graph.node:
+                yield from _used_by(inner, depth + 1)
 
 
 def inputs_of(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
@@ -283,7 +324,9 @@ def no_data_of_other_files(model: onnx.ModelProto) -> None:
     for tensor, name in _every_tensor(model):
         if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
             raise ParetoscopeError(
-                f"the weight '{shown(name)}' lies in another file; export one self-contained .onnx"
+                f"the weight '{shown(name)}' lies in another file; export one self-contained .onnx "
+                "(torch.onnx.export with external_data=False, or onnx.save_model without "
+                "save_as_external_data)"
             )
 
 
@@ -453,8 +496,7 @@ def _in_order(graph: onnx.GraphProto, outer: tuple[Set[str], ...]) -> None:
                 continue
             if name in made:
                 raise ParetoscopeError(
-                    f"'{shown(name)}' is used before it is made: the graph has a cycle or is not "
-                    "sorted"
+                    f"'{shown(name)}' is used before it is made: the graph has a cycle"
                 )
             raise ParetoscopeError(f"nothing makes '{shown(name)}', which the model uses")
         for inner, _ in _direct(node):

@@ -9,6 +9,7 @@ judged, but no recipe changes it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,10 +21,16 @@ from paretoscope.network import Network
 from paretoscope.uploads.gate import as_name, shown
 from paretoscope.uploads.models import Model, gives_places, own_classes, predict
 from paretoscope.uploads.rewrites import REWRITES
-from paretoscope.uploads.rewriting import DOMAINS, Rewriting, attributes_of
+from paretoscope.uploads.rewriting import (
+    DOMAINS,
+    CannotCompressError,
+    Rewriting,
+    attributes_of,
+)
 from paretoscope.uploads.skops_files import read_skops
 
 _ROWS_COMPARED = 1_000
+_SIDE = 64  # of images whose size is left open
 _CHUNKS_COMPARED = 4  # of rows that are scored at a time: few where each takes long
 _LABELS_APART = 0.005
 # What makes probabilities or labels of scores, without changing which is largest.
@@ -83,6 +90,19 @@ def skops_network_for(data: bytes, dataset: Dataset, names: Sequence[str] = ()) 
     network, _ = read_skops(data, dataset.class_names, names)
     _require_fit(network, dataset)
     return network
+
+
+def compressible(model: Model) -> str:
+    """ "yes", or "no" with the operator that stands in the way, or another reason."""
+    shape = model.passed.inputs[0].shape or ()
+    n_features = math.prod(side or _SIDE for side in shape[1:]) if len(shape) > 2 else None
+    try:
+        to_network(model, n_features=n_features)
+    except CannotCompressError as error:
+        return f"no: {shown(error.operator)} at '{shown(error.node)}': {error}"
+    except ParetoscopeError as error:
+        return f"no: {error}"
+    return "yes"
 
 
 def _require_fit(network: Network, data: Dataset) -> None:

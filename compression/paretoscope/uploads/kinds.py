@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+
 from paretoscope.errors import ParetoscopeError
 
 MOST_BYTES = 50_000_000  # of an upload; .streamlit/config.toml says the same
@@ -45,6 +48,13 @@ _TITLES = {
     "lfs": "a Git LFS pointer, not the file itself; fetch it with 'git lfs pull'",
     "html": "an HTML page (was the download a login or a 404 page?)",
     "json": "JSON",
+    "pytorch": "a PyTorch file; export the model with torch.onnx.export(model, example, "
+    "'model.onnx', external_data=False)",
+    "keras": "a Keras file; export the model with model.export('model.onnx', format='onnx')",
+    "tflite": "a TensorFlow Lite file; export the model it was made from to ONNX (tf2onnx reads "
+    "both)",
+    "safetensors": "a safetensors file, which holds weights and no network; export the model to "
+    "ONNX",
     "ort": "a model in ONNX Runtime's own format; upload the .onnx it was made from",
 }
 
@@ -65,6 +75,10 @@ def kind_of(data: bytes) -> str:
             return kind
     if data[4:8] == b"ORTM":
         return "ort"
+    if data[4:8] == b"TFL3":
+        return "tflite"
+    if data[8:10] == b'{"' and int.from_bytes(data[:8], "little") <= len(data):
+        return "safetensors"
     start = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<!doctype", b"<html", b"<?xml")):
         return "html"
@@ -73,6 +87,14 @@ def kind_of(data: bytes) -> str:
     if data[:1] in b"(]c" and data.rstrip(b"\n").endswith(b".") and b"\n" in data[:80]:
         return "pickle"  # of protocol 0 and 1
     return "other"
+
+
+def require_size(n_bytes: int) -> None:
+    """Refuse a file that is too large."""
+    if n_bytes > MOST_BYTES:
+        raise ParetoscopeError(
+            f"the file has {n_bytes / 1e6:,.1f} MB; at most {MOST_BYTES / 1e6:.0f} MB are taken"
+        )
 
 
 def require(data: bytes, allowed: tuple[str, ...], wanted: str) -> None:
@@ -86,15 +108,26 @@ def require(data: bytes, allowed: tuple[str, ...], wanted: str) -> None:
     wanted : str
         Such as "an ONNX model".
     """
-    if len(data) > MOST_BYTES:
-        raise ParetoscopeError(
-            f"the file has {len(data) / 1e6:.1f} MB; at most {MOST_BYTES / 1e6:.0f} MB are taken"
-        )
+    require_size(len(data))
     kind = kind_of(data)
     if kind == "empty":
         raise ParetoscopeError("the file is empty (0 bytes)")
-    if kind not in allowed:
-        title = _TITLES.get(kind, "something else")
-        if kind == "zip" and "table" in wanted:
+    inner = _kind_of_zip(data) if kind == "zip" else kind
+    if kind not in allowed or inner != kind:
+        title = _TITLES.get(inner, "something else")
+        if inner == "zip" and "table" in wanted:
             title = "a ZIP archive, perhaps an Excel workbook: save it as CSV first"
         raise ParetoscopeError(f"this is {title}; expected {wanted}")
+
+
+def _kind_of_zip(data: bytes) -> str:
+    """ "pytorch" or "keras" by the names within, else "zip"."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = archive.namelist()
+    except Exception:  # damaged in a way of its own
+        return "zip"
+    if "model.weights.h5" in names:
+        return "keras"
+    torch = ("/data.pkl", "/archive_format", "/constants.pkl", "data.pkl")
+    return "pytorch" if any(name.endswith(torch) for name in names) else "zip"

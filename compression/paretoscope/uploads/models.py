@@ -28,8 +28,10 @@ from paretoscope.uploads.gate import (
 from paretoscope.uploads.sandbox import Limits, Sandbox, limits_hold
 
 _FLOATS = ("float", "double", "float16")
-_QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "QLinearMatMul", "QLinearConv", "MatMulInteger")
+_QUANTIZED = ("QLinearMatMul", "QLinearConv", "MatMulInteger", "ConvInteger", "QGemm")
+_PROBABILITIES = ("Sigmoid", "Softmax", "HardSigmoid")
 _WIDTHS_TRIED = 12
+OR_A_REGRESSION = "; or it is a regression, which is not taken yet: a table beside it tells"
 _SAME_NUMBERS = ("Identity", "Cast", "Dropout", "Squeeze", "Unsqueeze", "Reshape", "Flatten")
 _LARGEST = {"float16": 65504.0}
 
@@ -49,6 +51,8 @@ class Model:
         The output that was chosen to judge by; by default labels, else the first scores.
     width : int or None
         Features of a row; None where the inputs are no table.
+    widths : tuple of int
+        Features that each input takes of a row, in order; of several inputs.
     batch : int or None
         Rows that each call must have.
     stated : int or None
@@ -56,6 +60,8 @@ class Model:
     corrected : bool
         Whether that was left open, so that `width` is what the weights take.
     notes : tuple of str
+    cut : float or None
+        What tells two classes apart by one number, where a person chose it.
     """
 
     onnx_bytes: bytes
@@ -63,10 +69,21 @@ class Model:
     outputs: tuple[dict[str, object], ...]
     output: str | None
     width: int | None
+    widths: tuple[int, ...]
     batch: int | None
     stated: int | None
     corrected: bool
     notes: tuple[str, ...]
+    cut: float | None = None
+
+    @property
+    def is_one_number(self) -> bool:
+        """Whether the output to judge by is one number a row: a score of two classes, or a
+        regression."""
+        output = self.outputs[judged_output(self)]
+        shape = output["shape"]
+        assert isinstance(shape, list)
+        return str(output["type"]).startswith("float") and math.prod(shape[1:]) == 1
 
 
 def read_model(
@@ -74,9 +91,11 @@ def read_model(
     *,
     correct_shape: bool = False,
     output: str | None = None,
+    cut: float | None = None,
     limits: Limits | None = None,
 ) -> Model:
-    """Let a model pass the gate, and run it in the sandbox on two rows.
+    """Let a model pass the gate, and run it in the sandbox on two rows, or on one where it takes
+    one at a time.
 
     Parameters
     ----------
@@ -85,6 +104,9 @@ def read_model(
         Leave the number of features open where the stated one is not what the weights take.
     output : str, optional
         The output to judge by, where there are several.
+    cut : float, optional
+        What tells two classes apart where the output is one number: by default 0.5 behind Sigmoid
+        or Softmax, and 0 elsewhere.
     limits : Limits, optional
 
     Raises
@@ -119,13 +141,33 @@ def read_model(
         known = ", ".join(shown(str(o["name"])) for o in outputs)
         raise ParetoscopeError(f"there is no output '{shown(output)}'; there are {known}")
     batch = None if differs and correct_shape else _fixed_batch(passed)
-    notes += _notes(passed, outputs, output, batch)
+    if tried["rows"] == 1 and batch is None:
+        batch = 1
+        notes.append("it leaves the number of rows open, and takes but one at a time")
+    notes += _notes(passed, outputs, output, batch, cut)
     if not limits_hold():
         notes.append("this system cannot hold the model to limits of memory and processor time")
     corrected = differs and correct_shape
     width = wanted if corrected else (stated or _tried_width(passed, tried["width"]))
-    wrong = stated if differs else None
-    return Model(run, passed, outputs, output, width, batch, wrong, corrected, tuple(notes))
+    widths = tuple(map(_width_of, passed.inputs)) if len(passed.inputs) > 1 else ()
+    return Model(
+        onnx_bytes=run,
+        passed=passed,
+        outputs=outputs,
+        output=output,
+        width=sum(widths) or width,
+        widths=widths,
+        batch=batch,
+        stated=stated if differs else None,
+        corrected=corrected,
+        notes=tuple(notes),
+        cut=cut,
+    )
+
+
+def _width_of(given: Input) -> int:
+    """Features of a row that one of several inputs takes; one where it does not say."""
+    return math.prod(side or 1 for side in (given.shape or ())[1:])
 
 
 def described(given: Input) -> dict[str, object]:
@@ -210,10 +252,14 @@ def _fixed_batch(passed: Passed) -> int | None:
 
 
 def _notes(
-    passed: Passed, outputs: Sequence[dict[str, object]], output: str | None, batch: int | None
+    passed: Passed,
+    outputs: Sequence[dict[str, object]],
+    output: str | None,
+    batch: int | None,
+    cut: float | None,
 ) -> list[str]:
     notes = []
-    if batch is not None:
+    if batch is not None and batch > 1:
         notes.append(f"each call takes {batch} rows: the last call is filled up, and cut again")
     types = {i.type for i in passed.inputs}
     for kind in sorted(types - {"float"}):
@@ -232,7 +278,7 @@ def _notes(
             "the shape of the input is not stated: it takes as many columns as it runs with"
         )
     notes += _notes_on_outputs(
-        passed.model.graph, [o for o in outputs if output in (None, o["name"])]
+        passed.model.graph, [o for o in outputs if output in (None, o["name"])], cut
     )
     notes += _notes_on_weights(passed)
     hidden = {v.name for v in passed.model.graph.input} - {i.name for i in passed.inputs}
@@ -241,7 +287,9 @@ def _notes(
     return notes
 
 
-def _notes_on_outputs(graph: onnx.GraphProto, outputs: Sequence[dict[str, object]]) -> list[str]:
+def _notes_on_outputs(
+    graph: onnx.GraphProto, outputs: Sequence[dict[str, object]], cut: float | None
+) -> list[str]:
     kinds = [str(o["type"]) for o in outputs]
     notes = []
     if len(outputs) > 1:
@@ -254,18 +302,48 @@ def _notes_on_outputs(graph: onnx.GraphProto, outputs: Sequence[dict[str, object
         shape = outputs[0]["shape"]
         assert isinstance(shape, list)
         if math.prod(shape[1:]) == 1:
-            cut = _cut(graph, str(outputs[0]["name"]))
-            notes.append(f"the output is one number a row: two classes, told apart at {cut:g}")
+            notes.append(_one_number(graph, str(outputs[0]["name"]), cut))
     if any(o.get("finite") is False for o in outputs):
         notes.append("outputs are not finite numbers on rows between 0 and 1")
     return notes
 
 
+def _one_number(graph: onnx.GraphProto, output: str, cut: float | None) -> str:
+    """What is assumed of one number a row, and why."""
+    if cut is not None:
+        return f"the output is one number a row: two classes, told apart at {cut:g} as chosen"
+    if _is_probability(graph, output):
+        return "the output is one number a row, a probability: two classes, told apart at 0.5"
+    return (
+        "the output is one number a row: two classes, told apart at 0, for no Sigmoid or Softmax "
+        f"makes it a probability{OR_A_REGRESSION}"
+    )
+
+
 def _notes_on_weights(passed: Passed) -> list[str]:
     graph, operators = passed.model.graph, passed.operators
     notes = []
-    if any(name in operators for name in _QUANTIZED):
+    kinds = {t.name: t.data_type for t in graph.initializer}
+    kinds |= {
+        node.output[0]: a.t.data_type
+        for node in graph.node
+        if node.op_type == "Constant"
+        for a in node.attribute
+        if a.HasField("t")
+    }
+    held = [
+        kinds[n.input[0]]
+        for n in graph.node
+        if n.op_type in ("QuantizeLinear", "DequantizeLinear") and n.input[0] in kinds
+    ]
+    floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
+    if any(name in operators for name in _QUANTIZED) or any(kind not in floats for kind in held):
         notes.append("the model is already quantized: there is nothing left to do for its codes")
+    elif any(kind in floats for kind in held):
+        notes.append(
+            "its weights are floats that are rounded at each call (fake-quantized): stored as the "
+            "whole numbers that they stand for they would be about a quarter as large"
+        )
     if any(name.startswith("TreeEnsemble") for name in operators):
         notes.append("it holds trees, which have no weights: no recipe changes them")
     used = Counter(name for node in graph.node for name in node.input)
@@ -306,9 +384,10 @@ def predict(model: Model, values: npt.NDArray[np.float64]) -> dict[str, list[str
     """Run a model on rows (n, features) in the sandbox: "labels", or places of the largest score,
     as text; and "not_finite", how many rows had scores that are no finite numbers."""
     inputs, parts, given = model.passed.inputs, [], []
-    single = len(inputs) == 1
-    for place, one in enumerate(inputs):
-        column = values if single else values[:, place : place + 1]
+    widths = model.widths or (values.shape[1],)
+    start = 0
+    for one, width in zip(inputs, widths, strict=True):
+        column, start = values[:, start : start + width], start + width
         # A corrected shape is that of a table.
         sides = column.shape[1:] if model.corrected else one.row(column.shape[1])
         shape = [len(column), *sides]
@@ -318,7 +397,7 @@ def predict(model: Model, values: npt.NDArray[np.float64]) -> dict[str, list[str
         "inputs": given,
         "output": judged_output(model),
         "batch": model.batch,
-        "above": _cut(model.passed.model.graph, str(model.outputs[judged_output(model)]["name"])),
+        "above": _cut(model),
     }
     with Sandbox() as sandbox:
         answer = sandbox.run("predict", [model.onnx_bytes, *parts], arguments)
@@ -343,13 +422,26 @@ def gives_places(model: Model) -> bool:
     return str(model.outputs[judged_output(model)]["type"]).startswith("float")
 
 
-def _cut(graph: onnx.GraphProto, output: str) -> float:
-    """What tells two classes apart by one number: 0 for log-odds, 0.5 for a probability."""
+def _cut(model: Model) -> float:
+    """What tells two classes apart by one number."""
+    output = str(model.outputs[judged_output(model)]["name"])
+    assumed = 0.5 if _is_probability(model.passed.model.graph, output) else 0.0
+    return assumed if model.cut is None else model.cut
+
+
+def _is_probability(graph: onnx.GraphProto, output: str) -> bool:
+    """Whether Sigmoid or Softmax makes an output, or one of scikit-learn's classifiers does."""
     makers = {name: node for node in graph.node for name in node.output}
     while output in makers and makers[output].op_type in _SAME_NUMBERS:
         output = makers[output].input[0]
-    is_layer = output in makers and makers[output].op_type in ("Gemm", "MatMul", "Add")
-    return 0.0 if is_layer else 0.5
+    if output not in makers:
+        return False
+    node = makers[output]
+    after = next((a.s for a in node.attribute if a.name == "post_transform"), b"NONE")
+    return node.op_type in _PROBABILITIES or (
+        node.domain == "ai.onnx.ml"
+        and (after not in (b"", b"NONE") or node.op_type == "TreeEnsembleClassifier")
+    )
 
 
 def own_classes(model: Model, labels: Sequence[str], n: int) -> list[str]:

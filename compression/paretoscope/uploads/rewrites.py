@@ -156,6 +156,43 @@ def _clip(to: Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
     return to.op("Clip", x, *places, shape=to.shapes[x])
 
 
+def _quantize(to: Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+    """Values of rows rounded to whole numbers, which stay floats here: what a DequantizeLinear
+    makes of them is the same."""
+    scale, zero = _grid(to, node, inputs)
+    x = to.made(inputs[0])
+    shape = to.shapes[x]
+    x = to.op("Div", x, to.constant(f"c{len(to.constants)}", scale), shape=shape)
+    x = to.op("Round", x, shape=shape)
+    if zero:
+        shift = to.constant(f"c{len(to.constants)}", np.array(zero, np.float32))
+        x = to.op("Add", x, shift, shape=shape)
+    ends = np.iinfo(zero.dtype.type)
+    places = [
+        to.constant(f"c{len(to.constants)}", np.array(e, np.float32)) for e in (ends.min, ends.max)
+    ]
+    return to.op("Clip", x, *places, shape=shape)
+
+
+def _dequantize(to: Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
+    scale, zero = _grid(to, node, inputs)
+    x = to.made(inputs[0])
+    if zero:
+        x = _elementwise(to, "Sub", x, np.array(zero, np.float32))
+    return _elementwise(to, "Mul", x, scale)
+
+
+def _grid(to: Rewriting, node: onnx.NodeProto, inputs: list[str]) -> tuple[Array, Array]:
+    """The step of the whole numbers and the one that stands for 0, both of one value."""
+    scale = to.array(inputs[1])
+    zero = to.array(inputs[2]) if len(inputs) > 2 and inputs[2] else np.array(0, np.uint8)
+    if scale is None or zero is None or scale.size != 1 or zero.size != 1:
+        raise ParetoscopeError(f"a {node.op_type} rounds values of rows by channels")
+    if zero.dtype.kind not in "iu":
+        raise ParetoscopeError(f"a {node.op_type} rounds values of rows to other than integers")
+    return scale.reshape(()).astype(np.float32), zero.reshape(())
+
+
 def _prelu(to: Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
     slope = to.array(inputs[1])
     if slope is None:
@@ -202,6 +239,11 @@ def _shaped(to: Rewriting, x: str, dims: Sequence[int]) -> str:
 def _conv(to: Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
     given, weight = attributes_of(node), to.array(inputs[1])
     bias = _bias(to, inputs)
+    if weight is not None and weight.ndim == 3:
+        raise ParetoscopeError(
+            "convolutions over sequences (of one dimension) are run and judged, but not compressed "
+            "here; as a Conv over images of height 1 the same layer would be"
+        )
     if weight is None or weight.ndim != 4:
         raise ParetoscopeError("a Conv has no constant weights for images")
     if set(given.get("dilations", [1])) != {1}:
@@ -426,6 +468,9 @@ REWRITES: Mapping[str, Rewrite] = {
     "Selu": _activation("alpha", "gamma"),
     "Mish": _activation(),
     "Clip": _clip,
+    "Round": _activation(),
+    "QuantizeLinear": _quantize,
+    "DequantizeLinear": _dequantize,
     "Flatten": _flatten,
     "Reshape": _reshape,
     "Squeeze": _squeeze,

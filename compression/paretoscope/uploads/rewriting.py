@@ -7,6 +7,7 @@ again.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections import Counter
@@ -37,14 +38,43 @@ _ALIASES = ("Identity", "Dropout", "Cast")
 # What older exports make a Reshape's shape of; done at once where all it takes is known.
 _ON_SHAPES = ("Gather", "Concat", "Slice", "Mul")
 _LONGEST_SHAPE = 64
-# What leaves a constant's numbers as they are, and is done at once with constants of any size.
-_REARRANGING = ("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Cast")
+# What is done at once with constants of any size: what leaves their numbers as they are, what makes
+# fewer of them, and arithmetic.
+_REARRANGING = (
+    "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Cast", "Identity", "Concat",
+)  # fmt: skip
+_REDUCING = (
+    "ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2", "ReduceSumSquare",
+    "LpNormalization", "Softmax", "QuantizeLinear", "DequantizeLinear",
+)  # fmt: skip
+_ARITHMETIC = (
+    "Add", "Sub", "Mul", "Div", "Pow", "Min", "Max", "Neg", "Abs", "Sign", "Reciprocal", "Sqrt",
+    "Exp", "Log", "Round", "Floor", "Ceil", "Clip", "Sigmoid", "Tanh", "Relu", "Equal", "Greater",
+    "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Not", "Where",
+)  # fmt: skip
+_ON_CONSTANTS = frozenset((*_REARRANGING, *_REDUCING, *_ARITHMETIC, "MatMul", "Gemm"))
+_MOST_PRODUCTS = 2**28  # of numbers, in all products of constants
 
 FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16)
 WHOLE = (TensorProto.INT64, TensorProto.INT32)
 
 Array = npt.NDArray[Any]
 Rewrite = Callable[["Rewriting", onnx.NodeProto, list[str]], str]
+
+
+class CannotCompressError(ParetoscopeError):
+    """A node stands in the way of compressing a model.
+
+    Attributes
+    ----------
+    operator, node : str
+        Its operator, and its name or, where it has none, that of its output.
+    """
+
+    def __init__(self, why: str, node: onnx.NodeProto) -> None:
+        super().__init__(why)
+        self.operator = node.op_type
+        self.node = node.name or next(iter(node.output), "")
 
 
 @dataclass
@@ -72,7 +102,7 @@ class Rewriting:
         self._arrays = {t.name: _as_floats(numpy_helper.to_array(t)) for t in graph.initializer}
         self._input, self._width = given, width
         self._opsets = model.opset_import
-        self._known = {*rewrites, *_ON_SHAPES, *_REARRANGING}
+        self._known = {*rewrites, *_ON_SHAPES, *_ON_CONSTANTS}
         self._copied: dict[str, str] = {}  # what Identity gives again: the first of each chain
         self._roots: dict[str, str] = {}  # of values that are other names of one; nodes are sorted
         for node in graph.node:
@@ -91,7 +121,7 @@ class Rewriting:
         self._layers: dict[str, _Dense] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}  # of one row of each new value
         self.nodes: list[onnx.NodeProto] = []
-        self._n_values = self._n_weights = self._n_settled = 0
+        self._n_values = self._n_weights = self._n_settled = self._n_products = 0
         self.constants: dict[str, Array] = {}
 
     @property
@@ -145,7 +175,10 @@ class Rewriting:
                 continue
             if node.op_type not in self._rewrites:
                 raise self._unknown(node)
-            self._made[at] = self._rewrites[node.op_type](self, node, list(node.input))
+            try:
+                self._made[at] = self._rewrites[node.op_type](self, node, list(node.input))
+            except ParetoscopeError as error:
+                raise CannotCompressError(str(error), node) from error
         return self.made(name)
 
     def made(self, name: str) -> str:
@@ -169,12 +202,15 @@ class Rewriting:
             raise self._unknown(node)
         place = _SCORES_PLACE if node.op_type == "LinearClassifier" else 0
         if node.output[place] != wanted:
-            raise ParetoscopeError(f"the model takes another output of a {node.op_type} than usual")
+            raise CannotCompressError(
+                f"the model takes another output of a {node.op_type} than usual", node
+            )
 
     def _unknown(self, node: onnx.NodeProto) -> ParetoscopeError:
-        return ParetoscopeError(
+        return CannotCompressError(
             f"the operator {shown(node.op_type)} is not among those whose models can be compressed "
-            "here: the model is run and judged, but no recipe changes it"
+            "here: the model is run and judged, but no recipe changes it",
+            node,
         )
 
     def _settle(self, node: onnx.NodeProto) -> bool:
@@ -186,21 +222,49 @@ class Rewriting:
             return True
         arrays = {name: self.array(name) for name in node.input if name}
         known = {name: array for name, array in arrays.items() if array is not None}
-        shapes = all(a.dtype.kind == "i" and a.size <= _LONGEST_SHAPE for a in known.values())
-        may = node.op_type in _REARRANGING or (node.op_type in _ON_SHAPES and shapes)
-        if not may or len(known) < len(arrays):
+        if len(known) < len(arrays) or not known:
             return False
+        if node.op_type not in _ON_CONSTANTS or self._may_stand_for_rows(node, known):
+            # Shapes are worked with in other ways, too, and may hold the number of rows.
+            short = all(a.dtype.kind == "i" and a.size <= _LONGEST_SHAPE for a in known.values())
+            if node.op_type not in _ON_SHAPES or not short:
+                return False
         if node.op_type == "Cast" and not self._may_cast(node, known):
             return False
+        self._require_little_work(node, list(known.values()))
         self._n_settled += sum(array.size for array in known.values())
         if self._n_settled > _MOST_WEIGHTS:
             raise ParetoscopeError("the graph makes more constants than are taken here")
         empty = helper.make_empty_tensor_value_info
         graph = helper.make_graph([node], "one", [*map(empty, known)], [empty(node.output[0])])
-        one = helper.make_model(graph, opset_imports=self._opsets)
+        rounds = node.op_type in ("QuantizeLinear", "DequantizeLinear")  # has no older one
+        opsets = [helper.make_opsetid("", OPSET)] if rounds else self._opsets
+        one = helper.make_model(graph, opset_imports=opsets)
         (made,) = ReferenceEvaluator(one).run(None, known)
         self._arrays[node.output[0]] = _as_floats(np.asarray(made))
         return True
+
+    def _may_stand_for_rows(self, node: onnx.NodeProto, known: Mapping[str, Array]) -> bool:
+        """Whether whole numbers are computed with among which the number of rows may be."""
+        if node.op_type in _REARRANGING and node.op_type != "Concat":
+            return False
+        whole = (a for a in known.values() if a.dtype in (np.int64, np.int32))
+        small = [a for a in whole if a.size <= _LONGEST_SHAPE]
+        return any(((a != 0) & (a % N_ROWS == 0)).any() for a in small)
+
+    def _require_little_work(self, node: onnx.NodeProto, arrays: Sequence[Array]) -> None:
+        """That what is made of constants is no larger than a model's weights may be."""
+        n_made = sum(array.size for array in arrays)
+        if node.op_type in ("MatMul", "Gemm"):
+            if any(a.ndim != 2 for a in arrays[:2]):
+                raise CannotCompressError("a product of constants is of other than matrices", node)
+            self._n_products += arrays[0].size * max(arrays[1].shape)
+            n_made += max(arrays[0].shape) * max(arrays[1].shape)
+        elif node.op_type in _ARITHMETIC:
+            with contextlib.suppress(ValueError):  # they do not fit, which is said where they meet
+                n_made += math.prod(np.broadcast_shapes(*(a.shape for a in arrays)))
+        if n_made > _MOST_WEIGHTS or self._n_products > _MOST_PRODUCTS:
+            raise CannotCompressError("the graph makes more constants than are taken here", node)
 
     def _may_cast(self, node: onnx.NodeProto, known: Mapping[str, Array]) -> bool:
         """Whether a Cast of constants leaves numbers, and none that stands for the rows becomes a
@@ -310,7 +374,11 @@ class Rewriting:
         if len(dims) == 1:
             return "features"
         if len(dims) != 3:
-            raise ParetoscopeError("rows of the input are neither a table nor images")
+            sides = " × ".join(map(str, dims))
+            raise ParetoscopeError(
+                f"rows of the input are neither a table nor images but of {sides} values, as "
+                "sequences are: such models are run and judged, but not compressed here"
+            )
         place = self.constant("image_shape", np.array([-1, *dims]))
         return self.op("Reshape", "features", place, shape=dims)
 

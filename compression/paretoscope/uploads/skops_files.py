@@ -30,6 +30,9 @@ _LINEAR = (
     "LogisticRegression", "LinearSVC", "RidgeClassifier", "SGDClassifier", "Perceptron",
     "PassiveAggressiveClassifier",
 )  # fmt: skip
+_REGRESSIONS = (
+    "LinearRegression", "Ridge", "RidgeCV", "Lasso", "LassoCV", "ElasticNet", "BayesianRidge",
+)  # fmt: skip
 _SCALERS = ("StandardScaler", "MinMaxScaler", "MaxAbsScaler")
 _MODELS = ("Pipeline", "MLPClassifier", *_LINEAR, *_SCALERS)
 # What fitted models carry beside their numbers: looked through, then ignored.
@@ -174,6 +177,11 @@ def _require_type(module: str, name: str, node: Mapping[str, Any]) -> None:
         return
     if package == "sklearn" and name in _MODELS:
         return
+    if package == "sklearn" and (name.endswith(("Regressor", "SVR")) or name in _REGRESSIONS):
+        raise ParetoscopeError(
+            f"the file holds a regression ({shown(name)}), which is not taken yet; models that "
+            "tell classes apart are"
+        )
     if name not in _BESIDE.get(package, ()):
         raise ParetoscopeError(
             f"the file asks for {shown(module)}.{shown(name)}, which is not allowed"

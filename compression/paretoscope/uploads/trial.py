@@ -8,6 +8,7 @@ that the line counts as ``n_bytes``.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -77,13 +78,13 @@ def try_model(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str,
     """Load a model and run it on two rows of small numbers.
 
     Arguments: "inputs" (name, type and shape of each), "widths": numbers of features to try where
-    the shape leaves that open. Returns the outputs (name, type, shape, whether all finite) and the
-    width that was taken.
+    the shape leaves that open. Returns the outputs (name, type, shape, whether all finite), the
+    width that was taken, and the rows: one, where two cannot be run.
     """
     session = _session(parts[0])
     failed: Exception | None = None
-    for width in arguments["widths"] or [None]:
-        feeds = {i["name"]: _small_numbers(i, width) for i in arguments["inputs"]}
+    for rows, width in itertools.product((2, 1), arguments["widths"] or [None]):
+        feeds = {i["name"]: _small_numbers(i, width, rows) for i in arguments["inputs"]}
         try:
             outputs = session.run(None, feeds)
         except Exception as error:
@@ -93,7 +94,7 @@ def try_model(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str,
             continue
         names = [o.name for o in session.get_outputs()]
         described = [_described(n, o) for n, o in zip(names, outputs, strict=True)]
-        return {"outputs": described, "width": width}
+        return {"outputs": described, "width": width, "rows": rows}
     raise failed or RefusedError("there is nothing to feed the model")
 
 
@@ -313,13 +314,13 @@ _TYPES = {
 }  # fmt: skip
 
 
-def _small_numbers(given: Mapping[str, Any], width: int | None) -> Any:
+def _small_numbers(given: Mapping[str, Any], width: int | None, rows: int) -> Any:
     """Rows that any sane model takes: numbers between 0 and 1, ones where whole numbers are due."""
     import numpy as np
 
     shape = given["shape"]
     shape = [None, width] if shape is None else shape
-    dims = [d if d else (2 if place == 0 else width or 1) for place, d in enumerate(shape)]
+    dims = [d if d else (rows if place == 0 else width or 1) for place, d in enumerate(shape)]
     if given["type"] == "string":
         return np.full(dims, "a", object)
     if given["type"] not in _TYPES:
