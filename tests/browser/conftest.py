@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -86,6 +87,7 @@ class Visit:
     errors: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     frames: list[bytes | str] = field(default_factory=list)
+    _last_frame: float = 0.0
 
     def __post_init__(self) -> None:
         page = self.page
@@ -93,7 +95,18 @@ class Visit:
         page.on("console", lambda m: self._failed(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: self._failed(f"{error}\n{error.stack}"))
         page.on("request", lambda request: self.requests.append(request.url))
-        page.on("websocket", lambda s: s.on("framereceived", lambda f: self.frames.append(f)))
+        page.on("websocket", lambda s: s.on("framereceived", self._received))
+
+    def _received(self, frame: bytes | str) -> None:
+        self.frames.append(frame)
+        self._last_frame = time.monotonic()
+
+    def rest(self, rest_s: float = 1.5) -> None:
+        """Wait until the server has sent nothing for a while: polls are over, too, and the run of
+        the whole page that ends them. What is seen may be complete before."""
+        self._last_frame = time.monotonic()
+        while (left := self._last_frame + rest_s - time.monotonic()) > 0:
+            self.page.wait_for_timeout(1000 * left)
 
     def _failed(self, error: str) -> None:
         self.errors.append(error)

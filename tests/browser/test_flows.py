@@ -58,6 +58,8 @@ def test_a_click_on_a_point_moves_the_sliders_there(explore: Visit) -> None:
 
 
 def test_a_slider_has_only_drawn_anew_what_follows_it(explore: Visit) -> None:
+    explore.rest()
+    explore.frames.clear()
     slider(explore.page, "Threshold").press("ArrowRight")
     explore.page.wait_for_function("!decodeURIComponent(location.search).includes('=0.1)')")
     settle(explore.page)
@@ -223,6 +225,7 @@ def test_what_is_downloaded_is_what_it_says(
     explore: Visit, visitor: Visitor, tmp_path: Path
 ) -> None:
     page, rows_of = explore.page, load("digits").validation
+    explore.rest()
     with page.expect_download() as model:
         page.get_by_role("button", name="Download this model").click()
     assert model.value.suggested_filename == "digits-mlp-64-32.onnx"

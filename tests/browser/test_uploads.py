@@ -43,6 +43,7 @@ def test_own_data_from_file_to_download(server: Server, visitor: Visitor) -> Non
     page.wait_for_function("before => location.search !== before", arg=before)
     page.wait_for_function("location.search.includes('dataset=own-')")
     expect(page.get_by_text("computed, not yet run")).to_have_count(0)
+    visit.rest()
     with page.expect_download() as found:
         page.get_by_role("button", name="Download this model").click()
     session = ort.InferenceSession(found.value.path())
