@@ -15,7 +15,7 @@ from paretoscope.errors import ParetoscopeError
 from paretoscope.network import Network
 from paretoscope.quantization import UniformGrid
 from paretoscope.recovery import RECOVERIES, FineTuning, Recovery
-from paretoscope.recovery.layerwise import compensate
+from paretoscope.recovery.layerwise import compensate, upper_factor_of_inverse
 from paretoscope.uploads.importing import to_network
 from paretoscope.uploads.models import read_model
 from scipy.optimize import lsq_linear
@@ -163,6 +163,38 @@ def test_compensation_is_gptq_as_written_down(single: tuple[Network, Rows]) -> N
         left[free] -= np.outer(inverse[:, 0], error)
         free = free[1:]
     assert np.allclose(found, expected)
+
+
+@pytest.mark.parametrize("smallest", [1.0, -1e-3])
+def test_compensation_is_damped_until_it_holds(smallest: float) -> None:
+    """Also where rounding left a matrix of moments that is not positive definite."""
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(12, 12)))[0]
+    H = (turn * np.r_[np.linspace(1, 3, 11), smallest]) @ turn.T
+    U = upper_factor_of_inverse(H)
+    np.testing.assert_array_equal(U, np.triu(U))
+    damping = np.linalg.inv(U.T @ U) - H
+    added = np.diag(damping).mean()
+    np.testing.assert_allclose(damping, added * np.eye(12), atol=1e-9)
+    if smallest > 0:
+        np.testing.assert_allclose(U, np.linalg.cholesky(np.linalg.inv(H)).T, atol=1e-12)
+    else:
+        assert -smallest < added < 0.1
+    with pytest.raises(ParetoscopeError, match="no finite numbers"):
+        upper_factor_of_inverse(np.full((2, 2), np.nan))
+
+
+@pytest.mark.parametrize("recovery", ["ls", "gptq"])
+def test_inputs_that_are_the_same_in_all_rows_are_no_obstacle(
+    mlp: Network, digits: ps.Dataset, recovery: str
+) -> None:
+    """As behind a layer that was cut whole, which leaves its bias."""
+    recipe = ps.Recipe.parse(
+        f"magnitude(sparsity=0.3)+q(8)+{recovery};dense1=magnitude(sparsity=1)"
+    )
+    artifact = ps.compress(mlp, recipe, digits.train)
+    scores = ps.OnnxRuntime(artifact.onnx_bytes).scores(digits.validation.X)
+    assert np.isfinite(scores).all()
+    assert len(np.unique(scores, axis=0)) == 1
 
 
 def test_compensation_has_less_error_than_rounding(lenet: Network, fashion: ps.Dataset) -> None:

@@ -74,7 +74,9 @@ class Timing:
     samples_us, baseline_us, copy_us : tuple of tuples
         Of the file, of the uncompressed network, and of its identical copy.
     p90_us, baseline_p90_us : float or None
-        The 90 % point of calls timed one by one, median over the processes.
+        What 90 % of calls take no longer than, the median over the processes: the median of the
+        rounds times what the 90 % point of single calls is to their own median. So it is never
+        below `median_us`, which single calls, colder ones, do not share.
     """
 
     what: str
@@ -239,8 +241,17 @@ def _timing(what: str, found: Sequence[Mapping[str, Any]]) -> Timing:
     timing = Timing(what, ours, baseline, copy)
     if "p90" not in found[0]:
         return timing
-    p90 = [1e6 * float(np.median([one["p90"][arm] for one in found])) for arm in (0, 1)]
-    return replace(timing, p90_us=p90[0], baseline_p90_us=p90[1])
+    above = [np.median([_above(one, arm) for one in found]) for arm in (0, 1)]
+    return replace(
+        timing,
+        p90_us=timing.median_us * float(above[0]),
+        baseline_p90_us=timing.baseline_median_us * float(above[1]),
+    )
+
+
+def _above(one: Mapping[str, Any], arm: int) -> float:
+    """How far a process's 90 % point lies above its median."""
+    return float(one["p90"][arm] / np.median(one["arms"][arm]))
 
 
 def machine_lock() -> FileLock:
@@ -304,10 +315,12 @@ def process_task(
 
 
 def _p90(call: Callable[[], Any], about_s: float) -> float:
-    """The 90 % point of calls timed one by one."""
+    """What 90 % of calls take no longer than, by how far that lies above the median of calls timed
+    one by one; the median itself, `about_s`, is that of many in a row, which start warmer."""
     n = int(np.clip(_SINGLE_S / about_s, _MIN_SINGLES, _MAX_SINGLES))
     with garbage_collector_off():
-        return float(np.quantile([seconds(call) for _ in range(n)], 0.9))
+        singles = [seconds(call) for _ in range(n)]
+    return about_s * float(np.quantile(singles, 0.9) / np.median(singles))
 
 
 def _cold(calls: Sequence[Callable[[], Any]], rng: np.random.Generator) -> list[list[float]]:

@@ -96,7 +96,8 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
     )
     st.dataframe(_table(timings), hide_index=True, height="content")
     st.caption(
-        "Median over all rounds; p90: 90 % of single calls took no longer. Ratio: time relative to "
+        "Median over all rounds; p90: 90 % of calls take no longer, by how far single calls spread "
+        "above their median. Ratio: time relative to "
         "the uncompressed model, with its 95 % interval over processes (bootstrap of processes, "
         "then of blocks of rounds).  \n" + provenance.caption(source)
     )

@@ -9,16 +9,21 @@ Notation: X uncompressed inputs (n, in), X' compressed ones, W (in, out), H = X'
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import solve_triangular
 
 from paretoscope.chain import Stage, as_chain
+from paretoscope.errors import ParetoscopeError
 from paretoscope.gram import (
     DAMPING,
     Double,
+    Gram,
     advance,
     cross_moment,
     first_gram,
@@ -31,6 +36,8 @@ from paretoscope.quantization import Codes, Grid
 from paretoscope.recovery.base import Recovery, Stored, Task
 
 _BLOCK = 128
+_ROUNDING = 1e-12  # of a second moment that a mean was taken from
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +156,7 @@ def compensate(H: Double, weight: Double, kept: BoolArray, grid: Grid) -> FloatA
     order = np.argsort(-np.diag(H), kind="stable")
     left = weight[order].copy()
     mask = kept[order]
-    U = np.linalg.cholesky(np.linalg.inv(H[np.ix_(order, order)])).T
+    U = upper_factor_of_inverse(H[np.ix_(order, order)])
     rounded = np.zeros(weight.shape, np.float32)
     for start in range(0, len(left), _BLOCK):
         end = min(start + _BLOCK, len(left))
@@ -166,6 +173,27 @@ def compensate(H: Double, weight: Double, kept: BoolArray, grid: Grid) -> FloatA
     return result
 
 
+def upper_factor_of_inverse(H: Double) -> Double:
+    """U, upper triangular, with ``H^-1 = U^T U``; H is damped more until it is positive definite.
+
+    From the Cholesky factor of H itself, turned about: H^-1 is never made, whose rounding errors
+    can leave it indefinite where H is not.
+    """
+    if not np.isfinite(H).all():
+        raise ParetoscopeError("the calibration rows make values that are no finite numbers")
+    scale = max(float(np.diag(H).mean()), np.finfo(np.float64).tiny)
+    damping = 0.0
+    while True:
+        damped = H + damping * scale * np.eye(len(H))
+        with contextlib.suppress(np.linalg.LinAlgError):
+            lower = np.linalg.cholesky(damped[::-1, ::-1])
+            if damping:
+                _LOG.info("compensation was damped by %g of the mean diagonal to hold", damping)
+            upper: Double = solve_triangular(lower, np.eye(len(H)), lower=True)[::-1, ::-1]
+            return upper
+        damping = 10 * damping or 1e-3
+
+
 def _layer(
     task: Task, stage: Stage, compressed: FloatArray, *, first: bool
 ) -> tuple[Layer, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -176,9 +204,10 @@ def _layer(
     if first:  # its inputs are never compressed
         moments = first_gram(network, rows)
         H = moments.H - np.outer(moments.mean, moments.mean)
-        return Layer(name, _damped(H), weight, task.kept(name)), moments.mean, moments.mean
+        damped = _damped(H, moments)
+        return Layer(name, damped, weight, task.kept(name)), moments.mean, moments.mean
     moments, before = gram(stage, compressed), grams(network, rows)[name].mean
-    H = _damped(moments.H - np.outer(moments.mean, moments.mean))
+    H = _damped(moments.H - np.outer(moments.mean, moments.mean), moments)
     uncompressed = inputs(network, rows)[name]
     cross = cross_moment(stage, compressed, uncompressed) - np.outer(moments.mean, before)
     # Damping pulls towards the old weight, not towards zero.
@@ -187,10 +216,13 @@ def _layer(
     return Layer(name, H, np.linalg.solve(H, wanted), task.kept(name)), moments.mean, before
 
 
-def _damped(H: Double) -> Double:
+def _damped(H: Double, moments: Gram) -> Double:
+    """H with a little of the mean diagonal added. Inputs that are the same in all rows are set
+    apart: what is left of them is rounding."""
     damped = H.copy()
     diagonal = np.einsum("ii->i", damped)
-    dead = diagonal <= 0
+    dead = diagonal <= _ROUNDING * np.diag(moments.H)
+    damped[dead] = damped[:, dead] = 0.0
     diagonal[dead] = 1.0
     diagonal += DAMPING * diagonal[~dead].mean() if not dead.all() else 0.0
     return damped
