@@ -20,6 +20,7 @@ FLOORS = (
     (
         "store",
         "idx",
+        "quiet",
         "jobs",
         "processors",
         "windows",

@@ -18,7 +18,8 @@ from paretoscope.errors import ParetoscopeError
 from paretoscope.jobs import Worker
 from paretoscope.latency import verdict
 from paretoscope.network import Network
-from paretoscope.timing import Timing, bootstrap_interval, machine_lock, time_by_protocol
+from paretoscope.quiet import machine_lock
+from paretoscope.timing import Timing, bootstrap_interval, time_by_protocol
 from scipy import stats
 
 
@@ -117,7 +118,7 @@ def test_each_process_is_a_new_one_alone_and_gives_every_round(
         report=lambda fraction, text: told.append(text),
     )  # fmt: skip
     assert len(set(pids)) == 2
-    assert told == ["process 1 of 2", "process 2 of 2"]
+    assert told == ["waiting until all else is quiet", "process 1 of 2", "process 2 of 2"]
     assert [t.what for t in found] == ["batch 1", "batch 400", "cold", "load"]
     for timing in found:
         arms = [np.array(a) for a in (timing.samples_us, timing.baseline_us, timing.copy_us)]
@@ -147,6 +148,14 @@ class _Made:
             _Made.now_s += 1e-6 * (10, 20, 40)[self.arm] * len(rows)
 
         return call
+
+
+def test_a_call_of_ten_takes_no_less_than_the_median(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Single calls say how far calls spread; those in a row may take longer."""
+    singles = [34.0] * 85 + [51.0] * 15
+    taken = iter(singles * 1_000)
+    monkeypatch.setattr(module, "seconds", lambda call: 1e-6 * next(taken))
+    assert module._p90(lambda: None, 35.4e-6) == pytest.approx(1.5 * 35.4e-6)
 
 
 def test_every_figure_is_that_of_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

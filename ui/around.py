@@ -109,6 +109,7 @@ def _measure_properly(subject: Subject, known: Measurement) -> None:
     if server.result(subject, times.TASK, arguments) is not None:
         if st.session_state.pop("properly", None) == arguments:
             st.rerun()  # the figures above were drawn before it was there
+        times.offer_again(subject, arguments)
         return
     job = server.work(times.TASK, arguments)
     if job is not None and job.state == "running":
@@ -122,7 +123,8 @@ def _measure_properly(subject: Subject, known: Measurement) -> None:
         on_click=server.start_work,
         args=(times.TASK, arguments),
         help="Times this file in five processes of its own, beside an identical copy of the "
-        "uncompressed model, in about ten seconds. Sliders answer meanwhile.",
+        "uncompressed model, in about ten seconds. Sliders answer meanwhile, and what fills in by "
+        "itself waits.",
     )
 
 

@@ -141,6 +141,16 @@ def start_work(task: str, arguments: dict[str, Any]) -> None:
     jobs().start(f"tasks:{task}", arguments, visitor())
 
 
+def work_again(subject: Subject, task: str, arguments: dict[str, Any]) -> None:
+    """Do a remembered task anew; until it is done there is no result."""
+    _results().pop(_result_key(subject, task, arguments), None)
+    start_work(task, arguments)
+
+
+def _result_key(subject: Subject, task: str, arguments: dict[str, Any]) -> str:
+    return f"{task} {sorted(arguments.items())} {subject.network.sha256}"
+
+
 @st.cache_resource(show_spinner=False)
 def _results() -> dict[str, dict[str, Any]]:
     return {}
@@ -155,7 +165,7 @@ def _missing() -> set[str]:
 
 def result(subject: Subject, task: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
     """What a remembered task gave, now or before a restart, or None."""
-    key = f"{task} {sorted(arguments.items())} {subject.network.sha256}"
+    key = _result_key(subject, task, arguments)
     if key not in _results():
         job = work(task, arguments)
         if job is None and key in _missing():

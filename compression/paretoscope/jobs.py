@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from paretoscope.errors import ParetoscopeError
+from paretoscope.quiet import Working
 
 _LOG = logging.getLogger(__name__)
 NICE_VARIABLE = "PARETOSCOPE_NICE"
@@ -41,6 +42,7 @@ _NICE = 10  # unless the variable says another
 _SPIN = "4"
 _PATIENCE_S = 0.2  # a job that waits so long is not just about to start
 _MOST_OF_ONE = 4  # jobs of one visitor that run or wait
+_TAKE_TIMES = ("tasks:timing_task", "timing:process_task")  # all others pause meanwhile
 _REMEMBERED = 500  # jobs of a server, ended ones among them
 
 Arguments = Mapping[str, Any]
@@ -342,9 +344,18 @@ def _perform(line: str, emit: Emit) -> dict[str, Any]:
     """Do the task of one input line; what comes back is the last line of the answer."""
     request = json.loads(line)
     module, _, function = request["task"].partition(":")
+    working = None
     try:
+        if request["task"] not in _TAKE_TIMES:
+            working = Working()
+
+        def tell(message: Mapping[str, Any]) -> None:
+            emit(message)
+            if working is not None:
+                working.pause()
+
         task = getattr(importlib.import_module(f"paretoscope.{module}"), function)
-        return {"result": task(request["arguments"], emit)}
+        return {"result": task(request["arguments"], tell)}
     except ParetoscopeError as error:
         return {"error": str(error)}
     except KeyboardInterrupt:
@@ -356,6 +367,9 @@ def _perform(line: str, emit: Emit) -> dict[str, Any]:
 
         traceback.print_exc()
         return {"error": f"{request['task']} failed: {type(error).__name__}: {error}"}
+    finally:
+        if working is not None:
+            working.close()
 
 
 def _step_back() -> None:
@@ -399,8 +413,7 @@ def _work() -> None:
             arrived.wait_for(lambda: tasks)
         if not tasks:
             continue
-        line = tasks.pop(0)
-        say(_perform(line, lambda message: say({"emit": message})))
+        say(_perform(tasks.pop(0), lambda message: say({"emit": message})))
 
 
 if __name__ == "__main__":

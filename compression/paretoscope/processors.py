@@ -1,10 +1,13 @@
-"""How many threads products of matrices may take."""
+"""How many threads products of matrices may take, and what else keeps the processors busy."""
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 
@@ -22,3 +25,28 @@ def one_blas_thread() -> Iterator[None]:
     """Products of this process take one thread each, for as long as this lasts."""
     with _controller().limit(limits=1, user_api="blas"):
         yield
+
+
+class Others:
+    """How many processors programs other than this process and its children kept busy, from the
+    time this was made to when it is asked; None where the system does not tell."""
+
+    def __init__(self) -> None:
+        self._began = _busy_s(), sum(os.times()[:4]), time.monotonic()
+
+    def processors(self) -> float | None:
+        all_before, own_before, began = self._began
+        all_now, own_now, now = _busy_s(), sum(os.times()[:4]), time.monotonic()
+        if all_before is None or all_now is None or now <= began:
+            return None
+        return max(0.0, (all_now - all_before - (own_now - own_before)) / (now - began))
+
+
+def _busy_s() -> float | None:
+    """Seconds that all processors together were busy since the machine started (proc(5))."""
+    try:
+        words = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()
+        user, nice, system, _idle, _wait, irq, soft_irq = map(int, words[1:8])
+        return (user + nice + system + irq + soft_irq) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, AttributeError):
+        return None

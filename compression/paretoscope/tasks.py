@@ -34,6 +34,7 @@ from paretoscope.measurement import (
     with_latency,
 )
 from paretoscope.network import Network
+from paretoscope.processors import Others
 from paretoscope.pruning import CRITERIA
 from paretoscope.quantization import FixedPoint
 from paretoscope.recipe import Recipe
@@ -222,10 +223,12 @@ def timing_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
     Returns
     -------
     mapping
-        "timings", a list of `Timing` as dicts.
+        "timings", a list of `Timing` as dicts; and "others", how many processors other programs
+        kept busy meanwhile, or None where the system does not tell.
     """
     baseline = _baseline_of(arguments)
     onnx_bytes = _file(arguments, emit)
+    others = Others()
     timings = time_by_protocol(
         onnx_bytes,
         baseline.artifact.onnx_bytes,
@@ -234,7 +237,10 @@ def timing_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
         against=arguments["against"],
         report=lambda fraction, text: emit({"fraction": fraction, "text": text}),
     )
-    return {"timings": [timing.to_dict() for timing in timings]}
+    return {
+        "timings": [timing.to_dict() for timing in timings],
+        "others": others.processors(),
+    }
 
 
 @remembered

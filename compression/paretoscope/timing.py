@@ -12,8 +12,8 @@ The protocol and its sources are in docs/measuring.md.
 
 from __future__ import annotations
 
+import logging
 import math
-import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock
 
 from paretoscope.errors import ParetoscopeError
 from paretoscope.jobs import Worker
@@ -36,8 +35,10 @@ from paretoscope.latency import (
     verdict,
 )
 from paretoscope.parameters import FloatArray
+from paretoscope.quiet import quiet
 from paretoscope.runtimes import OnnxRuntime, find_runtime
 
+_LOG = logging.getLogger(__name__)
 PROCESSES = 5
 ROUNDS = 30
 _LOAD_ROUNDS, _COLD_ROUNDS = 5, 12
@@ -215,7 +216,14 @@ def time_by_protocol(
     if processes < 2:
         raise ParetoscopeError(f"processes must be at least 2; got {processes}")
     found: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory(prefix="paretoscope-timing-") as folder:
+    if report:
+        report(0.0, "waiting until all else is quiet")
+    with (
+        quiet() as calm,
+        tempfile.TemporaryDirectory(prefix="paretoscope-timing-") as folder,
+    ):
+        if not calm:
+            _LOG.warning("a worker did not pause; times are taken beside it")
         Path(folder, "ours.onnx").write_bytes(onnx_bytes)
         Path(folder, "baseline.onnx").write_bytes(baseline_bytes)
         largest = max(batches, default=1)
@@ -254,20 +262,13 @@ def _above(one: Mapping[str, Any], arm: int) -> float:
     return float(one["p90"][arm] / np.median(one["arms"][arm]))
 
 
-def machine_lock() -> FileLock:
-    """What holds it is the only one of this user's processes on this machine that takes times."""
-    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
-    return FileLock(Path(tempfile.gettempdir(), f"paretoscope-timing-{user}.lock"))
-
-
 def _in_a_process(arguments: Mapping[str, Any]) -> dict[str, Any]:
     worker = Worker()
     try:
-        with machine_lock():
-            for message in worker.run("timing:process_task", arguments):
-                if "result" in message:
-                    result: dict[str, Any] = message["result"]
-                    return result
+        for message in worker.run("timing:process_task", arguments):
+            if "result" in message:
+                result: dict[str, Any] = message["result"]
+                return result
     finally:
         worker.close()
     raise AssertionError  # a worker's run ends with a result or an error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import paretoscope as ps
 import pytest
 from paretoscope.accuracy import Accuracy, Change
@@ -12,9 +13,9 @@ from paretoscope.confirming import confirmations
 from paretoscope.timing import Timing
 from streamlit.testing.v1 import AppTest
 
-from tests.app.pages import address, charts, open_page, until
+from tests.app.pages import address, charts, figures, open_page, until
 from tests.conftest import give, load, trained
-from ui import words
+from ui import server, words
 from ui.evidence import seeds, times
 from ui.palette import DARK, LIGHT, Theme
 from ui.view import SECTIONS
@@ -122,6 +123,35 @@ def test_time_is_measured_when_asked_and_explore_shows_it(fresh: Path) -> None:
     time_chart = charts(explore)["chart-time"]
     assert "grey band: A/A noise" in time_chart["layout"]["annotations"][0]["text"]
     assert not [b for b in explore.button if b.label == "Measure properly"]
+
+
+@pytest.mark.parametrize("others", [0.7, 0.0, None])
+def test_an_inconclusive_time_says_what_disturbed_it_and_is_measured_again(
+    others: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained("digits", "mlp-64-32")
+    rng = np.random.default_rng(0)
+    arms = [tuple(tuple(rng.lognormal(2, 1, 20)) for _ in range(5)) for _ in range(3)]
+    timings = [Timing(what, *arms).to_dict() for what in times.TITLES]
+    assert Timing("batch 1", *arms).verdict == "inconclusive"
+    asked: list[str] = []
+    honest = server.result
+
+    def result(subject: Any, task: str, arguments: Any) -> Any:
+        if task != times.TASK:
+            return honest(subject, task, arguments)
+        return None if asked else {"timings": timings, "others": others}
+
+    monkeypatch.setattr(server, "result", result)
+    monkeypatch.setattr(server, "start_work", lambda task, arguments: asked.append(task))
+    for app in (until(_open("time"), _drawn), until(open_page(recipe=RECIPE), figures)):
+        asked.clear()
+        (said,) = [c.value for c in app.caption if c.value.startswith("Inconclusive")]
+        assert ("other programs kept 0.7 of" in said) == (others == 0.7)
+        (button,) = [b for b in app.button if b.label == "Measure again"]
+        app = button.click().run()
+        assert asked == [times.TASK]
+        assert [b for b in app.button if b.label == "Measure properly"]  # no result by now
 
 
 def test_a_runtime_that_cannot_run_the_file_is_one_sentence() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from ui.progress import result_or_progress
 from ui.view import View
 
 TASK = "timing_task"
+_SOME = 0.1  # processors that other programs keep busy, from which on they are named
 TITLES = {
     "batch 1": "One row",
     "batch 256": "256 rows",
@@ -72,6 +74,37 @@ def known_timings(subject: Subject, arguments: dict[str, Any]) -> dict[str, Timi
     return {} if found is None else _by_what(found)
 
 
+def offer_again(subject: Subject, arguments: dict[str, Any]) -> None:
+    """Where a result is inconclusive: what disturbed it, and a button to measure again."""
+    found = server.result(subject, TASK, arguments)
+    if found is None or _by_what(found)["batch 1"].verdict != "inconclusive":
+        return
+    st.caption(disturbed(found.get("others")))
+    st.button(
+        "Measure again",
+        key="measure-again",
+        on_click=server.work_again,
+        args=(subject, TASK, arguments),
+        help="All else that this app does on this machine waits meanwhile.",
+    )
+
+
+def disturbed(others: float | None) -> str:
+    """What kept times from being conclusive, as far as the machine tells."""
+    processors = os.cpu_count() or 1
+    if others is not None and others >= _SOME:
+        return (
+            f"Inconclusive: other programs kept {others:.1f} of {processors} processors busy "
+            "meanwhile."
+        )
+    if others is not None:
+        return (
+            "Inconclusive, though no other program was busy: this machine's clock and caches vary "
+            "by more than the file differs."
+        )
+    return "Inconclusive: what else ran meanwhile is not known on this system."
+
+
 def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
     """Choose runtimes, measure, and read what came out."""
     st.markdown(
@@ -94,6 +127,7 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
         alt=record.alt,
         config=camera(f"paretoscope-{view.dataset}-{view.model}-ratios"),
     )
+    offer_again(subject, asked)
     st.dataframe(_table(timings), hide_index=True, height="content")
     st.caption(
         "Median over all rounds; p90: 90 % of calls take no longer, by how far single calls spread "
