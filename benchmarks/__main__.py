@@ -8,7 +8,7 @@ import sys
 from paretoscope.measurement import environment
 
 QUICK = ("spelling", "curve", "methods", "uploads", "surface", "app")
-ALL = (*QUICK, "intervals", "noise", "search", "quality", "scale")
+ALL = (*QUICK, "intervals", "noise", "beside", "search", "quality", "scale")
 
 
 def main(names: list[str]) -> int:
