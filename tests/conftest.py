@@ -36,6 +36,7 @@ FOLDER = Path(os.environ["PARETOSCOPE_TESTS"])
 _SHARED = FOLDER / "shared"
 _OWN = FOLDER / (_WORKER or "main")
 os.environ["PARETOSCOPE_HOME"] = str(_OWN)
+os.environ["PARETOSCOPE_LOCKS"] = tempfile.mkdtemp(dir=FOLDER)  # none pauses the other's workers
 
 import paretoscope as ps  # noqa: E402  (after the store's place is set)
 from paretoscope import training  # noqa: E402

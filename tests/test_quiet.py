@@ -18,8 +18,7 @@ from tests.waiting import HANGS_S, until
 @pytest.fixture(autouse=True)
 def _apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From other tests' workers: locks of their own, also of the workers started here."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setenv(module.LOCKS_VARIABLE, str(tmp_path))
 
 
 def _steps(worked: list[int], stop: threading.Event) -> None:

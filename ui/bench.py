@@ -144,6 +144,18 @@ class Bench:
         """What is known of a recipe by now: measured, computed, or nothing."""
         return self._known.get(subject.key(recipe))
 
+    def everything(self, subject: Subject) -> list[Measurement]:
+        """All that is known of a network by now, whoever asked for it."""
+        with self._changed:
+            return [m for (sha256, _), m in self._known.items() if sha256 == subject.network.sha256]
+
+    def tell(self, subject: Subject, measurements: Sequence[Measurement]) -> None:
+        """Let it know what others found out, as searches do."""
+        for measurement in measurements:
+            key = subject.key(measurement.recipe)
+            if key not in self._known:
+                self._learn(key, measurement)
+
     def version(self, subject: Subject) -> int:
         """A number that rises with all that becomes known of a network."""
         return self._versions[subject.network.sha256]

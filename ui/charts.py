@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 from paretoscope.activations import FloatActivations
 from paretoscope.budget import Budget
-from paretoscope.front import pareto_front
+from paretoscope.front import is_efficient
 from paretoscope.measurement import Measurement
 from paretoscope.quantization import FixedPoint
 from paretoscope.recipe import Recipe
@@ -60,7 +61,7 @@ class TradeOff:
     axis: Axis
     curve: Line
     backdrop: tuple[Line, ...]
-    front: tuple[tuple[float, float], ...]
+    front: tuple[Point, ...]
     baseline: Point | None
     band: tuple[float, float] | None
     cursor: Point | None
@@ -90,19 +91,26 @@ def trade_off(
     timing: Timing | None = None,
     budget: Budget | None = None,
     pins: Sequence[tuple[str, Measurement]] = (),
+    others: Sequence[Measurement] = (),
 ) -> TradeOff:
     """What the chart of accuracy against `axis` draws.
 
     Measurements that lack the axis's figure are left out until it is there. `timing` is that of the
     recipe by protocol, if there is one: then the band is its noise, else quick quartiles. `pins`
-    are lettered.
+    are lettered. The front is that of all of them and of the `others`, of which nothing else is
+    drawn.
+
+    Times were taken at different loads of the machine. Each point stands at its ratio to the
+    uncompressed model that was timed beside it, times one reference: the time of that model itself.
     """
-    start = _point(baseline, axis)
-    points = _points(curve, axis)
-    measured = [m for m in (*curve, baseline) if not m.computed]
-    front = sorted((x, m.accuracy.value) for m, x in _front(measured, axis))
+    reference = _reference(baseline)
+    start = _point(baseline, axis, reference)
+    points = _points(curve, axis, reference)
+    on_lines = [m for _, line in backdrop for m in line]
+    every = {str(m.recipe): m for m in (*others, *on_lines, *(m for _, m in pins), *curve)}
+    front = _front([*every.values(), baseline], axis, reference)
     chosen = next((m for m in curve if m.recipe == recipe), None)
-    cursor = None if chosen is None else _point(chosen, axis)
+    cursor = None if chosen is None else _point(chosen, axis, reference)
     timing = timing if axis == "time" else None
     if timing is not None and cursor is not None and start is not None:
         start, cursor = _by_protocol(timing, start, cursor)
@@ -113,15 +121,15 @@ def trade_off(
         provenance=_provenance(axis, baseline, chosen, timing),
         axis=axis,
         curve=Line(curve_name, points),
-        backdrop=tuple(Line(name, _points(ms, axis)) for name, ms in backdrop),
-        front=tuple(front),
+        backdrop=tuple(Line(name, _points(ms, axis, reference)) for name, ms in backdrop),
+        front=front,
         baseline=start,
         band=_band(axis, baseline, timing),
         cursor=cursor,
         x_range=_x_range(axis, baseline.size_bytes if start is None else start.x, points),
         y_range=_y_range(baseline.accuracy.value),
         limits=(None, None) if budget is None else _limits(budget, axis, baseline),
-        pins=tuple((letter, p) for letter, m in pins if (p := _point(m, axis)) is not None),
+        pins=tuple((letter, p) for letter, m in pins if (p := _point(m, axis, reference))),
     )
 
 
@@ -175,26 +183,37 @@ def _y_range(baseline: float) -> tuple[float, float]:
     return max(0.0, baseline - _SHOWN_DROP), min(1.0, baseline + _SHOWN_GAIN) + 0.005
 
 
-def _front(measured: Sequence[Measurement], axis: Axis) -> list[tuple[Measurement, float]]:
-    known = [(m, x) for m in measured if (x := _x(m, axis)) is not None]
-    on_front = pareto_front([m for m, _ in known], ("accuracy", axis))
-    return [(m, x) for m, x in known if any(m is other for other in on_front)]
+def _front(known: Sequence[Measurement], axis: Axis, reference: float | None) -> tuple[Point, ...]:
+    """The points that none beats, from left to right, each recipe's files once."""
+    placed = [(m, p) for m in known if (p := _point(m, axis, reference)) is not None]
+    costs = np.array([(p.x, -p.accuracy) for _, p in placed], np.float64).reshape(-1, 2)
+    best = [placed[i][1] for i in np.flatnonzero(is_efficient(costs))]
+    return tuple(sorted(best, key=lambda p: (p.x, p.recipe)))
 
 
-def _points(measurements: Sequence[Measurement], axis: Axis) -> tuple[Point, ...]:
-    return tuple(p for m in measurements if (p := _point(m, axis)) is not None)
+def _points(
+    measurements: Sequence[Measurement], axis: Axis, reference: float | None
+) -> tuple[Point, ...]:
+    return tuple(p for m in measurements if (p := _point(m, axis, reference)) is not None)
 
 
-def _point(measurement: Measurement, axis: Axis) -> Point | None:
+def _point(measurement: Measurement, axis: Axis, reference: float | None) -> Point | None:
     x = _x(measurement, axis)
     if x is None:
         return None
-    accuracy = measurement.accuracy
+    spread: tuple[float | None, float | None] = (None, None)
+    latency = measurement.latency()
     shown = words.duration(x) if axis == "time" else words.size(x)
+    if axis == "time" and latency is not None:
+        spread = latency.quartiles_us
+        if reference is not None and measurement.recipe != Recipe():
+            x = latency.ratio * reference
+            scale = x / latency.median_us
+            spread = tuple(scale * end for end in latency.quartiles_us)  # type: ignore[assignment]
+            shown = f"{words.duration(x)}, {latency.ratio:.2f} of the time before"
+    accuracy = measurement.accuracy
     state = "computed, not yet run" if measurement.computed else "measured on its file"
     text = f"{words.percent(accuracy.value)}, {shown}, {words.percent(measurement.sparsity)} zeros"
-    latency = measurement.latency()
-    spread = latency.quartiles_us if axis == "time" and latency is not None else (None, None)
     return Point(
         x,
         accuracy.value,
@@ -205,6 +224,12 @@ def _point(measurement: Measurement, axis: Axis) -> Point | None:
         x_high=spread[1],
         recipe=str(measurement.recipe),
     )
+
+
+def _reference(baseline: Measurement) -> float | None:
+    """The time in microseconds at which the uncompressed model stands."""
+    latency = baseline.latency()
+    return None if latency is None else latency.median_us
 
 
 def _x(measurement: Measurement, axis: Axis) -> float | None:
@@ -235,7 +260,7 @@ def _provenance(
     *what, machine = provenance.lines(baseline, file=file)
     marks = "whiskers: 95 % interval of accuracy"
     if axis == "time":
-        marks += ", quartiles of quick times<br>grey band: "
+        marks += ", quartiles of quick times, each placed by its ratio<br>grey band: "
         marks += "quartiles of the uncompressed model" if timing is None else "A/A noise"
     return "<br>".join([*what, marks, machine])
 

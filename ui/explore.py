@@ -327,6 +327,7 @@ def _trade_off(
         timing,
         budget,
         pins.known(bench, subject, scene.pins),
+        bench.everything(subject),
     )
     return plot.drawn(figures.trade_off_figure(record, theme), record.alt)
 

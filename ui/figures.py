@@ -28,8 +28,8 @@ def trade_off_figure(record: TradeOff, theme: Theme) -> Figure:
     data = _backdrop_traces(record, theme)
     data += _budget_traces(record, theme)
     if record.front:
-        data.append(_front_trace(record))
-    data.append(_curve_trace(record.curve, theme))
+        data.append(_front_trace(record, theme))
+    data.append(_curve_trace(record.curve, theme, joined=record.axis != "time"))
     for number, (letter, point) in enumerate(record.pins):
         data.append(_pin_trace(letter, number, point, theme))
     if record.baseline:
@@ -56,8 +56,9 @@ def _backdrop_traces(record: TradeOff, theme: Theme) -> list[Trace]:
     lines = scatter(
         x=x,
         y=y,
-        mode="lines",
+        mode="markers" if record.axis == "time" else "lines",
         line={"color": theme.faint, "width": 1.4},
+        marker={"size": 5, "color": theme.faint},
         name="other Q",
         customdata=told,
         hovertemplate="%{customdata[2]}<br>%{customdata[1]}<extra></extra>",
@@ -130,25 +131,33 @@ def _apart(name: tuple[float, float], other: tuple[float, float]) -> float:
     return max(across, abs(other[1] - name[1]) / _NAME_HEIGHT)
 
 
-def _front_trace(record: TradeOff) -> Trace:
-    x, y = zip(*record.front, strict=True)
-    return scatter(
-        x=x,
-        y=y,
-        mode="lines",
-        line={"color": _FRONT_GREY, "width": 6, "shape": "hv"},
-        name="Pareto front",
-        hoverinfo="skip",
-    )
-
-
-def _curve_trace(line: Line, theme: Theme) -> Trace:
-    """The line with whiskers, its points filled where measured and hollow where computed."""
-    points = line.points
+def _front_trace(record: TradeOff, theme: Theme) -> Trace:
+    """The front of all that is known, stepped; its points small, filled where measured."""
+    points = record.front
     return scatter(
         x=[p.x for p in points],
         y=[p.accuracy for p in points],
         mode="lines+markers",
+        line={"color": _FRONT_GREY, "width": 6, "shape": "hv"},
+        marker={
+            "size": 5,
+            "color": [theme.paper if p.computed else theme.quiet for p in points],
+            "line": {"color": theme.quiet, "width": 1},
+        },
+        name="Pareto front of all known",
+        customdata=[[p.recipe, p.text] for p in points],
+        hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
+    )
+
+
+def _curve_trace(line: Line, theme: Theme, *, joined: bool) -> Trace:
+    """The points with whiskers, filled where measured and hollow where computed; `joined` where
+    what lies between them means something, which is not so of times."""
+    points = line.points
+    return scatter(
+        x=[p.x for p in points],
+        y=[p.accuracy for p in points],
+        mode="lines+markers" if joined else "markers",
         name=line.name,
         line={"color": theme.curve, "width": 2},
         marker={

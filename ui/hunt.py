@@ -12,7 +12,7 @@ from paretoscope.accuracy import Change
 from paretoscope.measurement import Measurement
 from paretoscope.recipe import Recipe
 
-from ui import plot, provenance, words
+from ui import plot, provenance, server, words
 from ui.around import budget_fields
 from ui.bench import Subject
 from ui.charts import AXIS_TITLES
@@ -98,6 +98,7 @@ def show(subject: Subject, view: View, title: str) -> None:
     _tell(view, result, best)
     front = [Measurement.from_dict(plain) for plain in result["front"]]
     over = [Measurement.from_dict(plain) for plain in result["over"]]
+    server.bench().tell(subject, [*front, *over, *([] if best is None else [best])])
     record = front_chart(subject, view, title, front, best, over)
     plot.chart(
         front_figure(record, here()),

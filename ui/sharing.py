@@ -97,7 +97,7 @@ def _trade_off(
     known = [m for r in curve if (m := bench.known(subject, r)) is not None]
     record = charts.trade_off(
         axis, title, view.recipe, known, [], baseline, charts.line_name(view.recipe), None,
-        view.budget, pins.known(bench, subject, view.pins),
+        view.budget, pins.known(bench, subject, view.pins), bench.everything(subject),
     )  # fmt: skip
     return figures.trade_off_figure(record, LIGHT)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+LOCKS_VARIABLE = "PARETOSCOPE_LOCKS"  # a folder that containers of one machine may share
 _LOOK_S = 0.1
 PATIENCE_S = 20.0  # with steps that tell of nothing for long; then times are taken beside them
 
@@ -81,4 +82,5 @@ def _is_quiet() -> bool:
 def _begin(what: str) -> Path:
     """How the names of a kind of lock begin: the same for all processes of this user."""
     user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
-    return Path(tempfile.gettempdir(), f"paretoscope-{what}-{user}")
+    folder = os.environ.get(LOCKS_VARIABLE) or tempfile.gettempdir()
+    return Path(folder, f"paretoscope-{what}-{user}")

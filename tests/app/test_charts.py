@@ -70,8 +70,38 @@ def test_the_budgets_limits_are_a_drop_below_the_model_and_the_axis_own(
     assert _record(axis).limits == (None, None)
 
 
-def test_the_front_is_of_measured_points_only() -> None:
-    assert _record("gzip").front == ((4_000, 345 / 360), (5_000, 348 / 360), (25_000, 350 / 360))
+def test_the_front_is_of_all_that_is_known_measured_or_computed() -> None:
+    """Of every line, pin and search, not of the curve alone: another Q beats two of its points."""
+    better = _measurement(ps.Recipe.parse("magnitude(threshold=0.1)+q(4)"), 349, 3_500, 4.0)
+    pinned = _measurement(ps.Recipe.parse("q(2)"), 299, 2_900, None)
+    found = _measurement(ps.Recipe.parse("magnitude(threshold=0.3)+q(2)"), 200, 2_000, 2.0)
+    record = charts.trade_off(
+        "gzip", "D", RECIPE, CURVE, [("Q = 4", [better])], BASELINE, "Q = 8",
+        pins=[("A", pinned)], others=[found, *CURVE],
+    )  # fmt: skip
+    assert [(p.x, round(360 * p.accuracy), p.computed) for p in record.front] == [
+        (2_000, 200, False), (2_900, 299, True), (3_000, 300, True), (3_500, 349, False),
+        (25_000, 350, False),
+    ]  # fmt: skip
+    trace = next(
+        t for t in figures.trade_off_figure(record, LIGHT)["data"] if "front" in t.get("name", "")
+    )
+    assert trace["marker"]["color"].count(LIGHT.paper) == 2  # hollow: computed
+    assert trace["customdata"][0][0] == str(found.recipe)
+
+
+def test_times_of_different_loads_are_placed_by_their_ratio() -> None:
+    """Timed beside a model that took twice as long as usual, half of that is still half."""
+    loaded = replace(CURVE[0], latencies=(Latency(1, (10.0,) * 7, (20.0,) * 7),))
+    record = charts.trade_off("time", "D", RECIPE, [loaded, CURVE[1]], [], BASELINE, "Q = 8")
+    assert [p.x for p in record.curve.points] == [5.0, 5.0]
+    assert (record.curve.points[0].x_low, record.curve.points[0].x_high) == (5.0, 5.0)
+    assert record.baseline is not None
+    assert record.baseline.x == 10.0
+    assert "5.00 µs, 0.50 of the time before" in record.curve.points[0].text
+    for axis, mode in (("time", "markers"), ("gzip", "lines+markers")):
+        made = figures.trade_off_figure(_record(axis), LIGHT)["data"]  # type: ignore[arg-type]
+        assert next(t for t in made if t.get("name") == "Q = 8")["mode"] == mode
 
 
 def test_the_time_chart_leaves_out_what_was_not_timed() -> None:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import solve_triangular
 
 from paretoscope.chain import Stage, as_chain
 from paretoscope.errors import ParetoscopeError
@@ -179,6 +178,8 @@ def upper_factor_of_inverse(H: Double) -> Double:
     From the Cholesky factor of H itself, turned about: H^-1 is never made, whose rounding errors
     can leave it indefinite where H is not.
     """
+    from scipy.linalg import solve_triangular  # a page starts without it
+
     if not np.isfinite(H).all():
         raise ParetoscopeError("the calibration rows make values that are no finite numbers")
     scale = max(float(np.diag(H).mean()), np.finfo(np.float64).tiny)
