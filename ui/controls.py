@@ -77,7 +77,8 @@ def recipe_controls(network: Network, recipe: Recipe) -> Places:
             told = ", ".join(map(view.plain, recipe.overrides))
             with _fold("One layer by itself", "fold-layer", told) as fold:
                 if fold.open:
-                    layer_controls(network, recipe)
+                    rows = server.dataset(view.current().dataset).train
+                    layer_controls(network, recipe, rows)
     return Places(pruner_place, quantizer_place)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
+import numpy as np
 import streamlit as st
+from paretoscope.dataset import Rows
+from paretoscope.errors import ParetoscopeError
 from paretoscope.network import Network
 from paretoscope.parameters import parameters
-from paretoscope.pruning import PRUNERS, UNITS, Criterion
+from paretoscope.pruning import PRUNERS, UNITS, Criterion, cut
 from paretoscope.quantization import QUANTIZERS
-from paretoscope.recipe import Recipe
+from paretoscope.recipe import Recipe, Treatment
 from paretoscope.sweeps import CURVE_POINTS, at, stops
 
 from ui import view
@@ -17,7 +21,50 @@ from ui.frame import hold
 from ui.members import choose_member, own_parameters, place_label, put, with_linked
 
 
-def layer_controls(network: Network, recipe: Recipe) -> None:
+def each_by_itself(
+    network: Network, recipe: Recipe, rows: Rows | None = None
+) -> dict[str, Treatment]:
+    """What a recipe does to each layer, said of that layer alone.
+
+    Where all layers are ranked together, the share that falls to each is fixed, so that one layer
+    by itself is cut as it is among the others. Neurons that are removed first are counted as if
+    they were there.
+
+    Raises
+    ------
+    ParetoscopeError
+        A criterion needs rows and there are none, or a pattern does not divide a layer.
+    """
+    found = recipe.treatments(network)
+    together = {name: pruner for name, t in found.items() if (pruner := _ranked_with_others(t))}
+    if not together:
+        return found
+    kept = cut(network, {name: t.pruner for name, t in found.items()}, rows).kept
+    for name, pruner in together.items():
+        n, n_kept = kept[name].size, int(np.count_nonzero(kept[name]))
+        own = replace(at(pruner, "sparsity", _share(n - n_kept, n)), scope="layer")
+        found[name] = replace(found[name], pruner=own)
+    return found
+
+
+def _ranked_with_others(treatment: Treatment) -> Criterion | None:
+    """Its criterion, where that gives a share of all layers' weights."""
+    pruner = treatment.pruner
+    if not isinstance(pruner, Criterion) or pruner.scope != "global":
+        return None
+    return None if pruner.sparsity is None else pruner
+
+
+def _share(n_cut: int, n: int) -> float:
+    """The shortest number that is `n_cut` of `n` rounded down."""
+    for digits in range(2, 15):
+        share = float(math.ceil(n_cut / n * 10**digits) / 10**digits)
+        if math.floor(share * n + 1e-9) == n_cut:
+            return share
+    return n_cut / n
+
+
+def layer_controls(network: Network, recipe: Recipe, rows: Rows) -> None:
     """What is done to one layer in place of what is done to all; the last tolerates least."""
     names = list(network.weights)
     if st.session_state.get("layer") not in names:
@@ -33,8 +80,9 @@ def layer_controls(network: Network, recipe: Recipe) -> None:
     if layer not in recipe.overrides:
         st.button(
             "Set this layer by itself",
-            on_click=lambda: put(f"quantizer@{layer}", st.session_state.view.recipe.quantizer),
-            help="The layer starts with what is done to all, and can then be set otherwise.",
+            on_click=_set_by_itself,
+            args=(network, layer, rows),
+            help="The layer starts with what is done to it now, and can then be set otherwise.",
         )
         return
     treatment = recipe.overrides[layer]
@@ -68,6 +116,15 @@ def _layer_sparsity(network: Network, layer: str, criterion: Criterion) -> None:
             f"pruner@{layer}", at(criterion, "sparsity", float(st.session_state[key]))
         ),
     )
+
+
+def _set_by_itself(network: Network, layer: str, rows: Rows) -> None:
+    recipe: Recipe = st.session_state.view.recipe
+    try:
+        own = each_by_itself(network, recipe, rows)[layer]
+    except ParetoscopeError:  # the page says what is wrong with the recipe
+        own = recipe.everywhere
+    view.change(recipe=replace(recipe, overrides={**recipe.overrides, layer: own}))
 
 
 def _forget(layer: str) -> None:

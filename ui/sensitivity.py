@@ -13,7 +13,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 from paretoscope.artifact import Artifact, draft_artifact
-from paretoscope.dataset import Dataset
+from paretoscope.dataset import Dataset, Rows
 from paretoscope.errors import ParetoscopeError
 from paretoscope.network import Network
 from paretoscope.parameters import FloatArray
@@ -24,7 +24,7 @@ from paretoscope.recipe import Recipe, Treatment
 from ui import plot, provenance, server, words
 from ui.bench import Bench, Subject, Wish
 from ui.frame import hold
-from ui.layers import layer_controls
+from ui.layers import each_by_itself, layer_controls
 from ui.palette import CURSOR, Theme, camera, here, layout
 from ui.view import View, change, go_to, plain
 
@@ -55,10 +55,11 @@ class Trials:
         return list(dict.fromkeys(found))
 
 
-def trials(network: Network, recipe: Recipe) -> Trials:
-    """For each layer of a network."""
+def trials(network: Network, recipe: Recipe, rows: Rows | None = None) -> Trials:
+    """For each layer of a network. The recipe's own cut is fixed once, then applied layer by layer:
+    to rank one layer anew would be another cut."""
     names = list(network.weights)
-    treatments = recipe.treatments(network)
+    treatments = each_by_itself(network, recipe, rows)
 
     def alone(name: str, treatment: Treatment) -> Recipe:
         return Recipe(overrides={name: treatment})
@@ -78,15 +79,21 @@ def trials(network: Network, recipe: Recipe) -> Trials:
         n: replace(t, units=Treatment().units) if n == last else t for n, t in treatments.items()
     }
     one_in = {name: alone(name, bare[name]) for name in names}
-    one_out = {
-        name: replace(recipe, overrides={**recipe.overrides, name: Treatment()}) for name in names
-    }
+    one_out = {name: replace(recipe, overrides={**bare, name: Treatment()}) for name in names}
     return Trials(by_sparsity, by_bits, one_in, one_out)
+
+
+@lru_cache(maxsize=32)
+def _trials(network: Network, recipe: Recipe, rows: Rows) -> Trials:
+    try:
+        return trials(network, recipe, rows)
+    except ParetoscopeError:  # a recipe that cannot be: the page says so where its file is made
+        return trials(network, Recipe())
 
 
 def show(view: View, subject: Subject, title: str) -> None:
     """The measured sensitivity, which fills in, and one layer from near."""
-    found = trials(subject.network, view.recipe)
+    found = _trials(subject.network, view.recipe, subject.dataset.train)
     recipes = [] if view.recipe.trains else found.all()
     wish = Wish(subject, [Recipe(), view.recipe, *recipes] if recipes else [Recipe()])
     bench, visitor = server.bench(), server.visitor()
@@ -320,7 +327,7 @@ def one_layer(view: View, subject: Subject, title: str) -> None:
     )
     if len(names) > 1:
         with st.expander("Treat layers by themselves"):
-            layer_controls(network, view.recipe)
+            layer_controls(network, view.recipe, subject.dataset.train)
     if view.recipe.trains:
         st.caption("What is inside a trained file is not shown here.")
         return

@@ -340,6 +340,13 @@ def test_a_group_of_controls_is_open_where_something_in_it_is_set() -> None:
 def test_one_layer_can_be_set_by_itself_and_reset() -> None:
     app = _unfolded(open_page(recipe="magnitude(sparsity=0.5)+q(4)"), "fold-layer")
     next(b for b in app.button if b.label == "Set this layer by itself").click().run()
+    scores = np.concatenate(
+        [np.abs(w).ravel() for w in trained("digits", "mlp-64-32").weights.values()]
+    )
+    last = np.abs(trained("digits", "mlp-64-32").weights["dense3"])
+    own = np.mean(last < np.median(scores))  # of all layers ranked together
+    assert own != 0.5
+    assert app.select_slider(key="sparsity@dense3").value == pytest.approx(own, abs=2 / last.size)
     app.selectbox(key="pruner@dense3-member").set_value("keep").run()
     app.select_slider(key="quantizer@dense3-q-q").set_value(16.0).run()
     assert address(app)["recipe"] == "magnitude(sparsity=0.5)+q(4);dense3=q(16)"

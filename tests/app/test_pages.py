@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import paretoscope as ps
 import pytest
+from paretoscope import pruning
 from paretoscope.measurement import Baseline
 from paretoscope.network import Network
 from streamlit.testing.v1 import AppTest
@@ -105,16 +106,39 @@ def test_layers_measures_each_layer_alone(mlp: Network, digits: ps.Dataset) -> N
 
 
 def test_one_in_and_one_out_touch_the_layers_they_say(mlp: Network) -> None:
-    recipe = ps.Recipe.parse("l2(0.25)+magnitude(sparsity=0.4)+q(8)+bias")
+    recipe = ps.Recipe.parse("l2(0.25)+magnitude(threshold=0.1)+q(8)+bias")
     found = sensitivity.trials(mlp, recipe)
     only = found.one_in["dense2"].treatments(mlp)
     assert str(only["dense1"]) == str(only["dense3"]) == "float32"
-    assert str(only["dense2"]) == "l2(0.25)+magnitude(sparsity=0.4)+q(8)"
-    assert str(found.one_in["dense3"].treatments(mlp)["dense3"]) == "magnitude(sparsity=0.4)+q(8)"
+    assert str(only["dense2"]) == "l2(0.25)+magnitude(threshold=0.1)+q(8)"
+    assert str(found.one_in["dense3"].treatments(mlp)["dense3"]) == "magnitude(threshold=0.1)+q(8)"
     but = found.one_out["dense2"].treatments(mlp)
     assert str(but["dense2"]) == "float32"
     assert str(but["dense1"]) == str(recipe.everywhere)
     assert found.one_out["dense2"].recovery == recipe.recovery
+
+
+@pytest.mark.parametrize("criterion", ["magnitude", "wanda", "random"])
+@pytest.mark.parametrize("sparsity", [0.0, 0.37, 0.4, 0.95, 1.0])
+def test_one_in_and_one_out_make_the_recipes_own_cut(
+    mlp: Network, digits: ps.Dataset, criterion: str, sparsity: float
+) -> None:
+    """All layers are ranked together: what falls to each is the same with the others left alone."""
+    recipe = ps.Recipe.parse(f"{criterion}(sparsity={sparsity})")
+
+    def cut(which: ps.Recipe) -> dict[str, np.ndarray]:
+        treatments = {name: t.pruner for name, t in which.treatments(mlp).items()}
+        kept = pruning.cut(mlp, treatments, digits.train).kept
+        return {n: np.broadcast_to(k, mlp.weights[n].shape) for n, k in kept.items()}
+
+    whole, found = cut(recipe), sensitivity.trials(mlp, recipe, digits.train)
+    for layer in mlp.weights:
+        one_in, one_out = cut(found.one_in[layer]), cut(found.one_out[layer])
+        for name in mlp.weights:
+            kept = whole[name] if name == layer else np.ones_like(whole[name])
+            np.testing.assert_array_equal(one_in[name], kept)
+            kept = whole[name] if name != layer else np.ones_like(whole[name])
+            np.testing.assert_array_equal(one_out[name], kept)
 
 
 def test_the_layer_shown_is_in_the_link_and_linear_models_show_their_features() -> None:
