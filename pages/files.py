@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import files, frame, view
+from ui import files, frame, own, view
 
 frame.require_router()
 
@@ -12,6 +12,7 @@ view.publish()
 st.markdown("#### Your files")
 table, model = st.tabs(["Data", "Model"])
 with table:
+    own.show()
     files.table()
 with model:
     files.model()

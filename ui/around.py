@@ -220,7 +220,7 @@ def _heatmap(view: View, scene: Scene, version: int, title: str) -> None:
     plot.chart(
         _heat(scene, version, view.heat, title, view.budget, zipped, here()),
         key="chart-heat",
-        config=camera(f"paretoscope-{view.dataset}-{view.model}-grid"),
+        config=camera(f"paretoscope-{view.file_name}-grid"),
         on_pick=go_to,
         wait_ms=_AFTER_MS,
     )
@@ -247,7 +247,7 @@ def _histogram(view: View, subject: Subject, title: str) -> None:
     plot.chart(
         _weights(subject.network, title, layer or names[0], view.recipe, here()),
         key="chart-weights",
-        config=camera(f"paretoscope-{view.dataset}-{view.model}-weights"),
+        config=camera(f"paretoscope-{view.file_name}-weights"),
         wait_ms=_AFTER_MS,
     )
 

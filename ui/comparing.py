@@ -134,7 +134,7 @@ def _show(view: View, subject: Subject, title: str, wish: Wish, curves: Sequence
         compare_figure(record, here()),
         key="chart-compare",
         alt=record.alt,
-        config=camera(f"paretoscope-{view.dataset}-{view.model}-compare"),
+        config=camera(f"paretoscope-{view.file_name}-compare"),
         on_pick=go_to,
     )
     if n_known + n_failed < len(every):

@@ -128,7 +128,7 @@ def _share(view: View, subject: Subject, title: str, curve: Sequence[Recipe]) ->
         st.download_button(
             "Download this model",
             data=lambda: artifact_bytes(subject, view.recipe, bench.known(subject, view.recipe)),
-            file_name=f"{view.dataset}-{view.model}.onnx",
+            file_name=f"{view.file_name}.onnx",
             mime="application/octet-stream",
             on_click="ignore",
         )
@@ -296,7 +296,7 @@ def _charts(bench: Bench, view: View, scene: Scene, title: str) -> None:
         plot.chart(
             _trade_off(scene, version, axis, title, timing, view.budget, theme),
             key=f"chart-{axis}",
-            config=camera(f"paretoscope-{view.dataset}-{view.model}-{axis}"),
+            config=camera(f"paretoscope-{view.file_name}-{axis}"),
             on_pick=go_to,
             place=column,
         )

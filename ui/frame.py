@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import TypeVar
 
 import streamlit as st
-from paretoscope.dataset import SOURCES, find_source, is_own
+from paretoscope.dataset import SOURCES, find_source
 from paretoscope.errors import ParetoscopeError
 from paretoscope.pruning import Criterion
 from paretoscope.sweeps import at
 from paretoscope.training import MODELS, models, own_model
 from streamlit.navigation.page import StreamlitPage
 
-from ui import server, view
+from ui import own, server, view
 
 T = TypeVar("T")
 _MODEL_TITLES = {model.name: model.title for model in MODELS}
@@ -47,9 +47,11 @@ def require_router() -> None:
 def choose_network() -> None:
     """The controls for dataset and model, in the sidebar."""
     now = view.current()
-    names = [source.name for source in SOURCES]
-    if is_own(now.dataset):
-        names.append(now.dataset)
+    if not own.is_here(now.dataset):  # deleted meanwhile, by whoever had the key
+        view.leave_dataset()
+        now = view.current()
+    own.remember(now.dataset, now.model, models(now.dataset))
+    names = [*(source.name for source in SOURCES), *own.datasets()]
     st.sidebar.selectbox(
         "Dataset",
         names,
@@ -59,9 +61,7 @@ def choose_network() -> None:
         help=find_source(now.dataset).summary,
         on_change=lambda: _change_network(dataset=st.session_state.dataset),
     )
-    fitting = models(now.dataset)
-    if now.model not in fitting:  # an own one, which no list shows
-        fitting.append(now.model)
+    fitting = [*models(now.dataset), *own.models(now.dataset)]
     st.sidebar.selectbox(
         "Model",
         fitting,

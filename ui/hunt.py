@@ -104,7 +104,7 @@ def show(subject: Subject, view: View, title: str) -> None:
         front_figure(record, here()),
         key="chart-front",
         alt=record.alt,
-        config=camera(f"paretoscope-{view.dataset}-{view.model}-front"),
+        config=camera(f"paretoscope-{view.file_name}-front"),
         on_pick=_take,
     )
     st.caption(

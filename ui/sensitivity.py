@@ -126,7 +126,7 @@ def _sensitivity(view: View, subject: Subject, title: str, wish: Wish, found: Tr
             drops_figure(record, here()),
             key=f"chart-{kind}",
             alt=record.alt,
-            config=camera(f"paretoscope-{view.dataset}-{view.model}-layers-{kind}"),
+            config=camera(f"paretoscope-{view.file_name}-layers-{kind}"),
             on_pick=go_to,
             place=place,
         )
@@ -135,7 +135,7 @@ def _sensitivity(view: View, subject: Subject, title: str, wish: Wish, found: Tr
         in_and_out_figure(around, here()),
         key="chart-in-out",
         alt=around.alt,
-        config=camera(f"paretoscope-{view.dataset}-{view.model}-in-out"),
+        config=camera(f"paretoscope-{view.file_name}-in-out"),
         on_pick=go_to,
     )
 
@@ -347,7 +347,7 @@ def one_layer(view: View, subject: Subject, title: str) -> None:
             occupancy_figure(record, here()),
             key="chart-codes",
             alt=record.alt,
-            config=camera(f"paretoscope-{view.dataset}-{view.model}-codes"),
+            config=camera(f"paretoscope-{view.file_name}-codes"),
             place=left,
         )
     else:

@@ -32,7 +32,7 @@ def share_button(
     view: View, subject: Subject, title: str, curve: Sequence[Recipe], link: str
 ) -> None:
     """A menu of what can be downloaded: made when asked for."""
-    name = f"paretoscope-{view.dataset}-{view.model}"
+    name = f"paretoscope-{view.file_name}"
     with st.popover("Share", key="share", on_change="rerun") as menu:
         if not menu.open:
             return
@@ -60,7 +60,7 @@ def share_button(
         st.download_button(
             "Its figures (JSON)",
             data=partial(_figures, subject, view.recipe),
-            file_name=f"{view.dataset}-{view.model}.json",
+            file_name=f"{view.file_name}.json",
             mime="application/json",
             on_click="ignore",
             help="Accuracy, sizes and times of this file with its provenance. Keep it beside the "

@@ -94,6 +94,13 @@ class View:
         sizes = {"gzip_bytes" if self.size == "gzip" else "file_bytes": limit}
         return Budget(drop=drop, time_us=self.us, **sizes)
 
+    @property
+    def file_name(self) -> str:
+        """How files of this dataset and model begin. The name of own data is their key, and goes
+        nowhere but into links."""
+        model = "own-model" if self.model.startswith("own-model-") else self.model
+        return f"{'own-data' if is_own(self.dataset) else self.dataset}-{model}"
+
     def query(self) -> dict[str, str]:
         """The parts of the address."""
         return {
@@ -282,6 +289,12 @@ def change(**parts: Any) -> None:
     if st.session_state.get("complaints"):
         st.session_state.outdated = True
     st.session_state.complaints = []
+
+
+def leave_dataset() -> None:
+    """Look at the usual dataset and model instead."""
+    usual = View()
+    change(dataset=usual.dataset, model=usual.model, pins=())
 
 
 def outdated() -> bool:

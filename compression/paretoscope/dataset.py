@@ -276,6 +276,13 @@ def keep_own(raw: Raw, title: str, notes: Sequence[str] = ()) -> str:
     return name
 
 
+def delete_own(name: str) -> None:
+    """Delete own data from this machine; where they are not, nothing happens."""
+    if is_own(name):
+        default_store().forget(_key(name))
+        _own_data.cache_clear()
+
+
 def own_notes(name: str) -> tuple[str, ...]:
     """What was done to the rows of own data when they were read."""
     return tuple(_unpacked(_own_data(name))[1]["notes"])

@@ -88,6 +88,17 @@ class Store:
                 self._key(key).unlink(missing_ok=True)
         return data
 
+    def forget(self, key: str) -> None:
+        """Delete what `key` stands for."""
+        try:
+            name = self._key(key).read_text(encoding="ascii")
+            self._key(key).unlink(missing_ok=True)
+            self._object(name).unlink(missing_ok=True)
+        except FileNotFoundError:
+            return
+        except (OSError, UnicodeDecodeError) as error:
+            raise ParetoscopeError(f"the store cannot be changed: {error}") from error
+
     def read(self, name: str) -> bytes | None:
         """The object named by its sha256, or None where it is missing or damaged."""
         if len(name) != 64 or not set(name) <= set("0123456789abcdef"):

@@ -10,7 +10,7 @@ import pandas as pd
 import paretoscope as ps
 import pytest
 import skops.io
-from paretoscope.dataset import is_own, load_dataset, own_notes
+from paretoscope.dataset import delete_own, is_own, load_dataset, own_notes
 from paretoscope.uploads import sandbox
 from paretoscope.uploads.sandbox import Limits
 from sklearn.linear_model import LogisticRegression
@@ -21,6 +21,7 @@ from tests.app.pages import address, figures, open_page, until
 from tests.conftest import load, trained
 from tests.uploads.cases import FOLDER, Case, cases, needs_cases
 from tests.waiting import HANGS_S
+from ui.view import View
 
 
 def _page() -> AppTest:
@@ -101,6 +102,58 @@ def test_columns_with_one_value_are_kept_as_chosen(fresh: Path) -> None:
     # A model is trained on both.
     app = until(open_page(dataset=name, model="logistic-regression", recipe="q(8)"), figures)
     assert not app.exception
+
+
+def _button(app: AppTest, label: str, place: int = 0) -> AppTest:
+    found = [b for b in app.button if b.label == label]
+    return found[place].click().run(timeout=HANGS_S)
+
+
+def _use(app: AppTest, name: str, shift: int) -> str:
+    rows = "".join(f"{(k * 7 + shift) % 50},{k % 5},{'pq'[k % 2]}\n" for k in range(60))
+    app = _upload(app, 0, name, f"a,b,y\n{rows}".encode())
+    return address(_button(app, "Use these data"))["dataset"]
+
+
+def _listed(app: AppTest) -> list[str]:
+    told = (m.value.replace("\\", "") for m in app.markdown)
+    return [text.partition(":")[0] for text in told if ": 60 rows" in text]
+
+
+def test_own_data_are_listed_for_the_visit_forgotten_and_deleted(fresh: Path) -> None:
+    app = _page()
+    first = _use(app, "first.csv", 0)
+    app.switch_page("pages/files.py").run()
+    second = _use(app, "second.csv", 1)
+    app.switch_page("pages/compare.py").run()
+    box = app.sidebar.selectbox(key="dataset")
+    assert box.options[-2:] == ["first.csv", "second.csv"]
+    app = box.set_value("iris").run(timeout=HANGS_S)
+    assert app.sidebar.selectbox(key="dataset").options[-2:] == ["first.csv", "second.csv"]
+    app.switch_page("pages/files.py").run()
+    assert _listed(app) == ["first.csv", "second.csv"]
+    app = _button(app, "Forget")
+    assert _listed(app) == ["second.csv"]
+    assert load_dataset(first).title == "first.csv"  # by its link
+    app = _button(app, "Delete from the server")
+    assert _listed(app) == []
+    with pytest.raises(ps.ParetoscopeError, match="no longer, on this machine"):
+        load_dataset(second)
+    stranger = open_page("compare.py", dataset=first)
+    assert "first.csv" in stranger.sidebar.selectbox(key="dataset").options
+    assert "first.csv" not in open_page("compare.py").sidebar.selectbox(key="dataset").options
+    delete_own(first)  # by another who has its key
+    gone = open_page("compare.py", dataset=first)
+    assert not gone.exception
+    assert address(gone)["dataset"] == "digits"
+
+
+def test_the_key_of_own_data_is_in_no_files_name(fresh: Path) -> None:
+    name = _use(_page(), "first.csv", 0)
+    assert View(dataset=name, model="own-model-123").file_name == "own-data-own-model"
+    app = until(open_page(dataset=name, model="logistic-regression"), figures)
+    for element in app.get("bidi_component"):
+        assert name not in element.proto.json
 
 
 def test_numbers_that_can_be_read_in_two_ways_are_asked_about(fresh: Path) -> None:

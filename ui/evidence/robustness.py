@@ -67,7 +67,7 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
         robustness_figure(record, here()),
         key="robustness",
         alt=record.alt,
-        config=camera(f"paretoscope-{view.dataset}-{view.model}-robustness"),
+        config=camera(f"paretoscope-{view.file_name}-robustness"),
     )
     for name, of_one in record.corruptions:
         st.markdown(_words(name, of_one, view.margin / 100))

@@ -67,7 +67,7 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
         recall_figure(record, here()),
         key="recalls",
         alt=record.alt,
-        config=camera(f"paretoscope-{view.dataset}-{view.model}-recalls"),
+        config=camera(f"paretoscope-{view.file_name}-recalls"),
     )
     st.markdown(_worst_words(fell, len(found), result["confusion"]))
     for kind, title in KINDS.items():

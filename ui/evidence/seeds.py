@@ -57,7 +57,7 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
         seed_figure(record, here()),
         key="seeds-chart",
         alt=record.alt,
-        config=camera(f"paretoscope-{view.dataset}-{view.model}-seeds"),
+        config=camera(f"paretoscope-{view.file_name}-seeds"),
     )
     st.dataframe(
         [

@@ -48,7 +48,7 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
         size_figure(record, here()),
         key="sizes",
         alt=record.alt,
-        config=camera(f"paretoscope-{view.dataset}-{view.model}-bytes"),
+        config=camera(f"paretoscope-{view.file_name}-bytes"),
     )
     nonzero = sum(layer["n_nonzero"] for layer in result["layers"])
     bound = sum(layer["entropy_bytes"] for layer in result["layers"])

@@ -125,7 +125,7 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
         ratio_figure(record, here()),
         key="ratios",
         alt=record.alt,
-        config=camera(f"paretoscope-{view.dataset}-{view.model}-ratios"),
+        config=camera(f"paretoscope-{view.file_name}-ratios"),
     )
     offer_again(subject, asked)
     st.dataframe(_table(timings), hide_index=True, height="content")
