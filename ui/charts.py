@@ -108,7 +108,9 @@ def trade_off(
     points = _points(curve, axis, reference)
     on_lines = [m for _, line in backdrop for m in line]
     every = {str(m.recipe): m for m in (*others, *on_lines, *(m for _, m in pins), *curve)}
-    front = _front([*every.values(), baseline], axis, reference)
+    y_range = _y_range(baseline.accuracy.value)
+    best = _front([*every.values(), baseline], axis, reference)
+    front = tuple(p for p in best if p.accuracy >= y_range[0])  # others would be out of sight
     chosen = next((m for m in curve if m.recipe == recipe), None)
     cursor = None if chosen is None else _point(chosen, axis, reference)
     timing = timing if axis == "time" else None
@@ -126,8 +128,10 @@ def trade_off(
         baseline=start,
         band=_band(axis, baseline, timing),
         cursor=cursor,
-        x_range=_x_range(axis, baseline.size_bytes if start is None else start.x, points),
-        y_range=_y_range(baseline.accuracy.value),
+        x_range=_x_range(
+            axis, baseline.size_bytes if start is None else start.x, [*points, *front]
+        ),
+        y_range=y_range,
         limits=(None, None) if budget is None else _limits(budget, axis, baseline),
         pins=tuple((letter, p) for letter, m in pins if (p := _point(m, axis, reference))),
     )

@@ -74,13 +74,14 @@ def test_the_front_is_of_all_that_is_known_measured_or_computed() -> None:
     """Of every line, pin and search, not of the curve alone: another Q beats two of its points."""
     better = _measurement(ps.Recipe.parse("magnitude(threshold=0.1)+q(4)"), 349, 3_500, 4.0)
     pinned = _measurement(ps.Recipe.parse("q(2)"), 299, 2_900, None)
-    found = _measurement(ps.Recipe.parse("magnitude(threshold=0.3)+q(2)"), 200, 2_000, 2.0)
+    found = _measurement(ps.Recipe.parse("magnitude(threshold=0.3)+q(2)"), 250, 2_000, 2.0)
+    hidden = _measurement(ps.Recipe.parse("magnitude(threshold=0.9)+q(2)"), 100, 1_000, 1.0)
     record = charts.trade_off(
         "gzip", "D", RECIPE, CURVE, [("Q = 4", [better])], BASELINE, "Q = 8",
-        pins=[("A", pinned)], others=[found, *CURVE],
+        pins=[("A", pinned)], others=[found, hidden, *CURVE],
     )  # fmt: skip
     assert [(p.x, round(360 * p.accuracy), p.computed) for p in record.front] == [
-        (2_000, 200, False), (2_900, 299, True), (3_000, 300, True), (3_500, 349, False),
+        (2_000, 250, False), (2_900, 299, True), (3_000, 300, True), (3_500, 349, False),
         (25_000, 350, False),
     ]  # fmt: skip
     trace = next(

@@ -102,7 +102,16 @@ def run(models: Iterator[bytes]) -> Counter[str]:
                 ends["ran"] += 1
                 width = stated_width(passed) or told["width"]
                 model = Model(
-                    data, passed, tuple(told["outputs"]), None, width, None, None, False, ()
+                    onnx_bytes=data,
+                    passed=passed,
+                    outputs=tuple(told["outputs"]),
+                    output=None,
+                    width=width,
+                    widths=(),
+                    batch=None,
+                    stated=None,
+                    corrected=False,
+                    notes=(),
                 )
                 with contextlib.suppress(ParetoscopeError), np.errstate(all="ignore"):
                     network = to_network(model)
