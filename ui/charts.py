@@ -29,7 +29,7 @@ AXIS_TITLES: dict[Axis, str] = {
 
 @dataclass(frozen=True)
 class Point:
-    """One recipe on a chart: `x` in bytes or microseconds, accuracy as shares."""
+    """One recipe on a chart: `x` in bytes or microseconds, `shown` in words; accuracy as shares."""
 
     x: float
     accuracy: float
@@ -40,6 +40,7 @@ class Point:
     x_low: float | None = None
     x_high: float | None = None
     recipe: str = ""
+    shown: str = ""
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,8 @@ def _by_protocol(timing: Timing, start: Point, cursor: Point) -> tuple[Point, Po
     (low, high), before = timing.quartiles_us, timing.baseline_median_us
     found = f"measured properly: {words.ratio(timing)} of the time before"
     text = f"{cursor.text}; {words.duration(timing.median_us)}, {found}"
-    ring = replace(cursor, x=timing.median_us, x_low=low, x_high=high, text=text)
+    shown = words.duration(timing.median_us)
+    ring = replace(cursor, x=timing.median_us, x_low=low, x_high=high, text=text, shown=shown)
     return replace(start, x=before), ring
 
 
@@ -207,17 +209,19 @@ def _point(measurement: Measurement, axis: Axis, reference: float | None) -> Poi
         return None
     spread: tuple[float | None, float | None] = (None, None)
     latency = measurement.latency()
-    shown = words.duration(x) if axis == "time" else words.size(x)
+    shown = told = words.duration(x) if axis == "time" else words.size(x)
     if axis == "time" and latency is not None:
         spread = latency.quartiles_us
         if reference is not None and measurement.recipe != Recipe():
             x = latency.ratio * reference
             scale = x / latency.median_us
             spread = tuple(scale * end for end in latency.quartiles_us)  # type: ignore[assignment]
-            shown = f"{words.duration(x)}, {latency.ratio:.2f} of the time before"
+            beside = words.duration(latency.baseline_median_us)
+            shown = f"{latency.ratio:.2f} of the time"
+            told = f"{shown} ({words.duration(latency.median_us)} beside {beside})"
     accuracy = measurement.accuracy
     state = "computed, not yet run" if measurement.computed else "measured on its file"
-    text = f"{words.percent(accuracy.value)}, {shown}, {words.percent(measurement.sparsity)} zeros"
+    text = f"{words.percent(accuracy.value)}, {told}, {words.percent(measurement.sparsity)} zeros"
     return Point(
         x,
         accuracy.value,
@@ -227,6 +231,7 @@ def _point(measurement: Measurement, axis: Axis, reference: float | None) -> Poi
         x_low=spread[0],
         x_high=spread[1],
         recipe=str(measurement.recipe),
+        shown=shown,
     )
 
 

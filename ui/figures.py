@@ -279,7 +279,6 @@ def _cursor_trace(cursor: Point, record: TradeOff, theme: Theme) -> Trace:
     x, y = _position(record, cursor)
     side = "left" if x > _LABEL_FITS_UNTIL else "right"
     height = "middle" if hidden else "top" if y < _LABEL_FITS_FROM else "bottom"
-    value = words.duration(cursor.x) if record.axis == "time" else words.size(cursor.x)
     return scatter(
         x=[cursor.x],
         y=[low + 0.02 * (high - low) if hidden else cursor.accuracy],
@@ -291,7 +290,7 @@ def _cursor_trace(cursor: Point, record: TradeOff, theme: Theme) -> Trace:
             "color": CURSOR,
             "line": {"width": 3, "color": CURSOR},
         },
-        text=[f"{words.percent(cursor.accuracy)}, {value}"],
+        text=[f"{words.percent(cursor.accuracy)}, {cursor.shown}"],
         textposition=f"{height} {side}",
         textfont={"size": 13, "color": theme.ink},
         customdata=[[cursor.recipe, cursor.text]],

@@ -99,7 +99,7 @@ def test_times_of_different_loads_are_placed_by_their_ratio() -> None:
     assert (record.curve.points[0].x_low, record.curve.points[0].x_high) == (5.0, 5.0)
     assert record.baseline is not None
     assert record.baseline.x == 10.0
-    assert "5.00 µs, 0.50 of the time before" in record.curve.points[0].text
+    assert "0.50 of the time (10.0 µs beside 20.0 µs)" in record.curve.points[0].text
     for axis, mode in (("time", "markers"), ("gzip", "lines+markers")):
         made = figures.trade_off_figure(_record(axis), LIGHT)["data"]  # type: ignore[arg-type]
         assert next(t for t in made if t.get("name") == "Q = 8")["mode"] == mode
