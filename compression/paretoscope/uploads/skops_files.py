@@ -87,7 +87,7 @@ def read_skops(
     ParetoscopeError
         The only error there is, whatever the bytes.
     """
-    require(data, ("zip",), "a .skops file")
+    require(data, ("zip",), "an ONNX model or a .skops file")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _network(_File(archive), tuple(order), tuple(names))
@@ -185,6 +185,11 @@ def _require_type(module: str, name: str, node: Mapping[str, Any]) -> None:
     if name not in _BESIDE.get(package, ()):
         raise ParetoscopeError(
             f"the file asks for {shown(module)}.{shown(name)}, which is not allowed"
+            + (
+                "; export models that are not linear or MLPs to ONNX"
+                if package == "sklearn"
+                else ""
+            )
         )
 
 
