@@ -85,23 +85,28 @@ def test_who_died_at_work_is_no_obstacle(tmp_path: Path) -> None:
 
 
 def test_a_training_pauses_between_its_epochs() -> None:
-    worker, told = Worker(), []
+    worker, told, begun = Worker(), [], threading.Event()
     arguments = {"dataset": "digits", "model": "mlp-64-32", "seed": 7, "split_seed": 0}
 
     def follow() -> None:
         for message in worker.run("training:train_task", arguments):
             told.append(message)
+            if len(told) > 1:
+                begun.set()
+
+    def has_told_all() -> bool:
+        """What it told before it paused may still be on its way."""
+        n = len(told)
+        time.sleep(0.5)
+        return len(told) == n
 
     thread = threading.Thread(target=follow, daemon=True)
     try:
         thread.start()
-        until(lambda: len(told) > 1)
+        assert begun.wait(HANGS_S)
         with quiet(HANGS_S) as calm:
             assert calm
-            time.sleep(0.1)  # for what it told before
-            before = len(told)
-            time.sleep(0.5)
-            assert len(told) == before
+            until(has_told_all)
             assert "result" not in told[-1]
         thread.join(HANGS_S)
         assert "result" in told[-1]

@@ -356,6 +356,7 @@ def model() -> None:
     _offer_other_names(about)
     _offer(upload)
     st.success(view.plain(found.line[:1].upper() + found.line[1:] + "."))
+    st.caption(view.plain(f"Can be compressed: {found.compressible}"))
     _notes(found.notes)
 
 

@@ -205,6 +205,7 @@ def test_the_label_beside_a_model_can_be_chosen(fresh: Path) -> None:
     app = _upload(_page(), 1, "iris.skops", skops.io.dumps(model))
     app = _upload(app, 2, "rows.csv", f"kind,a,b,c,d\n{rows}".encode())
     assert "label 'kind', features in the order a, b, c, d" in _said(app)
+    assert any(c.value == "Can be compressed\\: yes" for c in app.caption)
     (choice,) = [b for b in app.selectbox if b.label == "Label of the table"]
     app = choice.select("d").run(timeout=HANGS_S)
     assert "none of the model's classes (0, 1, 2)" in _said(app)

@@ -127,6 +127,7 @@ def test_words_for_true_and_false_are_numbers_as_features(words: str) -> None:
     np.testing.assert_array_equal(_values(table, "b"), [1, 0, np.nan])
     rows, _ = rows_of(table)
     assert set(rows.classes) == {yes, no}  # a label keeps its words
+    assert [n for n in rows.notes if "true is 1" in n] == ["true is 1 and false is 0 in b"]
 
 
 @pytest.mark.parametrize("cells", ["yes,maybe", "y,y", "true,yes", "t,f2"])

@@ -148,7 +148,6 @@ class _Columns:
             return Column(name, cells, "number", _values(cells, read.readings[decimal]))
         words = truths(present)
         if words is not None:
-            self._how.setdefault("words are 1 and 0", []).append((name, *next(iter(words.items()))))
             return Column(name, cells, "truth", _values(cells, words))
         if all(_DATE.fullmatch(cell) for cell in present):
             return Column(name, cells, "date", None)

@@ -210,6 +210,10 @@ def _features(columns: list[Column], notes: list[str]) -> list[Column]:
     empty = [c.name for c in columns if c.kind == "empty"]
     if empty:
         notes.append(f"empty columns are left out: {', '.join(map(shown, empty[:20]))}")
+    truths = [c.name for c in columns if c.kind == "truth"]
+    if truths:
+        more = f" and {len(truths) - _NAMED:,} more" if len(truths) > _NAMED else ""
+        notes.append(f"true is 1 and false is 0 in {', '.join(map(shown, truths[:_NAMED]))}{more}")
     found = [c for c in columns if c.values is not None]
     if not found:
         raise ParetoscopeError("there is no feature column of numbers")
