@@ -144,7 +144,7 @@ def _front_trace(record: TradeOff, theme: Theme) -> Trace:
             "color": [theme.paper if p.computed else theme.quiet for p in points],
             "line": {"color": theme.quiet, "width": 1},
         },
-        name="Pareto front of all known",
+        name="Pareto front",
         customdata=[[p.recipe, p.text] for p in points],
         hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
     )

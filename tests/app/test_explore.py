@@ -46,7 +46,7 @@ def test_a_first_visit_shows_figures_and_curves() -> None:
     size_chart, time_chart = _charts(app)
     for chart in (size_chart, time_chart):
         names = {trace.get("name") for trace in chart["data"]}
-        assert {"Q = 8", "Pareto front of all known", "uncompressed", "your recipe"} <= names
+        assert {"Q = 8", "Pareto front", "uncompressed", "your recipe"} <= names
         assert chart["layout"]["yaxis"]["title"]["text"] == "Accuracy"
         assert "n = 360 validation rows" in chart["layout"]["annotations"][0]["text"]
     assert "gzip" in size_chart["layout"]["xaxis"]["title"]["text"]
