@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from paretoscope.building import Dense, build
+from paretoscope.network import Network
 
 RNG = np.random.default_rng(0)
 _START = RNG.bit_generator.state
@@ -89,6 +91,25 @@ def used_twice() -> bytes:
     ]
     arrays = {"w": random(5, 8), "b": random(8), "v": random(8, 3), "c": 9 + random(8)}
     return model(nodes, arrays, ["n", 5])
+
+
+def tied() -> bytes:
+    """Two layers of the same weight, each with a bias of its own."""
+    nodes = [
+        helper.make_node("Gemm", ["x", "w", "b"], ["a"]),
+        helper.make_node("Relu", ["a"], ["r"]),
+        helper.make_node("Gemm", ["r", "w", "c"], ["d"]),
+        helper.make_node("Relu", ["d"], ["e"]),
+        helper.make_node("MatMul", ["e", "v"], ["y"]),
+    ]
+    arrays = {"w": random(6, 6), "b": random(6), "c": random(6), "v": random(6, 3)}
+    return model(nodes, arrays, ["n", 6])
+
+
+def dense(weight: npt.NDArray[np.float32]) -> Network:
+    """One layer."""
+    zeros, ones = np.zeros(weight.shape[1], np.float32), np.ones(len(weight), np.float32)
+    return build([Dense(weight, zeros)], 0 * ones, ones, {})
 
 
 def one_score() -> bytes:

@@ -15,10 +15,15 @@ from paretoscope import dataset as module
 from paretoscope.dataset import (
     IDX_FILES,
     SPLITS,
+    Raw,
+    delete_own,
     fetch_dataset,
     is_present,
+    keep_own,
     load_dataset,
     loads_at_once,
+    named_publicly,
+    public_name,
     split_indices,
 )
 from paretoscope.errors import ParetoscopeError
@@ -90,6 +95,30 @@ def test_any_split_is_a_stratified_partition(labels: list[int], seed: int) -> No
     shares = np.bincount(y, minlength=5) / len(y)
     counts = np.bincount(y[parts["validation"]], minlength=5)
     assert np.abs(counts - shares * len(parts["validation"])).max() < 2
+
+
+def test_open_rows_are_all_but_those_of_the_test() -> None:
+    data = load_dataset("iris")
+    parts = split_indices(data.raw.y, 0, seed=0)
+    expected = data.raw.X[[*parts["validation"], *parts["train"]]].astype(np.float32)
+    assert np.array_equal(data.rows("open").X, expected)
+    assert len(data.open) + len(data.test) == 150
+    large = load_dataset("fashion-mnist")
+    assert np.array_equal(large.open.X, large.validation.X)  # as many as are judged at most
+
+
+def test_the_name_of_own_data_is_in_no_file(home: Path) -> None:
+    raw = load_dataset("iris").raw
+    name = keep_own(Raw(raw.X, raw.y, raw.feature_names, raw.class_names), "mine")
+    mark = public_name(name)
+    assert name.removeprefix("own-")[:8] not in mark
+    assert named_publicly(mark) == name
+    assert public_name("iris") == named_publicly("iris") == "iris"
+    with pytest.raises(ParetoscopeError, match="dataset must be one of"):
+        load_dataset(mark)  # a mark opens nothing
+    delete_own(name)
+    with pytest.raises(ParetoscopeError, match="which are not on this machine"):
+        named_publicly(mark)
 
 
 def test_an_unknown_name_and_split() -> None:

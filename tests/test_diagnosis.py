@@ -7,7 +7,8 @@ from dataclasses import replace
 import paretoscope as ps
 import pytest
 from paretoscope.accuracy import Accuracy, Change
-from paretoscope.diagnosis import reasons, untouched
+from paretoscope.budget import Budget
+from paretoscope.diagnosis import offered, reasons, untouched
 from paretoscope.latency import Latency
 from paretoscope.network import Network
 from paretoscope.timing import Timing
@@ -70,10 +71,43 @@ def test_a_call_that_dominates_hides_what_is_inside_it(mlp: Network) -> None:
 @pytest.mark.parametrize("recipe", ["magnitude(sparsity=0.9)", "magnitude(sparsity=0.9)+q(4)"])
 def test_remedies_can_be_made(recipe: str, mlp: Network, digits: ps.Dataset) -> None:
     now = _measurement(recipe, QUICK, MANY, size=27_000)
-    remedies = [r.remedy for r in reasons(mlp, now, BEFORE) if r.remedy is not None]
+    remedies = [remedy for r in reasons(mlp, now, BEFORE) for remedy in r.remedies]
     assert remedies
     for remedy in remedies:
         assert ps.compress(mlp, remedy, digits.train).sizes.file > 0
+
+
+def _scored(recipe: ps.Recipe, broken: int, size: int) -> ps.Measurement:
+    change = Change(broken, 0, 360)
+    return replace(BEFORE, recipe=recipe, change=change, size_bytes=size, computed=True)
+
+
+def test_nothing_is_offered_before_it_was_computed_and_lies_within_the_budget(mlp: Network) -> None:
+    now = _measurement("magnitude(sparsity=0.9)", QUICK, MANY, size=27_000)
+    size = reasons(mlp, now, BEFORE)[0]
+    assert size.cause == "zeros in a dense file"
+    known: dict[ps.Recipe, ps.Measurement] = {}
+    budget = Budget(drop=0.01)
+    assert offered(size, now, budget, known.get) is None
+    first, second, third, *_ = size.remedies
+    assert [str(r.quantizer) for r in (first, second, third)] == ["q(8)", "q(8)", "q(16)"]
+    known[first] = _scored(first, 200, 4_000)  # what would destroy
+    known[third] = _scored(third, 2, 5_000)
+    assert offered(size, now, budget, known.get) is known[third]
+    known[second] = _scored(second, 3, 4_000)  # compensated: 0.8 points of one
+    assert offered(size, now, budget, known.get) is known[second]
+    assert offered(size, now, Budget(), known.get) is known[second]
+    assert offered(size, now, Budget(drop=0.001), known.get) is None
+    assert offered(size, now, Budget(drop=0.01, file_bytes=4_500), known.get) is known[second]
+    known[second] = _scored(second, 3, 27_000)  # no smaller: no help against size
+    assert offered(size, now, budget, known.get) is known[third]
+
+
+def test_what_trains_is_not_computed_unasked(mlp: Network) -> None:
+    now = _measurement("magnitude(sparsity=0.9)+finetune(epochs=2)", QUICK, MANY, size=27_000)
+    found = reasons(mlp, now, BEFORE)
+    assert found
+    assert not any(reason.remedies for reason in found)
 
 
 def test_what_no_recipe_touches_is_found_by_its_bytes() -> None:

@@ -56,6 +56,18 @@ def test_both_batches_are_timed_beside_the_baseline(measured: ps.Measurement) ->
     assert measured.latency(7) is None
 
 
+def test_a_network_that_was_brought_is_judged_on_all_rows_but_the_test(
+    mlp: Network, digits: ps.Dataset
+) -> None:
+    brought = mlp.with_metadata(brought="1000,900")
+    assert Baseline(mlp, digits).split == "validation"
+    m = measure(ps.compress(brought, RECIPE, digits.train), digits, batches=())
+    assert (m.split, m.accuracy.n) == ("open", len(digits.train) + len(digits.validation))
+    (computed,) = ps.sweep(brought, digits, [RECIPE], measured="none")
+    assert (computed.split, computed.accuracy.n) == (m.split, m.accuracy.n)
+    assert measure(ps.compress(brought, RECIPE, None), digits, "test", batches=()).accuracy.n == 360
+
+
 def test_the_test_rows_are_read_only_when_asked(artifact: ps.Artifact, digits: ps.Dataset) -> None:
     measured = measure(artifact, digits, "test", batches=())
     labels = ps.OnnxRuntime(artifact.onnx_bytes).scores(digits.test.X).argmax(1)

@@ -9,9 +9,12 @@ import onnx
 import paretoscope as ps
 import pytest
 from paretoscope.__main__ import main
+from paretoscope.dataset import Raw, keep_own, load_dataset
 from paretoscope.errors import ParetoscopeError
 from paretoscope.network import Network
 from paretoscope.records import from_json, origin, record_path, remeasure, to_json
+
+from tests.conftest import load
 
 RECIPE = "magnitude(sparsity=0.6)+q(4)"
 
@@ -136,6 +139,25 @@ def test_what_is_damaged_is_one_sentence(
     error = capsys.readouterr().err
     assert sentence in error
     assert error.count("\n") == 1
+
+
+def test_a_file_of_own_data_finds_them_and_does_not_tell_their_key(
+    home: Path, tmp_path: Path
+) -> None:
+    raw = load("iris").raw
+    name = keep_own(Raw(raw.X, raw.y, raw.feature_names, raw.class_names), "mine")
+    data = load_dataset(name)
+    network = ps.train("logistic-regression", data)
+    artifact = ps.compress(network, ps.Recipe.parse("q(8)"), data.train)
+    measured = ps.measure(artifact, data, batches=())
+    record = to_json(measured)
+    key = name.removeprefix("own-").encode()
+    for written in (artifact.onnx_bytes, record, str(measured.row()).encode()):
+        assert key[:12] not in written
+    path = tmp_path / "mine.onnx"
+    path.write_bytes(artifact.onnx_bytes)
+    record_path(path).write_bytes(record)
+    assert remeasure(path).here == measured.accuracy
 
 
 def test_a_file_of_another_tool_and_a_record_of_another_file(

@@ -22,7 +22,7 @@ from ui.frame import hold
 from ui.palette import Theme, camera, here
 from ui.progress import follow
 from ui.scene import Scene
-from ui.view import HEATS, LIMITS, View, change, go_to, plain
+from ui.view import HEATS, LIMITS, SIZES, View, change, go_to, plain
 
 _AFTER_MS = 150  # figures and main charts are drawn before what stands around them
 
@@ -40,7 +40,7 @@ def show(view: View, scene: Scene, title: str) -> None:
     if st.session_state.view != view:  # of a fragment's own control only the fragment would run
         st.rerun()
     bench, subject = server.bench(), scene.subject
-    now, baseline = bench.known(subject, view.recipe), bench.known(subject, Recipe())
+    now, baseline = bench.known(subject, view.recipe), bench.before(subject)
     if baseline is None:
         return
     # What comes later has its place from the start: a field that moves on the page loses what is
@@ -49,7 +49,7 @@ def show(view: View, scene: Scene, title: str) -> None:
     if now is not None:
         timing = times.known_timings(subject, times.file_arguments(subject, now)).get("batch 1")
         with why:
-            reasons.show(subject, now, baseline, timing)
+            reasons.show(bench, subject, now, baseline, timing, view)
         with row:
             if not now.computed:
                 _measure_properly(subject, now)
@@ -91,7 +91,7 @@ def _heat(
     scene: Scene, version: int, what: str, title: str, budget: Budget, zipped: bool, theme: Theme
 ) -> plot.Drawn:
     known = _known(scene, version)
-    baseline = known.get(str(Recipe())) or server.bench().known(scene.subject, Recipe())
+    baseline = server.bench().before(scene.subject)
     assert baseline is not None
     record = grid.heat(what, title, scene.lines, known, baseline, scene.recipe, budget, zipped)
     return plot.drawn(grid.heat_figure(record, theme), record.alt)
@@ -130,9 +130,14 @@ def _measure_properly(subject: Subject, known: Measurement) -> None:
 
 def budget_fields(view: View) -> None:
     """The three limits; an empty field is no limit."""
-    shown = "zipped" if view.size == "gzip" else "on disk"
+    shown = SIZES[view.size]
     fields = (
-        ("drop", "Largest drop, points", view.drop, "Of accuracy on the validation rows."),
+        (
+            "drop",
+            "Largest drop, points",
+            view.drop,
+            "Of accuracy on these rows.",
+        ),
         ("kb", f"Largest file, kB {shown}", view.kb, "1 kB is 1,000 bytes."),
         ("us", "Longest time, \u00b5s", view.us, "Of one row, the median, on this machine."),
     )
@@ -169,7 +174,7 @@ def _budget(view: View, scene: Scene, version: int) -> None:
     with st.container(border=True):
         st.markdown("**Budget**")
         budget_fields(view)
-        zipped = view.size == "gzip"
+        zipped = view.zipped
         found = _advice(scene, version, view.budget, zipped)
         if found.n == 0:
             st.caption("Nothing is known yet.")
@@ -192,7 +197,8 @@ def _advice_list(named: Sequence[tuple[str, Measurement, str]], n: int, zipped: 
     told = [f"Smallest of {n} within it:" if within else f"None of {n} recipes is within it."]
     for name, m, over in named:
         at_least = "at least " if zipped and m.gzip_bytes is None else ""
-        size = words.size(grid.shown_size(m, zipped)) + (", computed" if m.computed else "")
+        size = words.sized(grid.shown_size(m, zipped), zipped=zipped)
+        size += ", computed" if m.computed else ""
         change = words.change_interval(m.change)
         why = f" ({over})" if over else ""
         told.append(f"- **{name}**{why}: `{m.recipe}`, {change}, {at_least}{size}")
@@ -216,7 +222,7 @@ def _heatmap(view: View, scene: Scene, version: int, title: str) -> None:
         required=True,
         on_change=lambda: change(heat=st.session_state.heat),
     )
-    zipped = view.size == "gzip"
+    zipped = view.zipped
     plot.chart(
         _heat(scene, version, view.heat, title, view.budget, zipped, here()),
         key="chart-heat",

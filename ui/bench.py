@@ -19,7 +19,7 @@ from typing import Any
 from paretoscope.dataset import Dataset
 from paretoscope.errors import ParetoscopeError
 from paretoscope.jobs import Worker, WorkerEndedError
-from paretoscope.measurement import Baseline, Measurement, compute
+from paretoscope.measurement import Baseline, Measurement, as_brought, compute
 from paretoscope.network import Network
 from paretoscope.recipe import Recipe
 from paretoscope.surface import surface
@@ -60,7 +60,7 @@ class Subject:
     def _is_small(self) -> bool:
         n_weights = sum(w.size for w in self.network.weights.values())
         # A quick look first: telling the values takes a pass over the network.
-        n_rows = len(self.dataset.validation)
+        n_rows = len(self.baseline.rows)
         return n_rows * n_weights <= _AT_ONCE and (
             n_rows * (n_weights + self.network.n_values) <= _AT_ONCE
         )
@@ -143,6 +143,11 @@ class Bench:
     def known(self, subject: Subject, recipe: Recipe) -> Measurement | None:
         """What is known of a recipe by now: measured, computed, or nothing."""
         return self._known.get(subject.key(recipe))
+
+    def before(self, subject: Subject) -> Measurement | None:
+        """What recipes are compared with: the uncompressed network, in the file it came in."""
+        known = self.known(subject, Recipe())
+        return None if known is None else as_brought(known, subject.network)
 
     def everything(self, subject: Subject) -> list[Measurement]:
         """All that is known of a network by now, whoever asked for it."""

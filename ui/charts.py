@@ -25,6 +25,7 @@ AXIS_TITLES: dict[Axis, str] = {
     "size": "Size of the file on disk (log scale)",
     "time": "Inference time of one row (µs, median)",
 }
+_KINDS: dict[Axis, str] = {"gzip": "zipped", "size": "on disk"}
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,7 @@ def _finding(
     if axis == "time" and latency is not None:
         return f"{words.faster(latency)}, {cost}"
     if axis != "time" and x is not None and x_before is not None:
-        return f"{words.smaller(x, x_before)}, {cost}"
+        return f"{words.smaller(x, x_before)} {_KINDS[axis]}, {cost}"
     return cost
 
 
@@ -209,7 +210,8 @@ def _point(measurement: Measurement, axis: Axis, reference: float | None) -> Poi
         return None
     spread: tuple[float | None, float | None] = (None, None)
     latency = measurement.latency()
-    shown = told = words.duration(x) if axis == "time" else words.size(x)
+    shown = words.duration(x) if axis == "time" else words.sized(x, zipped=axis == "gzip")
+    told = shown
     if axis == "time" and latency is not None:
         spread = latency.quartiles_us
         if reference is not None and measurement.recipe != Recipe():

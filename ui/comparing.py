@@ -182,7 +182,7 @@ def _side_by_side(view: View, subject: Subject, named: list[tuple[str, Measureme
         height="content",
     )
     st.caption(
-        f"n = {result['n']:,} validation rows. {second} against {first}: "
+        f"n = {result['n']:,} {words.rows(subject.baseline.split)}. {second} against {first}: "
         f"{words.change_interval(change_of)}, McNemar's exact p = "
         f"{words.probability(change_of.p_value)}. Of the {result['neither']:,} that both get wrong "
         f"they label {result['differ']:,} otherwise."
@@ -213,10 +213,10 @@ def compare_chart(
     def point(m: Measurement) -> tuple[float, float, bool, str, str]:
         size = m.entropy_bytes or m.gzip_bytes or m.size_bytes
         text = f"{words.percent(m.accuracy.value)}, {words.change_interval(m.change)}, "
-        text += f"{words.size(size)}, {words.percent(m.sparsity)} zeros"
+        text += f"weights at least {words.size(size)}, {words.percent(m.sparsity)} zeros"
         return size, m.accuracy.value, m.computed, str(m.recipe), text
 
-    baseline = bench.known(subject, Recipe())
+    baseline = bench.before(subject)
     found = []
     for name, line in curves:
         known = [m for r in line if (m := bench.known(subject, r)) is not None]
@@ -232,7 +232,7 @@ def compare_chart(
         curves=tuple(found),
         pins=tuple(pinned),
         baseline=None if baseline is None else baseline.accuracy.value,
-        provenance=provenance.of_subject(subject, len(subject.dataset.validation)),
+        provenance=provenance.of_subject(subject, len(subject.baseline.rows)),
     )
 
 

@@ -7,8 +7,9 @@ from functools import lru_cache
 from random import random
 
 import streamlit as st
-from paretoscope.artifact import compress
+from paretoscope.artifact import compress, zipped
 from paretoscope.budget import Budget
+from paretoscope.dataset import OPEN
 from paretoscope.measurement import Measurement
 from paretoscope.network import Network
 from paretoscope.recipe import Recipe
@@ -16,8 +17,8 @@ from paretoscope.store import default_store
 from paretoscope.timing import Timing
 from streamlit.delta_generator import DeltaGenerator
 
-from ui import around, charts, controls, figures, pins, plot, server, sharing, words
-from ui.bench import Apart, Bench, Subject
+from ui import around, charts, controls, figures, pins, plot, reasons, server, sharing, words
+from ui.bench import Apart, Bench, Subject, Wish
 from ui.controls import Places
 from ui.evidence import times
 from ui.frame import hold
@@ -94,10 +95,8 @@ def _look_up(subject: Subject, recipe: Recipe) -> None:
 
 @server.in_turn
 def _draw(view: View, subject: Subject, title: str, header: DeltaGenerator, places: Places) -> None:
-    bench, visitor = server.bench(), server.visitor()
     scene = scene_of(view, subject, frozenset(_asked()))
-    bench.wish(visitor, scene.wish)
-    polling = not bench.finished(visitor)
+    polling = not _wished(view, scene)
     polled, st.session_state.polls = st.session_state.polls, False
     try:  # only a timer's run asks for a run of the page that ends the timers
         st.fragment(_main, run_every=_every(_POLL_S, polling))(view, scene, title)
@@ -107,6 +106,26 @@ def _draw(view: View, subject: Subject, title: str, header: DeltaGenerator, plac
         st.fragment(around.show, run_every=_every(_POLL_AROUND_S, polling))(view, scene, title)
     finally:
         st.session_state.polls = polled or polling
+
+
+def _wished(view: View, scene: Scene) -> bool:
+    """Say what is to be measured, and, once that is known, what may help; whether all is there."""
+    bench, visitor, subject = server.bench(), server.visitor(), scene.subject
+    advice = f"{visitor} advice"
+    bench.wish(visitor, scene.wish)
+    finished = bench.finished(visitor)
+    wish = reasons.wish(bench, subject, view, _timing(scene)) if finished else None
+    bench.wish(advice, wish or Wish(subject, ()))
+    return finished and bench.finished(advice)
+
+
+def _timing(scene: Scene) -> Timing | None:
+    """Of one row by protocol, of the recipe that is looked at, if it was taken."""
+    known = server.bench().known(scene.subject, scene.recipe)
+    if known is None:
+        return None
+    arguments = times.file_arguments(scene.subject, known)
+    return times.known_timings(scene.subject, arguments).get("batch 1")
 
 
 def _every(seconds: float, polling: bool) -> float | None:
@@ -125,13 +144,32 @@ def _share(view: View, subject: Subject, title: str, curve: Sequence[Recipe]) ->
     show_link()
     sharing.share_button(view, subject, title, curve, link())
     if known is not None or not (view.recipe.trains or failed):
+        _download(view, subject)
+
+
+def _download(view: View, subject: Subject) -> None:
+    """The file whose size is shown; of a zipped one, the file that is in it, too."""
+
+    def file() -> bytes:
+        return artifact_bytes(subject, view.recipe, server.bench().known(subject, view.recipe))
+
+    if view.zipped:
         st.download_button(
-            "Download this model",
-            data=lambda: artifact_bytes(subject, view.recipe, bench.known(subject, view.recipe)),
-            file_name=f"{view.file_name}.onnx",
-            mime="application/octet-stream",
+            "Download zipped",
+            data=lambda: zipped(file()),
+            file_name=f"{view.file_name}.onnx.gz",
+            mime="application/gzip",
             on_click="ignore",
+            help="This model under gzip −9, of the size that is shown.",
         )
+    st.download_button(
+        "Download",
+        data=file,
+        file_name=f"{view.file_name}.onnx",
+        mime="application/octet-stream",
+        on_click="ignore",
+        help="This model as ONNX, ready to run.",
+    )
 
 
 @server.in_turn
@@ -140,19 +178,19 @@ def _main(view: View, scene: Scene, title: str) -> None:
     if st.session_state.view != view:  # of a fragment's own control only the fragment would run
         st.rerun()
     bench, visitor, subject = server.bench(), server.visitor(), scene.subject
-    bench.wish(visitor, scene.wish)
+    finished = _wished(view, scene)
     large, both = st.container(), st.container()  # what is below them stays in its place
     with large:
         _figures(view, subject)
     bench.compute_line(subject, scene.curve)
-    baseline = bench.known(subject, Recipe())
+    baseline = bench.before(subject)
     with both:
         if baseline is not None and baseline.latency() is not None:
             _charts(bench, view, scene, title)
         elif bench.failure(subject, Recipe()) is None:
             st.caption("Measuring the uncompressed model")
     _below(bench, subject, view, visitor)
-    if st.session_state.polls and bench.finished(visitor):
+    if st.session_state.polls and finished:
         st.rerun()
 
 
@@ -169,7 +207,7 @@ def _figures(view: View, subject: Subject) -> None:
             _asked().discard(str(recipe))
             _offer_training(bench, subject, recipe)
         return
-    now, before = bench.known(subject, recipe), bench.known(subject, Recipe())
+    now, before = bench.known(subject, recipe), bench.before(subject)
     accuracy, size, time = st.columns(3)
     if now is None and recipe.trains:
         _training(bench, subject, recipe)
@@ -185,17 +223,28 @@ def _figures(view: View, subject: Subject) -> None:
             f"{words.change_words(now.change, view.margin / 100)}  \n"
             f"{words.accuracy_interval(now.accuracy)}"
             + ("  \ncomputed, not yet run" if now.computed else "")
-            + ("  \nthe best epoch was chosen on these rows" if recipe.trains else "")
+            + _learned(subject, recipe)
         )
     with size:
-        st.metric("Size", words.size(now.size_bytes), help=f"{now.size_bytes:,} bytes on disk")
-        st.caption(f"{words.smaller(now.size_bytes, before.size_bytes)}  \n{_zipped(now, before)}")
+        brought = subject.network.brought is not None
+        _size_figure(now, before, zipped=view.zipped, brought=brought)
     with time:
         proper = times.known_timings(subject, times.file_arguments(subject, now))
         if proper:
-            _proper_time_figure(proper)
+            _proper_time_figure(proper, _before(subject))
         else:
-            _time_figure(now)
+            _time_figure(now, _before(subject))
+
+
+def _learned(subject: Subject, recipe: Recipe) -> str:
+    """What of the rows that are counted the recipe has seen."""
+    told = "  \nthe best epoch was chosen on these rows" if recipe.trains else ""
+    if subject.baseline.split != OPEN:
+        return told
+    told = "  \nall rows but those kept for the end" + told
+    if recipe.is_quick:
+        return told
+    return f"{told}  \nthe recipe learned from {len(subject.dataset.train):,} of them"
 
 
 def _training(bench: Bench, subject: Subject, recipe: Recipe) -> None:
@@ -224,11 +273,30 @@ def _asked() -> set[str]:
     return asked
 
 
-def _zipped(now: Measurement, before: Measurement) -> str:
-    if now.gzip_bytes is None or before.gzip_bytes is None:
-        return "gzip −9: measuring"
-    smaller = words.smaller(now.gzip_bytes, before.gzip_bytes)
-    return f"gzip −9: {words.size(now.gzip_bytes)}, {smaller}"
+def _size_figure(now: Measurement, before: Measurement, *, zipped: bool, brought: bool) -> None:
+    """The size that is shown everywhere, and the other one beneath."""
+    sizes = {
+        "zipped": (now.gzip_bytes, before.gzip_bytes),
+        "on disk": (now.size_bytes, before.size_bytes),
+    }
+    first, second = ("zipped", "on disk") if zipped else ("on disk", "zipped")
+    n_bytes, n_before = sizes[first]
+    exact = "; ".join(f"{n:,} bytes {kind}" for kind, (n, _) in sizes.items() if n is not None)
+    st.metric(
+        f"Size, {first}",
+        "…" if n_bytes is None else words.size(n_bytes),
+        help=f"{exact}. Zipped is gzip −9. The switch below the charts changes which size is "
+        "shown: here, in the charts and their titles, and in what is downloaded.",
+    )
+    told = "measuring"
+    if n_bytes is not None and n_before is not None:
+        told = words.smaller(n_bytes, n_before)
+        told += f" than the {words.size(n_before)} that you brought" if brought else ""
+    n_other, n_other_before = sizes[second]
+    other = f"{second}: measuring"
+    if n_other is not None and n_other_before is not None:
+        other = f"{second}: {words.size(n_other)}, {words.smaller(n_other, n_other_before)}"
+    st.caption(f"{told}  \n{other}")
 
 
 def _flips(now: Measurement) -> str:
@@ -240,7 +308,13 @@ def _flips(now: Measurement) -> str:
     )
 
 
-def _proper_time_figure(timings: Mapping[str, Timing]) -> None:
+def _before(subject: Subject) -> str:
+    """Which model a time is compared with: of one that was brought the copy whose weights are
+    float32, which it need not be itself."""
+    return "before" if subject.network.brought is None else "as float32"
+
+
+def _proper_time_figure(timings: Mapping[str, Timing], before: str) -> None:
     """The figure by protocol."""
     one, many = timings["batch 1"], timings["batch 256"]
     st.metric(
@@ -251,13 +325,13 @@ def _proper_time_figure(timings: Mapping[str, Timing]) -> None:
     )
     low, high = one.noise_interval
     st.caption(
-        f"{words.faster(one)}, {words.duration(one.baseline_median_us)} before  \n"
+        f"{words.faster(one)}, {words.duration(one.baseline_median_us)} {before}  \n"
         f"measured properly: {words.ratio(one)} of its time, a copy of it {low:.2f} to {high:.2f}  "
         f"\n256 rows: {words.duration(many.median_us)}, {words.faster(many)}"
     )
 
 
-def _time_figure(now: Measurement) -> None:
+def _time_figure(now: Measurement, before: str) -> None:
     latency = now.latency()
     if latency is None:
         st.metric("Inference time", "…")
@@ -274,7 +348,7 @@ def _time_figure(now: Measurement) -> None:
     if batch is not None:
         many = f"{words.duration(batch.median_us)}, {words.faster(batch)}"
     st.caption(
-        f"{words.faster(latency)}, {words.duration(latency.baseline_median_us)} before  \n"
+        f"{words.faster(latency)}, {words.duration(latency.baseline_median_us)} {before}  \n"
         f"quartiles {words.three_digits(low)} to {words.three_digits(high)} µs; "
         f"{words.ratio(latency)} of its time (quick)  \n256 rows: {many}"
     )
@@ -285,11 +359,8 @@ def _time_figure(now: Measurement) -> None:
 
 def _charts(bench: Bench, view: View, scene: Scene, title: str) -> None:
     subject = scene.subject
-    chosen = bench.known(subject, view.recipe)
-    timing = None
-    if chosen is not None:
-        timing = times.known_timings(subject, times.file_arguments(subject, chosen)).get("batch 1")
-    size_axis: charts.Axis = "gzip" if view.size == "gzip" else "size"
+    timing = _timing(scene)
+    size_axis: charts.Axis = "gzip" if view.zipped else "size"
     axes: tuple[charts.Axis, charts.Axis] = (size_axis, "time")
     version, theme = bench.version(subject), here()
     for column, axis in zip(st.columns(2), axes, strict=True):
@@ -314,7 +385,7 @@ def _trade_off(
 ) -> plot.Drawn:
     """A main chart, at a version of what the bench knows."""
     bench, subject = server.bench(), scene.subject
-    baseline = bench.known(subject, Recipe())
+    baseline = bench.before(subject)
     assert baseline is not None
     record = charts.trade_off(
         axis,
@@ -380,7 +451,7 @@ def _apart(apart: Apart, subject: Subject) -> str:
     """How far what was computed lies from what was measured."""
     if apart.files == 0:
         return ""
-    n = len(subject.dataset.validation)
+    n = len(subject.baseline.rows)
     files = "1 file" if apart.files == 1 else f"{apart.files} files"
     if apart.rows == 0:
         return f"On {files} run after being computed, not one of {n:,} rows came out otherwise."

@@ -39,6 +39,7 @@ from paretoscope.uploads.labelled import (
 )
 from paretoscope.uploads.models import read_model
 from paretoscope.uploads.numerals import DECIMALS, AmbiguousNumbersError, Decimal
+from paretoscope.uploads.own_grids import exact_recipe
 from paretoscope.uploads.roles import guess_label, row_keys, say_keys
 from paretoscope.uploads.sandbox import SandboxError, limits_hold
 from paretoscope.uploads.tables import ENDINGS, read_table
@@ -347,6 +348,9 @@ def model() -> None:
             )
             upload = replace(upload, output=output)
         found = _checked(upload)
+        if found.one_number:
+            upload = replace(upload, cut=_ask_cut(about))
+            found = _checked(upload)
     except ParetoscopeError as error:
         st.error(view.plain(_sentence(error)))
         if isinstance(error, UnknownLabelsError):
@@ -355,9 +359,24 @@ def model() -> None:
         return
     _offer_other_names(about)
     _offer(upload)
-    st.success(view.plain(found.line[:1].upper() + found.line[1:] + "."))
+    tell = st.success if found.beats else st.warning
+    tell(view.plain(found.line[:1].upper() + found.line[1:] + "."))
     st.caption(view.plain(f"Can be compressed: {found.compressible}"))
     _notes(found.notes)
+
+
+def _ask_cut(about: str) -> float | None:
+    """What tells two classes apart by one number a row."""
+    cut: float | None = st.number_input(
+        "Told apart at",
+        value=None,
+        format="%.6g",
+        placeholder="0.5 of a probability, else 0",
+        key=f"own-cut-{about}",
+        width=240,
+        help="The model gives one number a row: above this it is the second of the two classes.",
+    )
+    return cut
 
 
 @dataclass(frozen=True)
@@ -377,6 +396,8 @@ class _Upload:
     output : str or None
     names : tuple of str
         What the table calls the model's classes.
+    cut : float or None
+        What tells two classes apart by one number.
     """
 
     data: bytes
@@ -387,6 +408,7 @@ class _Upload:
     chosen: Chosen | None = None
     output: str | None = None
     names: tuple[str, ...] = ()
+    cut: float | None = None
 
     @property
     def about(self) -> str:
@@ -395,7 +417,7 @@ class _Upload:
 
     @property
     def key(self) -> str:
-        return f"{self.about} {self.chosen} {self.output} {self.names}"
+        return f"{self.about} {self.chosen} {self.output} {self.names} {self.cut}"
 
 
 def _with_table(upload: _Upload) -> _Upload:
@@ -486,13 +508,17 @@ def _take(upload: _Upload) -> None:
         if upload.name.lower().endswith(".skops"):
             network = skops_network_for(upload.data, on, names)
         else:
-            read = read_model(upload.data, correct_shape=upload.fix, output=upload.output)
+            read = read_model(
+                upload.data, correct_shape=upload.fix, output=upload.output, cut=upload.cut
+            )
             network = network_for(read, on, names)
         kept = keep_own_model(network, _title(upload.name), on)
     except ParetoscopeError as error:
         st.session_state["own-wrong"] = _sentence(error)
         return
-    view.change(dataset=dataset, model=kept, pins=())
+    exact = exact_recipe(network)  # of weights that stand for whole numbers: nothing is lost
+    recipe = {} if exact is None else {"recipe": exact}
+    view.change(dataset=dataset, model=kept, pins=(), **recipe)
     st.session_state["own-used"] = True
 
 
@@ -523,7 +549,7 @@ def _tried(key: str, _upload: _Upload) -> Checked | ParetoscopeError:
     """A verdict or a refusal, kept for the page's next runs; a limit that a busy machine may have
     caused is raised, so that it is tried again."""
     given = _upload
-    asked: dict[str, Any] = {"correct_shape": given.fix, "output": given.output}
+    asked: dict[str, Any] = {"correct_shape": given.fix, "output": given.output, "cut": given.cut}
     try:
         if given.rows is None:
             return check(given.data, given.name, **asked)

@@ -169,7 +169,7 @@ def _text(m: Measurement | None, zipped: bool) -> str:
     if m is None:
         return "not known yet"
     bound = "at least " if zipped and m.gzip_bytes is None else ""
-    size = f"{bound}{words.size(shown_size(m, zipped))}{' zipped' if zipped else ' on disk'}"
+    size = f"{bound}{words.sized(shown_size(m, zipped), zipped=zipped)}"
     state = "computed, not yet run" if m.computed else "measured on its file"
     change = words.change_interval(m.change)
     zeros = f"{words.percent(m.sparsity)} zeros"

@@ -89,7 +89,7 @@ def show(subject: Subject, view: View, title: str) -> None:
     result = result_or_progress(subject, TASK, arguments, "Search", start="Search")
     if result is None:
         st.caption(
-            "Candidates are raced on growing parts of the validation rows, the cheapest first; the "
+            "Candidates are raced on growing parts of the rows, the cheapest first; the "
             "first within the budget is the best, and its file is made, run and judged again. Then "
             "the front of all candidates is computed. Other pages answer meanwhile."
         )
@@ -109,7 +109,7 @@ def show(subject: Subject, view: View, title: str) -> None:
     )
     st.caption(
         f"{result['candidates']:,} candidates; the race took the work of "
-        f"{result['evaluations']:.1f} evaluations on all {result['n']:,} validation rows. Choosing "
+        f"{result['evaluations']:.1f} evaluations on all {result['n']:,} rows. Choosing "
         "on these rows flatters what is chosen: confirm it on test rows (page Evidence).  \n"
         + provenance.caption(record.provenance)
     )
@@ -129,13 +129,13 @@ def _tell(view: View, result: dict[str, Any], best: Measurement | None) -> None:
     else:
         with st.container(border=True):
             text, button = st.columns([5, 1], vertical_alignment="center")
-            zipped = f", {words.size(best.gzip_bytes)} zipped" if best.gzip_bytes else ""
+            zipped = f", {words.sized(best.gzip_bytes, zipped=True)}" if best.gzip_bytes else ""
             latency = best.latency()
             time = f", {words.duration(latency.median_us)}" if latency is not None else ""
             text.markdown(
                 f"**{AIMS[view.aim].capitalize()}, within the budget:** `{best.recipe}`  \n"
                 f"{words.percent(best.accuracy.value)}, {words.change_interval(best.change)}, "
-                f"{words.size(best.size_bytes)} on disk{zipped}{time}; measured on its file"
+                f"{words.sized(best.size_bytes, zipped=False)}{zipped}{time}; measured on its file"
             )
             button.button("Take to Explore", on_click=_take, args=(str(best.recipe),))
     if result["near"]:
@@ -184,11 +184,13 @@ def front_chart(
     def point(m: Measurement) -> tuple[float, float, str, str]:
         size = shown_size(m, zipped)
         at_least = "at least " if zipped and m.gzip_bytes is None else ""
-        text = f"{words.percent(m.accuracy.value)}, {words.change_interval(m.change)}, "
+        told = f"{at_least}{words.sized(size, zipped=zipped)}"
+        change = words.change_interval(m.change)
         state = "computed" if m.computed else "measured on its file"
-        return size, m.accuracy.value, str(m.recipe), f"{text}{at_least}{words.size(size)}, {state}"
+        text = f"{words.percent(m.accuracy.value)}, {change}, {told}, {state}"
+        return size, m.accuracy.value, str(m.recipe), text
 
-    budget, n = view.budget, len(subject.dataset.validation)
+    budget, n = view.budget, len(subject.baseline.rows)
     baseline = subject.baseline
     right = float((baseline.predictions == baseline.rows.y).mean())
     return FrontChart(

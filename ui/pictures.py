@@ -102,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         view, complaints = parse_query({name: values[0] for name, values in query.items()})
         if complaints:
             raise ParetoscopeError(f"the link is partly wrong: {complaints[0]}")
-        size: charts.Axis = "gzip" if view.size == "gzip" else "size"
+        size: charts.Axis = "gzip" if view.zipped else "size"
         picture = png(figure_of(view, size if given.chart == "size" else "time"))
         write_atomically(Path(given.output), picture)
     except ParetoscopeError as error:

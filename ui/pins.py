@@ -57,9 +57,9 @@ def _figures(bench: Bench, subject: Subject, recipe: Recipe) -> str:
     if m is None:
         return "not measured yet"
     told = [words.percent(m.accuracy.value), words.change_interval(m.change)]
-    told.append(words.size(m.size_bytes))
+    told.append(words.sized(m.size_bytes, zipped=False))
     if m.gzip_bytes is not None:
-        told.append(f"zipped {words.size(m.gzip_bytes)}")
+        told.append(words.sized(m.gzip_bytes, zipped=True))
     latency = m.latency()
     if latency is not None:
         told.append(words.duration(latency.median_us))

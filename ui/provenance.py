@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from paretoscope.dataset import is_own
+from paretoscope.dataset import OWN_DATA, public_name
 from paretoscope.measurement import Measurement, environment
 
+from ui import words
 from ui.bench import Subject
 
 _SHOWN_SHA = 8
@@ -15,7 +16,8 @@ _SHOWN_SHA = 8
 def lines(measurement: Measurement, *, file: str | None = None) -> list[str]:
     """What was measured on which rows, and by what. `file` is the sha256 of the file, where the
     figures are of one."""
-    rows = f"{_short(measurement.dataset)}, n = {measurement.accuracy.n:,} {measurement.split} rows"
+    rows = f"{_short(measurement.dataset)}, n = {measurement.accuracy.n:,} "
+    rows += words.rows(measurement.split)
     network = f"network {measurement.network_sha256[:_SHOWN_SHA]} (seed {measurement.seed})"
     made = network if file is None else f"{network}, file {file[:_SHOWN_SHA]}"
     return [f"{rows}, split seed {measurement.split_seed}", made, machine(measurement.date)]
@@ -29,16 +31,17 @@ def machine(date: str | None = None) -> str:
     return f"{versions}, 1 thread, {day}<br>{here.cpu}"
 
 
-def of_subject(subject: Subject, n: int, split: str = "validation") -> str:
+def of_subject(subject: Subject, n: int, split: str | None = None) -> str:
     """The line for figures that a page has no measurement of."""
-    rows = f"{_short(subject.dataset_name)}, n = {n:,} {split} rows"
+    split = split or subject.baseline.split
+    rows = f"{_short(subject.dataset_name)}, n = {n:,} {words.rows(split)}"
     network = f"network {subject.network.sha256[:_SHOWN_SHA]} (seed {subject.seed})"
     return f"{rows}, split seed {subject.split_seed}, {network}<br>{machine()}"
 
 
 def _short(dataset: str) -> str:
-    """A dataset's name that fits beneath a narrow chart; the address has the whole one."""
-    return dataset[: len("own-") + _SHOWN_SHA] if is_own(dataset) else dataset
+    """A dataset's name. That of own data is the key to them, and stands only in links."""
+    return OWN_DATA if public_name(dataset).startswith(OWN_DATA) else dataset
 
 
 def caption(text: str) -> str:

@@ -3,48 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import streamlit as st
-from paretoscope.diagnosis import Reason, reasons
+from paretoscope.diagnosis import Reason, offered, reasons, shown_size
 from paretoscope.measurement import Measurement
-from paretoscope.pruning import UnitNorm
-from paretoscope.quantization import FixedPoint
 from paretoscope.recipe import Recipe
+from paretoscope.recovery import Project
 from paretoscope.timing import Timing
 
-from ui import view, words
-from ui.bench import Subject
+from ui import charts, words
+from ui.bench import Bench, Subject, Wish
+from ui.view import View, go_to, plain
 
 Figures = Mapping[str, Any]
 
 
-def show(subject: Subject, now: Measurement, before: Measurement, timing: Timing | None) -> None:
+def wish(bench: Bench, subject: Subject, view: View, timing: Timing | None) -> Wish:
+    """What may help a recipe that gains nothing: nothing is offered before it was computed."""
+    now, before = bench.known(subject, view.recipe), bench.before(subject)
+    if now is None or before is None or now.computed:
+        return Wish(subject, ())
+    found = reasons(subject.network, now, before, timing, zipped=view.zipped)
+    remedies = dict.fromkeys(remedy for reason in found for remedy in reason.remedies)
+    return Wish(subject, (), tuple(remedies), zipped=view.zipped)
+
+
+def show(
+    bench: Bench,
+    subject: Subject,
+    now: Measurement,
+    before: Measurement,
+    timing: Timing | None,
+    view: View,
+) -> None:
     """The panel; nothing where there is a gain in size and in time."""
-    found = reasons(subject.network, now, before, timing)
+    found = reasons(subject.network, now, before, timing, zipped=view.zipped)
     if not found:
         return
+    known = partial(bench.known, subject)
+    told: set[Recipe] = set()
     with st.container(border=True):
         st.markdown("**Why no gain?**")
         for number, reason in enumerate(found):
             row = st.container(horizontal=True, vertical_alignment="center")
             row.markdown(f"*{reason.about.capitalize()}:* {sentence(reason)}")
-            if reason.remedy is not None:
-                row.button(
-                    _label(now.recipe, reason.remedy),
-                    key=f"try-{number}",
-                    on_click=view.go_to,
-                    args=(reason.remedy,),
-                    help=f"Sets the recipe to {view.plain(str(reason.remedy))}",
-                )
+            help_ = offered(reason, now, view.budget, known, zipped=view.zipped)
+            if help_ is None or help_.recipe in told:
+                continue
+            told.add(help_.recipe)
+            row.button(
+                f"Try {_difference(now.recipe, help_.recipe)}: {words.points(help_.change.value)}",
+                key=f"try-{number}",
+                on_click=go_to,
+                args=(help_.recipe,),
+                help=f"{plain(str(help_.recipe))}: {words.change_interval(help_.change)} "
+                f"against the uncompressed model, {_size(help_, zipped=view.zipped)}, computed in "
+                "float arithmetic.",
+            )
 
 
-def _label(now: Recipe, remedy: Recipe) -> str:
-    if remedy.quantizer != now.quantizer and isinstance(remedy.quantizer, FixedPoint):
-        return f"Try Q = {remedy.quantizer.q:g}"
-    if isinstance(remedy.units, UnitNorm):
-        return "Try fewer neurons"
-    return "Try it"
+def _size(m: Measurement, *, zipped: bool) -> str:
+    n_bytes = shown_size(m, zipped=zipped)
+    zipped = zipped and n_bytes is not None
+    return words.sized(n_bytes or m.size_bytes, zipped=zipped)
+
+
+def _difference(now: Recipe, remedy: Recipe) -> str:
+    """In a few words, what a remedy changes."""
+    told = []
+    if remedy.quantizer != now.quantizer:
+        told.append(charts.line_name(remedy))
+    if remedy.units != now.units:
+        told.append("fewer neurons")
+    if remedy.recovery not in (now.recovery, Project()):
+        told.append(remedy.recovery.title.lower())
+    return " with ".join(told)
 
 
 def sentence(reason: Reason) -> str:
@@ -58,7 +93,7 @@ def _zeros_in_file(f: Figures) -> str:
         zipped = f" Zipped they pay: {words.smaller(f['gzip'], f['gzip_before'])}."
     return (
         f"{words.percent(f['zeros'])} of the weights are zero, but the file is dense and stores a "
-        f"zero in 4 bytes like any other number: {words.size(f['size'])}.{zipped} "
+        f"zero in 4 bytes like any other number: {words.size(f['size'])} on disk.{zipped} "
         "Codes of fewer bits make the file itself smaller."
     )
 
@@ -67,7 +102,7 @@ def _wide_codes(f: Figures) -> str:
     return (
         f"at Q = {f['q']:g} codes need {f['bits']} bits, and the narrowest type that holds them is "
         f"{f['storage']}, so {f['stored_bits'] - f['bits']} of its {f['stored_bits']} bits are "
-        f"spent on nothing: {words.size(f['size'])}. A smaller Q fits {f['narrower']}."
+        f"spent on nothing: {words.size(f['size'])} on disk. A smaller Q fits {f['narrower']}."
     )
 
 

@@ -44,7 +44,7 @@ def scene_of(view: View, subject: Subject, asked: frozenset[str]) -> Scene:
     """The scene of a view; `asked` are the trainings that the visitor started."""
     linked = controls.linked_place(view.recipe)
     asked = asked if view.recipe.trains else frozenset()
-    return _scene(subject, view.recipe, linked, view.pins, view.size == "gzip", asked)
+    return _scene(subject, view.recipe, linked, view.pins, view.zipped, asked)
 
 
 @lru_cache(maxsize=128)

@@ -188,7 +188,7 @@ def drops(
         tuple(changes),
         tuple(texts),
         tuple(tuple(map(str, line)) for line in lines.values()),
-        provenance.of_subject(subject, len(subject.dataset.validation)),
+        provenance.of_subject(subject, len(subject.baseline.rows)),
     )
 
 
@@ -266,7 +266,7 @@ def in_and_out(
         str(recipe),
         tuple(rows),
         None if whole is None else 100 * whole.change.value,
-        provenance.of_subject(subject, len(subject.dataset.validation)),
+        provenance.of_subject(subject, len(subject.baseline.rows)),
     )
 
 

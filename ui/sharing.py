@@ -8,6 +8,7 @@ from functools import partial
 
 import plotly.graph_objects as go
 import streamlit as st
+from paretoscope.dataset import is_own
 from paretoscope.measurement import Measurement
 from paretoscope.recipe import Recipe
 from paretoscope.records import to_json
@@ -39,7 +40,7 @@ def share_button(
         st.caption(
             "A picture of a chart: its camera button, 1200 \u00d7 630 pixels, twice that sharp."
         )
-        baseline = server.bench().known(subject, Recipe())
+        baseline = server.bench().before(subject)
         if pictures.possible() and baseline is not None:
             st.download_button(
                 "Picture (PNG)",
@@ -80,7 +81,7 @@ def share_button(
 def _picture(
     subject: Subject, view: View, title: str, curve: Sequence[Recipe], baseline: Measurement
 ) -> bytes:
-    axis: charts.Axis = "gzip" if view.size == "gzip" else "size"
+    axis: charts.Axis = "gzip" if view.zipped else "size"
     return pictures.png(_trade_off(server.bench(), subject, view, title, curve, axis, baseline))
 
 
@@ -129,11 +130,11 @@ def report(
     link: str,
 ) -> str:
     """One HTML file that needs nothing else: figures, charts, pins, provenance."""
-    baseline, now = bench.known(subject, Recipe()), bench.known(subject, view.recipe)
+    baseline, now = bench.before(subject), bench.known(subject, view.recipe)
     if baseline is None or now is None:
         return _page(title, "<p>Nothing was measured yet when this report was made.</p>")
     pinned = pins.known(bench, subject, view.pins)
-    axes: tuple[charts.Axis, charts.Axis] = ("gzip" if view.size == "gzip" else "size", "time")
+    axes: tuple[charts.Axis, charts.Axis] = ("gzip" if view.zipped else "size", "time")
     drawn = [
         go.Figure(_trade_off(bench, subject, view, title, curve, axis, baseline)) for axis in axes
     ]
@@ -142,7 +143,7 @@ def report(
         every = {str(m.recipe): m for m in known_of(bench, subject, view, curve)}
         record_of_grid = grid.heat(
             "accuracy", title, lines, every, baseline, view.recipe, view.budget,
-            view.size == "gzip",
+            view.zipped,
         )  # fmt: skip
         drawn.append(go.Figure(grid.heat_figure(record_of_grid, LIGHT)))
     parts = [
@@ -155,9 +156,10 @@ def report(
             figure.to_html(full_html=False, include_plotlyjs=False, config=camera("report"))
         )
     source = "<br>".join(provenance.lines(now, file=now.artifact_sha256))
-    parts.append(
-        f"<p class='quiet'>{source}<br><a href='{html.escape(link)}'>the same view</a></p>"
-    )
+    same_view = f"<a href='{html.escape(link)}'>the same view</a>"
+    if is_own(view.dataset):  # the link opens the data; who is to have it gets it by itself
+        same_view = "of somebody's own data: their link is not in this report"
+    parts.append(f"<p class='quiet'>{source}<br>{same_view}</p>")
     return _page(title, "\n".join(parts))
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from paretoscope.errors import ParetoscopeError
-from paretoscope.measurement import Measurement
+from paretoscope.measurement import Measurement, judged_on
 from paretoscope.recipe import Recipe
 
 if TYPE_CHECKING:  # a single server does without the database's library
@@ -39,7 +39,9 @@ class Team:
         if history is None:
             return {}
         try:
-            return history.find(subject.network, subject.dataset, "validation", recipes)
+            return history.find(
+                subject.network, subject.dataset, judged_on(subject.network), recipes
+            )
         except ParetoscopeError as error:
             self._leave_alone(error)
             return {}

@@ -87,11 +87,16 @@ class View:
     layer: str = ""
 
     @property
+    def zipped(self) -> bool:
+        """Whether the size that is shown everywhere is that of the zipped file."""
+        return self.size == "gzip"
+
+    @property
     def budget(self) -> Budget:
         """The limits, on the size that is shown."""
         limit = None if self.kb is None else 1000 * self.kb
         drop = None if self.drop is None else self.drop / 100
-        sizes = {"gzip_bytes" if self.size == "gzip" else "file_bytes": limit}
+        sizes = {"gzip_bytes" if self.zipped else "file_bytes": limit}
         return Budget(drop=drop, time_us=self.us, **sizes)
 
     @property

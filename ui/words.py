@@ -112,6 +112,24 @@ def verdict(change: Change, margin: float) -> str:
     return f"{change.n:,} rows cannot tell; about {float(f'{needed:.2g}'):,.0f} would"
 
 
+def rows(split: str) -> str:
+    """Which rows, after their number.
+
+    >>> rows("validation"), rows("open")
+    ('validation rows', 'rows, none of them a test row')
+    """
+    return "rows, none of them a test row" if split == "open" else f"{split} rows"
+
+
+def sized(n_bytes: float, *, zipped: bool) -> str:
+    """A size and of what it is.
+
+    >>> sized(2740, zipped=True), sized(8190, zipped=False)
+    ('2.74 kB zipped', '8.19 kB on disk')
+    """
+    return f"{size(n_bytes)} {'zipped' if zipped else 'on disk'}"
+
+
 def smaller(now: float, before: float) -> str:
     """
     >>> smaller(4100, 27500), smaller(100, 100), smaller(120, 100)

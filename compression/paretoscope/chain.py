@@ -250,6 +250,8 @@ class _Reader:
         """Put a node in its place; False where it has none."""
         name = "" if not constants else str(constants[0].name)
         known = constants[0].const_value if constants else None
+        if any(name == stage for stage, *_ in self.stages):
+            return False  # a weight that is used again
         if name in self.layers and node.op_type in ("MatMul", "Conv") and n_groups(node) == 1:
             self.stages.append((name, window_of(node) if node.op_type == "Conv" else None, []))
             return True

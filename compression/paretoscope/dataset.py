@@ -31,6 +31,7 @@ Report = Callable[[float | None, str], None]
 Labels = npt.NDArray[np.int64]
 
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+OPEN = "open"  # all rows but those of the test, for networks that were not trained on any of them
 IDX_FILES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
@@ -38,9 +39,11 @@ IDX_FILES = (
     "t10k-labels-idx1-ubyte",
 )
 _OWN = "own-"
+OWN_DATA, _MARK_DIGITS = "own data", 16
 _OWN_DIGITS = 32  # of the content's hash: what nobody guesses
 _DEBIAN = Path("/usr/share/datasets")
 _VALIDATION_SHARE = _TEST_SHARE = 0.2
+_MOST_OPEN = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,9 +113,15 @@ class Dataset:
     def test(self) -> Rows:
         return self._rows("test")
 
+    @cached_property
+    def open(self) -> Rows:
+        """The validation rows, then train rows, at most 10,000 in all."""
+        chosen = np.concatenate([self._indices["validation"], self._indices["train"]])
+        return self._of(chosen[: max(_MOST_OPEN, len(self._indices["validation"]))])
+
     def rows(self, split: str) -> Rows:
-        """The rows of one split, by its name."""
-        if split not in SPLITS:
+        """The rows of one split, by its name: train, validation, test or open."""
+        if split not in (*SPLITS, OPEN):
             raise one_of("split", split, list(SPLITS))
         rows: Rows = getattr(self, split)
         return rows
@@ -130,7 +139,9 @@ class Dataset:
         return split_indices(self.raw.y, self.raw.n_test, self.seed)
 
     def _rows(self, split: SplitName) -> Rows:
-        chosen = self._indices[split]
+        return self._of(self._indices[split])
+
+    def _of(self, chosen: npt.NDArray[np.intp]) -> Rows:
         return Rows(self.raw.X[chosen].astype(np.float32), self.raw.y[chosen])
 
 
@@ -273,6 +284,7 @@ def keep_own(raw: Raw, title: str, notes: Sequence[str] = ()) -> str:
     digest = hashlib.sha256(_packed(raw.X, raw.y, about)).hexdigest()
     name = f"{_OWN}{digest[:_OWN_DIGITS]}"
     default_store().keep(_key(name), data)
+    default_store().keep(_mark_key(public_name(name)), name.encode())
     return name
 
 
@@ -280,7 +292,39 @@ def delete_own(name: str) -> None:
     """Delete own data from this machine; where they are not, nothing happens."""
     if is_own(name):
         default_store().forget(_key(name))
+        default_store().forget(_mark_key(public_name(name)))
         _own_data.cache_clear()
+
+
+def public_name(name: str) -> str:
+    """A dataset's name as files and records hold it. The name of own data opens them, so it is a
+    mark made of it, which opens nothing."""
+    if not is_own(name):
+        return name
+    return f"{OWN_DATA} {hashlib.sha256(name.encode()).hexdigest()[:_MARK_DIGITS]}"
+
+
+def named_publicly(public: str) -> str:
+    """The name of a dataset that a file or record names, for whoever has this machine's store.
+
+    Raises
+    ------
+    ParetoscopeError
+        Own data that this machine does not keep.
+    """
+    if not public.startswith(OWN_DATA):
+        return public
+    found = default_store().find(_mark_key(public))
+    if found is None:
+        raise ParetoscopeError(
+            f"the file is of somebody's own data ({public}), which are not on this machine: upload "
+            "them again"
+        )
+    return found.decode()
+
+
+def _mark_key(mark: str) -> str:
+    return f"name of own data {mark}"
 
 
 def own_notes(name: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ To add a cause, write a function ``(Case) -> Reason | None`` and name it at the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Literal
@@ -14,12 +14,14 @@ import numpy as np
 import onnx_ir as ir
 
 from paretoscope.activations import FloatActivations, Int8Activations
+from paretoscope.budget import Budget
 from paretoscope.latency import Latency
 from paretoscope.measurement import Measurement
 from paretoscope.network import Network
 from paretoscope.pruning import KeepUnits, UnitNorm
 from paretoscope.quantization import STORAGE, FixedPoint, Float32
 from paretoscope.recipe import Recipe
+from paretoscope.recovery import Compensation, LeastSquares, Project, Recovery
 from paretoscope.spelling import may_fuse
 from paretoscope.timing import Timing
 
@@ -30,8 +32,9 @@ _CALL_DOMINATES = 0.05  # a row's time among 256, as a share of its time alone
 _WASTED = 1.5  # bits stored for each bit that codes need, from which that is a cause
 _WIDE = ("int16", "int32")  # codes of 8 bits and fewer are a gain, whatever their type
 _MANY_BYTES = 0.2  # of the file, in layers of which that is so
-_Q_TO_TRY = FixedPoint(8.0)
-_UNITS_TO_TRY = UnitNorm(0.5)
+_QS_TO_TRY = (8.0, 16.0, 32.0)
+_UNITS_TO_TRY = (0.5, 0.25, 0.1)
+_DROP = 0.01  # what a remedy may cost where the budget sets no limit on that
 _FLOAT_BYTES = 4
 
 About = Literal["size", "time"]
@@ -49,14 +52,15 @@ class Reason:
         Its name, such as "zeros in a dense file".
     figures : mapping from name to number or text
         What was measured, for the sentence.
-    remedy : Recipe or None
-        What to try instead, where a recipe can help.
+    remedies : tuple of Recipe
+        What may help, the one that saves most first. Each can cost any accuracy: `offered` tells
+        which one is worth a try once they were computed.
     """
 
     about: About
     cause: str
     figures: Mapping[str, float | str]
-    remedy: Recipe | None = None
+    remedies: tuple[Recipe, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +71,7 @@ class Case:
     now: Measurement
     before: Measurement
     timing: Timing | None = None
+    zipped: bool = False
 
     @property
     def recipe(self) -> Recipe:
@@ -74,7 +79,8 @@ class Case:
 
     @property
     def no_smaller(self) -> bool:
-        return self.now.size_bytes > _SMALLER * self.before.size_bytes
+        now, before = (shown_size(m, zipped=self.zipped) for m in (self.now, self.before))
+        return now is not None and before is not None and now > _SMALLER * before
 
     @property
     def time(self) -> Latency | Timing | None:
@@ -111,8 +117,18 @@ class Case:
         return self.call_share is not None and self.call_share < _CALL_DOMINATES
 
 
+def shown_size(measurement: Measurement, *, zipped: bool) -> int | None:
+    """Bytes of the zipped file, None where that is not known, or of the file on disk."""
+    return measurement.gzip_bytes if zipped else measurement.size_bytes
+
+
 def reasons(
-    network: Network, now: Measurement, before: Measurement, timing: Timing | None = None
+    network: Network,
+    now: Measurement,
+    before: Measurement,
+    timing: Timing | None = None,
+    *,
+    zipped: bool = False,
 ) -> list[Reason]:
     """Why `now` is no smaller, or no faster, than `before`; empty where it is both.
 
@@ -124,11 +140,47 @@ def reasons(
         Of the recipe's file and of the uncompressed one; what was not timed yet is not judged.
     timing : Timing, optional
         Of one row, by protocol; it takes the place of the quick figure.
+    zipped : bool, default False
+        Whether the size that matters is that of the zipped file, not of the file on disk.
     """
     if now.recipe == Recipe():
         return []
-    case = Case(network, now, before, timing)
+    case = Case(network, now, before, timing, zipped)
     return [reason for cause in CAUSES if (reason := cause(case)) is not None]
+
+
+def offered(
+    reason: Reason,
+    now: Measurement,
+    budget: Budget,
+    known: Callable[[Recipe], Measurement | None],
+    *,
+    zipped: bool = False,
+) -> Measurement | None:
+    """The first remedy that is known to lie within the budget, or None.
+
+    Parameters
+    ----------
+    reason : Reason
+    now : Measurement
+        Of the recipe without the remedy; one against its size must be smaller.
+    budget : Budget
+        Where it sets no limit on the drop, a point is the limit.
+    known : callable
+        What is computed or measured of a recipe by now.
+    zipped : bool, default False
+        Which size is to be smaller, as for `reasons`.
+    """
+    limits = budget if budget.drop is not None else replace(budget, drop=_DROP)
+    for remedy in reason.remedies:
+        found = known(remedy)
+        if remedy == now.recipe or found is None or not limits.allows(found):
+            continue
+        size, size_now = (shown_size(m, zipped=zipped) for m in (found, now))
+        smaller = size is not None and size_now is not None and size < size_now
+        if reason.about == "time" or smaller:
+            return found
+    return None
 
 
 @lru_cache(maxsize=16)
@@ -168,21 +220,20 @@ def zeros_in_a_dense_file(case: Case) -> Reason | None:
     """Weights were cut, but a dense file holds each zero like any other number."""
     zeros = case.now.sparsity
     quantized = not isinstance(case.recipe.quantizer, Float32)
-    if not case.no_smaller or zeros < _MANY_ZEROS or quantized:
-        return None
+    if case.zipped or not case.no_smaller or zeros < _MANY_ZEROS or quantized:
+        return None  # zipped, zeros do pay
     figures: dict[str, float | str] = {"zeros": zeros, "size": case.now.size_bytes}
     if case.now.gzip_bytes is not None and case.before.gzip_bytes is not None:
         figures |= {"gzip": case.now.gzip_bytes, "gzip_before": case.before.gzip_bytes}
     plain = isinstance(case.recipe.activations, FloatActivations)
-    remedy = replace(case.recipe, quantizer=_Q_TO_TRY) if plain else None
-    return Reason("size", "zeros in a dense file", figures, remedy)
+    return Reason("size", "zeros in a dense file", figures, _codes(case) if plain else ())
 
 
 def wide_codes(case: Case) -> Reason | None:
     """Codes need a bit or few more than a narrower type holds, and are stored in the next one."""
     quantizer = case.recipe.quantizer
-    if not isinstance(quantizer, FixedPoint):
-        return None
+    if case.zipped or not isinstance(quantizer, FixedPoint):
+        return None  # zipped, bits that are always the same take little
     wide = [
         (name, bits, storage)
         for name, bits, storage in case.now.bits
@@ -202,8 +253,32 @@ def wide_codes(case: Case) -> Reason | None:
         "size": case.now.size_bytes,
     }
     largest = max(float(np.abs(case.network.weights[n]).max(initial=0)) for n, _, _ in wide)
-    remedy = replace(case.recipe, quantizer=FixedPoint(_largest_q(largest, STORAGE[narrower][2])))
-    return Reason("size", "codes wider than a type", figures, remedy)
+    q = _largest_q(largest, STORAGE[narrower][2])
+    return Reason("size", "codes wider than a type", figures, _codes(case, [q]))
+
+
+def _codes(case: Case, qs: Sequence[float] = _QS_TO_TRY) -> tuple[Recipe, ...]:
+    """The recipe with codes at some Q, each as it is and with compensation."""
+    plain = [
+        replace(case.recipe, quantizer=FixedPoint(q), activations=FloatActivations()) for q in qs
+    ]
+    return _with_recovery(plain, Compensation())
+
+
+def _fewer_units(case: Case) -> tuple[Recipe, ...]:
+    """The recipe with neurons or filters removed, each as it is and with the rest refitted."""
+    if not isinstance(case.recipe.units, KeepUnits) or len(case.network.layers) < 2:
+        return ()
+    plain = [replace(case.recipe, units=UnitNorm(share)) for share in _UNITS_TO_TRY]
+    return _with_recovery(plain, LeastSquares())
+
+
+def _with_recovery(plain: Sequence[Recipe], recovery: Recovery) -> tuple[Recipe, ...]:
+    if any(recipe.trains for recipe in plain):  # what trains is not computed unasked
+        return ()
+    if any(recipe.recovery != Project() for recipe in plain):
+        return tuple(plain)
+    return tuple(r for recipe in plain for r in (recipe, replace(recipe, recovery=recovery)))
 
 
 def _largest_q(weight: float, code: int) -> float:
@@ -271,8 +346,7 @@ def integer_steps_cost_more(case: Case) -> Reason | None:
     """8-bit activations bring operators that round between the layers."""
     if not case.no_faster or not isinstance(case.recipe.activations, Int8Activations):
         return None
-    remedy = replace(case.recipe, activations=FloatActivations(), quantizer=_Q_TO_TRY)
-    return Reason("time", "integer steps cost more", {"ratio": case.ratio}, remedy)
+    return Reason("time", "integer steps cost more", {"ratio": case.ratio}, _codes(case))
 
 
 def zeros_are_multiplied(case: Case) -> Reason | None:
@@ -282,10 +356,7 @@ def zeros_are_multiplied(case: Case) -> Reason | None:
     if case.now.sparsity < _MANY_ZEROS or case.inconclusive:
         return None
     figures: dict[str, float | str] = {"zeros": case.now.sparsity, "ratio": case.ratio}
-    remedy = None
-    if isinstance(case.recipe.units, KeepUnits) and len(case.network.layers) > 1:
-        remedy = replace(case.recipe, units=_UNITS_TO_TRY)
-    return Reason("time", "zeros are multiplied", figures, remedy)
+    return Reason("time", "zeros are multiplied", figures, _fewer_units(case))
 
 
 def codes_run_as_floats(case: Case) -> Reason | None:
@@ -299,13 +370,8 @@ def codes_run_as_floats(case: Case) -> Reason | None:
     _, bits, storage = max(coded, key=lambda one: case.network.weights[one[0]].size)
     figures: dict[str, float | str] = {"bits": bits, "storage": storage, "ratio": case.ratio}
     fusing = any(may_fuse("int8", w) for w in case.network.weights.values())
-    if fusing:
-        remedy = replace(case.recipe, quantizer=_Q_TO_TRY)
-    elif isinstance(case.recipe.units, KeepUnits) and len(case.network.layers) > 1:
-        remedy = replace(case.recipe, units=_UNITS_TO_TRY)
-    else:
-        remedy = None
-    return Reason("time", "codes run as floats", figures, remedy)
+    remedies = _codes(case) if fusing else _fewer_units(case)
+    return Reason("time", "codes run as floats", figures, remedies)
 
 
 def too_noisy_to_tell(case: Case) -> Reason | None:

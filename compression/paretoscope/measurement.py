@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from paretoscope.accuracy import Accuracy, Change, accuracy, change
 from paretoscope.artifact import Artifact, compress, draft_artifact
-from paretoscope.dataset import Dataset, Rows
+from paretoscope.dataset import OPEN, Dataset, Rows, public_name
 from paretoscope.errors import ParetoscopeError
 from paretoscope.latency import BATCHES, ROUNDS, Latency, measure_latency
 from paretoscope.network import Network
@@ -178,13 +178,30 @@ class Measurement:
         return flat | asdict(self.environment)
 
 
+def judged_on(network: Network) -> str:
+    """The split that choices are made on: "validation", or, for a network that was brought and
+    so was trained on other rows, "open": all rows that are not kept for the end."""
+    return "validation" if network.brought is None else OPEN
+
+
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """The uncompressed network on one split: what every measurement is paired with."""
+    """The uncompressed network on one split: what every measurement is paired with.
+
+    Parameters
+    ----------
+    network : Network
+    dataset : Dataset
+    split : str, optional
+        By default `judged_on` that network.
+    """
 
     network: Network
     dataset: Dataset
-    split: str = "validation"
+    split: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "split", self.split or judged_on(self.network))
 
     @cached_property
     def rows(self) -> Rows:
@@ -210,7 +227,7 @@ class Baseline:
 def measure(
     artifact: Artifact,
     data: Dataset,
-    split: str = "validation",
+    split: str | None = None,
     *,
     batches: Sequence[int] = BATCHES,
     baseline: Baseline | None = None,
@@ -221,14 +238,15 @@ def measure(
     ----------
     artifact : Artifact
     data : Dataset
-    split : str, default "validation"
-        The rows to score. Choose on validation; read "test" once, for what was chosen.
+    split : str, optional
+        The rows to score; by default those that choices are made on (`judged_on`). Read "test"
+        once, for what was chosen.
     batches : sequence of int, default (1, 256)
         Batch sizes to time; none skips timing.
     baseline : Baseline, optional
         To share between measurements of one network.
     """
-    baseline = baseline or Baseline(artifact.network, data, split)
+    baseline = baseline or Baseline(artifact.network, data, split or "")
     measurement = score(artifact, baseline)
     for batch in batches:
         measurement = with_latency(measurement, artifact, baseline, batch)
@@ -277,6 +295,15 @@ def with_gzip(measurement: Measurement, artifact: Artifact) -> Measurement:
     return replace(measurement, gzip_bytes=artifact.sizes.gzip)
 
 
+def as_brought(measurement: Measurement, network: Network) -> Measurement:
+    """The uncompressed network's measurement with the sizes of the file that was brought, which
+    may hold its weights in fewer bits; times are of the float32 network all the same."""
+    if network.brought is None:
+        return measurement
+    size, zipped = network.brought
+    return replace(measurement, size_bytes=size, gzip_bytes=zipped)
+
+
 def _measurement(
     artifact: Artifact, baseline: Baseline, predictions: Predictions, *, computed: bool
 ) -> Measurement:
@@ -285,7 +312,7 @@ def _measurement(
         recipe=artifact.recipe,
         network_sha256=artifact.network.sha256,
         artifact_sha256=artifact.sha256,
-        dataset=baseline.dataset.name,
+        dataset=public_name(baseline.dataset.name),
         split=baseline.split,
         split_seed=baseline.dataset.seed,
         seed=int(artifact.network.metadata.get("seed", 0)),

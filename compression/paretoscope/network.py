@@ -70,18 +70,21 @@ class Network:
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
-        """The prunable layers, from input to output."""
-        found = []
+        """The prunable layers, from input to output; one that is used again stands there once."""
+        found: dict[str, Layer] = {}
         for node in self._model.graph:
             if node.op_type == "MatMul" and _is_float(node.inputs[1], 2):
-                found.append(_dense_layer(node))
+                layer = _dense_layer(node)
             elif node.op_type == "Conv" and _is_float(node.inputs[1], 4) and window_of(node):
-                found.append(_convolution(node))
+                layer = _convolution(node)
+            else:
+                continue
+            found.setdefault(layer.weight, layer)
         if not found:
             raise ParetoscopeError(
                 "this ONNX model has no dense or convolution weights that could be pruned"
             )
-        return tuple(found)
+        return tuple(found.values())
 
     @cached_property
     def weights(self) -> Weights:
@@ -96,6 +99,22 @@ class Network:
     @property
     def metadata(self) -> Mapping[str, str]:
         return self._model.metadata_props
+
+    @property
+    def brought(self) -> tuple[int, int] | None:
+        """Bytes of the file that this network was read from, on disk and zipped; None where it was
+        trained here."""
+        found = self.metadata.get("brought")
+        if found is None:
+            return None
+        size, zipped = map(int, found.split(","))
+        return size, zipped
+
+    def with_metadata(self, **more: str) -> Network:
+        """The same network with more in its metadata."""
+        model = self.model()
+        model.metadata_props.update(more)
+        return Network(serialize(model))
 
     @property
     def input_name(self) -> str:

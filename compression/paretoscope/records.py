@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from paretoscope.accuracy import Accuracy, accuracy
-from paretoscope.dataset import load_dataset
+from paretoscope.dataset import load_dataset, named_publicly
 from paretoscope.errors import ParetoscopeError
 from paretoscope.measurement import Measurement, environment
 from paretoscope.network import Network
@@ -125,7 +125,7 @@ def remeasure(path: Path) -> Remeasured:
     except OSError as error:
         raise ParetoscopeError(f"cannot read {path}: {error.strerror}") from error
     found = origin(onnx_bytes)
-    data = load_dataset(found.dataset, found.split_seed)
+    data = load_dataset(named_publicly(found.dataset), found.split_seed)
     recorded = None if beside is None else from_json(beside)
     if recorded is not None and recorded.artifact_sha256 != sha256(onnx_bytes):
         raise ParetoscopeError(f"{record_path(path)} is the record of another file than {path}")

@@ -17,7 +17,7 @@ The figures behind these choices are in docs/decisions.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -69,10 +69,11 @@ def write(
     graph = model.graph
     for layer in network.layers:
         codes = stored.codes[layer.weight]
-        node = graph.initializers[layer.weight].consumers()[0]
+        users = graph.initializers[layer.weight].consumers()
+        node = users[0] if len(users) == 1 else next(n for n in graph if n in users)
         if codes.storage == "float32":
             _replace_initializer(graph, layer.weight, codes.decoded())
-        elif spelling == "fused" and node.op_type == "MatMul" and can_fuse(codes):
+        elif spelling == "fused" and _is_one_dense(users) and can_fuse(codes):
             _write_fused(graph, node, layer.weight, codes)
             if layer.followed_by_relu:
                 _relu_as_max(graph, _relu_behind(node))
@@ -103,6 +104,11 @@ def _write_folded(graph: ir.Graph, node: ir.Node, name: str, codes: Codes) -> No
         scale = _add_constant(graph, f"{name}.scale", by_filter)
         nodes.append(ir.node("Mul", [nodes[0].outputs[0], scale]))
     _insert(graph, node, name, *nodes)
+
+
+def _is_one_dense(users: Sequence[ir.Node]) -> bool:
+    """Whether what multiplies with a weight is one dense layer."""
+    return len(users) == 1 and users[0].op_type == "MatMul"
 
 
 def _write_fused(graph: ir.Graph, matmul: ir.Node, name: str, codes: Codes) -> None:
@@ -156,8 +162,13 @@ def _add_constant(graph: ir.Graph, name: str, array: FloatArray) -> ir.Value:
 
 
 def _insert(graph: ir.Graph, layer: ir.Node, name: str, *nodes: ir.Node) -> None:
-    """Put `nodes` before `layer`, whose weight becomes the output of the last of them."""
+    """Put `nodes` before `layer`, the first that takes a weight: that of all that do becomes the
+    output of the last of them."""
+    weight = layer.inputs[1]
+    assert weight is not None
+    users = [node for node in weight.consumers() if node not in nodes]
     for number, node in enumerate(nodes):
         node.name = node.outputs[0].name = f"{name}.{number}"
     graph.insert_before(layer, nodes)
-    layer.replace_input_with(1, nodes[-1].outputs[0])
+    for user in users:
+        user.replace_input_with(1, nodes[-1].outputs[0])

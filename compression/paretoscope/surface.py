@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from paretoscope.accuracy import Accuracy, Change
 from paretoscope.chain import as_chain
+from paretoscope.dataset import public_name
 from paretoscope.errors import ParetoscopeError
 from paretoscope.filesize import file_bytes
 from paretoscope.layout import Layout, layout_of
@@ -303,7 +304,7 @@ class _Walked:
             recipe=self.line.recipes[step],
             network_sha256=self.network.sha256,
             artifact_sha256="",
-            dataset=self.baseline.dataset.name,
+            dataset=public_name(self.baseline.dataset.name),
             split=self.baseline.split,
             split_seed=self.baseline.dataset.seed,
             seed=int(self.network.metadata.get("seed", 0)),

@@ -134,7 +134,7 @@ def sweep(
     network: Network,
     data: Dataset,
     recipes: Iterable[Recipe],
-    split: str = "validation",
+    split: str | None = None,
     *,
     batches: Sequence[int] = BATCHES,
     measured: str = "all",
@@ -151,7 +151,8 @@ def sweep(
     data : Dataset
     recipes : iterable of Recipe
         For example ``grid(threshold=[0, 0.05], q=[8, 16])``.
-    split : str, default "validation"
+    split : str, optional
+        By default the rows that choices are made on (`paretoscope.measurement.judged_on`).
     batches : sequence of int, default (1, 256)
         Batch sizes to time.
     measured : str, default "all"
@@ -176,7 +177,7 @@ def sweep(
             "workers compute; files are run and timed on this machine: with workers, measured must "
             "be front or none"
         )
-    run = _Run(Baseline(network, data, split), history, batches, cluster)
+    run = _Run(Baseline(network, data, split or ""), history, batches, cluster)
     if history is not None:
         recipes = list(recipes)
         run.start([*recipes, *pins])

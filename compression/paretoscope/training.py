@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from paretoscope.building import Convolution, Dense, build
-from paretoscope.dataset import Dataset, Report, check_seed, find_source, load_dataset
+from paretoscope.dataset import (
+    Dataset,
+    Report,
+    check_seed,
+    find_source,
+    load_dataset,
+    public_name,
+)
 from paretoscope.errors import ParetoscopeError, one_of
 from paretoscope.network import Network
 from paretoscope.parameters import FloatArray
@@ -29,7 +36,7 @@ if TYPE_CHECKING:
 
 _OWN = "own-model-"
 _OWN_DIGITS = 32  # of the network's hash: what nobody guesses
-_FORMAT = 2  # raise it when trained networks change, so that kept ones are trained again
+_FORMAT = 3  # raise it when trained networks change, so that kept ones are trained again
 _LARGE_ROWS = 5_000
 _LARGE_EPOCHS = 12
 _SMALL_UPDATES = 2_500
@@ -265,7 +272,7 @@ def network_of(
         factor = _float32(1 / (data.largest or 1))
     image_shape = data.image_shape if isinstance(layers[0], Convolution) else None
     metadata = {
-        "dataset": data.name,
+        "dataset": public_name(data.name),
         "model": model,
         "seed": str(seed),
         "split_seed": str(data.seed),

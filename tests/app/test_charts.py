@@ -55,7 +55,7 @@ def test_the_size_chart_draws_all_points() -> None:
     assert record.cursor == record.curve.points[1]
     assert record.baseline is not None
     assert record.baseline.x == 25_000
-    assert record.finding.startswith("6.25× smaller, accuracy −1.4 pt (−")
+    assert record.finding.startswith("6.25× smaller zipped, accuracy −1.4 pt (−")
 
 
 @pytest.mark.parametrize(("axis", "most"), [("gzip", 3_000), ("size", 5_000), ("time", 7.0)])

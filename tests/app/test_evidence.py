@@ -96,7 +96,7 @@ def test_test_rows_are_read_once_and_counted(fresh: Path) -> None:
     app = until(button.click().run(), lambda a: len(a.metric) == 2)
     (reading,) = confirmations(network, data)
     validation, test = app.metric
-    assert (validation.label, test.label) == ("Validation rows", "Test rows")
+    assert (validation.label, test.label) == ("Rows chosen on", "Test rows")
     assert test.value == words.percent(reading.accuracy.value)
     assert validation.value == words.percent(_measured(RECIPE).accuracy.value)
     assert "**been read 1 time**" in _text(app)

@@ -11,6 +11,7 @@ import numpy as np
 import paretoscope as ps
 import pytest
 import streamlit as st
+from paretoscope.artifact import zipped
 from paretoscope.network import Network
 from paretoscope.pruning import CRITERIA, UNIT_CRITERIA
 from paretoscope.quantization import QUANTIZERS
@@ -42,7 +43,7 @@ def _trace(chart: dict[str, Any], name: str) -> dict[str, Any]:
 def test_a_first_visit_shows_figures_and_curves() -> None:
     app = until(open_page(), measured)
     assert not app.exception
-    assert [m.label for m in app.metric] == ["Accuracy", "Size", "Inference time"]
+    assert [m.label for m in app.metric] == ["Accuracy", "Size, zipped", "Inference time"]
     size_chart, time_chart = _charts(app)
     for chart in (size_chart, time_chart):
         names = {trace.get("name") for trace in chart["data"]}
@@ -60,9 +61,9 @@ def test_the_figures_are_those_of_the_file(mlp: Network, digits: ps.Dataset) -> 
     labels = ps.OnnxRuntime(artifact.onnx_bytes).scores(digits.validation.X).argmax(1)
     accuracy, size, _ = app.metric
     assert accuracy.value == words.percent(float(np.mean(labels == digits.validation.y)))
-    assert size.value == words.size(len(artifact.onnx_bytes))
+    assert size.value == words.size(artifact.sizes.gzip)
     captions = " ".join(c.value for c in app.caption)
-    assert f"gzip −9: {words.size(artifact.sizes.gzip)}" in captions
+    assert f"on disk: {words.size(artifact.sizes.file)}, " in captions
     assert "n = 360, 95 % interval" in captions
     assert "computed, not yet run" not in captions
 
@@ -260,7 +261,7 @@ def test_a_recipe_that_trains_starts_when_asked_and_its_file_is_kept(
     assert kept is not None
     labels = ps.OnnxRuntime(kept).scores(digits.validation.X).argmax(1)
     assert app.metric[0].value == words.percent(float(np.mean(labels == digits.validation.y)))
-    assert app.metric[1].value == words.size(len(kept))
+    assert app.metric[1].value == words.size(len(zipped(kept)))
 
 
 @pytest.mark.parametrize("name", [c.text_name for c in CRITERIA])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import paretoscope as ps
 import pytest
 import skops.io
+from onnx import helper
 from paretoscope.dataset import delete_own, is_own, load_dataset, own_notes
 from paretoscope.uploads import sandbox
 from paretoscope.uploads.sandbox import Limits
@@ -17,10 +20,11 @@ from sklearn.linear_model import LogisticRegression
 from streamlit.testing.v1 import AppTest
 
 from tests import graphs
-from tests.app.pages import address, figures, open_page, until
+from tests.app.pages import address, charts, figures, open_page, until
 from tests.conftest import load, trained
 from tests.uploads.cases import FOLDER, Case, cases, needs_cases
 from tests.waiting import HANGS_S
+from ui import words
 from ui.view import View
 
 
@@ -31,6 +35,11 @@ def _page() -> AppTest:
 def _upload(app: AppTest, place: int, name: str, data: bytes) -> AppTest:
     app.file_uploader[place].upload(name, data)
     return app.run(timeout=HANGS_S)
+
+
+def _texts(app: AppTest) -> list[str]:
+    """What the charts of a page draw, and its Markdown."""
+    return [*map(str, charts(app).values()), *(m.value for m in app.markdown)]
 
 
 def _said(app: AppTest) -> str:
@@ -364,6 +373,60 @@ def test_a_model_is_taken_to_explore_on_its_table(fresh: Path) -> None:
     assert not app.warning
     assert any("logreg iris.onnx" in m.value for m in app.markdown)
     assert any(m.label == "Accuracy" and m.value.endswith("%") for m in app.metric)
+    captions = " ".join(c.value for c in app.caption)
+    assert "n = 120," in captions
+    assert "all rows but those kept for the end" in captions
+    brought = words.size(len(gzip.compress((models / "logreg_iris.onnx").read_bytes(), 9)))
+    assert f"than the {brought} that you brought" in captions
+    key = place["dataset"].removeprefix("own-")
+    assert not any(key[:8] in text for text in (*_texts(app), captions))
+    assert "own data, n = 120 rows, none of them a test row" in " ".join(_texts(app))
+
+
+def test_a_model_at_chance_level_is_not_shown_in_green(fresh: Path) -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(90, 4)), np.arange(90) % 3
+    rows = "\n".join(",".join(map(str, [*x, k])) for x, k in zip(X, y, strict=True))
+    network = trained("iris", "logistic-regression")
+    app = _upload(_page(), 1, "iris.onnx", network.onnx_bytes)
+    app = _upload(app, 2, "noise.csv", f"a,b,c,d,y\n{rows}".encode())
+    assert not app.success
+    assert any("of 90 rows are right" in w.value for w in app.warning)
+    assert "these rows do not show that it does better than always '0'" in _said(app).lower()
+
+
+def test_the_cut_of_one_number_can_be_chosen(fresh: Path) -> None:
+    w = {"w": np.array([[1.0], [0.0]], np.float32)}
+    model = graphs.model([helper.make_node("MatMul", ["x", "w"], ["y"])], w, ["n", 2])
+    a = np.linspace(-2, 2, 60)
+    rows = "a,b,y\n" + "".join(f"{x:.6f},{-x:.6f},{int(x > 0.5)}\n" for x in a)
+    app = _upload(_page(), 1, "score.onnx", model)
+    app = _upload(app, 2, "rows.csv", rows.encode())
+    assert "88.3 % of 60 rows" in _said(app)
+    (cut,) = [n for n in app.number_input if n.label == "Told apart at"]
+    app = cut.set_value(0.5).run(timeout=HANGS_S)
+    assert "100.0 % of 60 rows" in _said(app)
+    (button,) = [b for b in app.button if b.label == "Explore it on this table"]
+    app = button.click().run(timeout=HANGS_S)
+    place = {name: address(app)[name] for name in ("dataset", "model")}
+    own = load_dataset(place["dataset"])
+    assert (ps.train(place["model"], own).scores(own.raw.X).argmax(1) == own.raw.y).all()
+
+
+@needs_cases
+def test_fake_quantized_weights_are_explored_as_the_whole_numbers_they_are(fresh: Path) -> None:
+    reports = FOLDER / "reports"
+    app = _upload(_page(), 1, "qat.onnx", (reports / "fake-quantized/qat.onnx").read_bytes())
+    app = _upload(app, 2, "digits.csv", (reports / "digits.csv").read_bytes())
+    (button,) = [b for b in app.button if b.label == "Explore it on this table"]
+    app = button.click().run(timeout=HANGS_S)
+    place = address(app)
+    assert "q(78.0001);dense2=q(88.8582)" in place["recipe"]
+    shown = {name: place[name] for name in ("dataset", "model", "recipe")}
+    app = until(open_page(**shown, size="file"), figures)
+    captions = " ".join(c.value for c in app.caption)
+    assert "3.1" in captions
+    assert "× smaller than the 19.8 kB that you brought" in captions
 
 
 @needs_cases

@@ -187,7 +187,7 @@ def test_search_finds_the_smallest_within_the_budget_and_takes_it_to_explore(
     assert "chart-front" in charts(app)
     best.click().run()
     assert address(app)["recipe"] == recipe
-    assert [metric.label for metric in app.metric] == ["Accuracy", "Size", "Inference time"]
+    assert [metric.label for metric in app.metric] == ["Accuracy", "Size, zipped", "Inference time"]
 
 
 def test_nothing_within_the_budget_is_said_with_the_nearest() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import re
@@ -227,14 +228,19 @@ def test_what_is_downloaded_is_what_it_says(
     page, rows_of = explore.page, load("digits").validation
     explore.rest()
     with page.expect_download() as model:
-        page.get_by_role("button", name="Download this model").click()
+        page.get_by_role("button", name="Download", exact=True).click()
     assert model.value.suggested_filename == "digits-mlp-64-32.onnx"
     onnx_bytes = model.value.path().read_bytes()
+    with page.expect_download() as zipped:
+        page.get_by_role("button", name="Download zipped").click()
+    assert zipped.value.suggested_filename == "digits-mlp-64-32.onnx.gz"
+    zipped_bytes = zipped.value.path().read_bytes()
+    assert gzip.decompress(zipped_bytes) == onnx_bytes
     session = ort.InferenceSession(onnx_bytes, providers=["CPUExecutionProvider"])
     (scores,) = session.run(None, {"features": rows_of.X})
     right = float(np.mean(scores.argmax(1) == rows_of.y))
     figures = page.locator("[data-testid=stMetricValue]").all_inner_texts()
-    assert figures[:2] == [words.percent(right), words.size(len(onnx_bytes))]
+    assert figures[:2] == [words.percent(right), words.size(len(zipped_bytes))]
     report = _shared(page, "Report (HTML)")
     rows = _shared(page, "Raw rows (CSV)")
     plain = _shared(page, "Raw rows (JSON)")

@@ -45,7 +45,7 @@ def test_own_data_from_file_to_download(server: Server, visitor: Visitor) -> Non
     expect(page.get_by_text("computed, not yet run")).to_have_count(0)
     visit.rest()
     with page.expect_download() as found:
-        page.get_by_role("button", name="Download this model").click()
+        page.get_by_role("button", name="Download", exact=True).click()
     session = ort.InferenceSession(found.value.path())
     assert session.run(None, {"features": [[5.1, 3.5, 1.4, 0.2]]})[0].argmax() == 0
     assert visit.errors == [e for e in visit.errors if "404" in e]

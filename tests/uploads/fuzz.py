@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import onnx
 from hypothesis import strategies as st
+from paretoscope.artifact import Sizes
 from paretoscope.errors import ParetoscopeError
 from paretoscope.uploads.csvs import read_csv
 from paretoscope.uploads.gate import admit
@@ -112,6 +113,7 @@ def run(models: Iterator[bytes]) -> Counter[str]:
                     stated=None,
                     corrected=False,
                     notes=(),
+                    brought=Sizes(data),
                 )
                 with contextlib.suppress(ParetoscopeError), np.errstate(all="ignore"):
                     network = to_network(model)

@@ -31,6 +31,7 @@ from tests.uploads.cases import FOLDER, needs_cases
         (graphs.images, 64),
         (lambda: graphs.as_constants(graphs.images()), 64),
         (graphs.used_twice, 5),
+        (graphs.tied, 6),
         (graphs.one_score, 5),
         (graphs.residual, 64),
         (lambda: graphs.as_constants(graphs.residual()), 64),
@@ -47,6 +48,7 @@ from tests.uploads.cases import FOLDER, needs_cases
         "images",
         "images, constants",
         "twice",
+        "tied",
         "one score",
         "residual",
         "residual, constants",
@@ -75,6 +77,17 @@ def test_a_rewritten_model_ranks_classes_as_the_file_does(
         np.testing.assert_allclose(ours - ours[:, :1], logs - logs[:, :1], rtol=1e-3, atol=2e-3)
     artifact = ps.compress(network, ps.Recipe.parse("magnitude(sparsity=0.5)+q(8)"), None)  # type: ignore[arg-type]
     assert artifact.scores(rows).shape == ours.shape  # compressing compared them with the file's
+
+
+def test_a_weight_that_is_used_twice_is_counted_coded_and_stored_once() -> None:
+    network = to_network(read_model(graphs.tied()))
+    assert [w.shape for w in network.weights.values()] == [(6, 6), (6, 3)]
+    for recipe in ("float32", "q(8)", "magnitude(sparsity=0.4)+q(8)", "kmeans(4)"):
+        artifact = ps.compress(network, ps.Recipe.parse(recipe), None)
+        held = onnx.load_model_from_string(artifact.onnx_bytes).graph.initializer
+        assert sum(list(t.dims) == [6, 6] for t in held) == 1
+    with pytest.raises(ParetoscopeError, match="this works on chains"):
+        ps.compress(network, ps.Recipe.parse("q(8)+gptq"), load("iris").train)
 
 
 @pytest.mark.parametrize(

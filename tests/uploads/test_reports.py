@@ -13,20 +13,26 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime as ort
+import paretoscope as ps
 import pytest
 import skops.io
+from hypothesis import given
+from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from paretoscope.__main__ import main
 from paretoscope.errors import ParetoscopeError
+from paretoscope.measurement import as_brought
 from paretoscope.uploads.checking import check
-from paretoscope.uploads.importing import network_for
+from paretoscope.uploads.importing import network_for, to_network
 from paretoscope.uploads.kinds import MOST_BYTES
 from paretoscope.uploads.models import read_model
+from paretoscope.uploads.own_grids import exact_recipe
 from sklearn.linear_model import LinearRegression
 from sklearn.neural_network import MLPRegressor
 
 from tests import graphs
-from tests.conftest import load
+from tests.conftest import load, trained
 from tests.uploads.cases import FOLDER, needs_cases
 
 REPORTS = FOLDER / "reports"
@@ -106,6 +112,53 @@ def test_a_reported_model_becomes_a_network_with_its_labels(name: str) -> None:
 
 
 @needs_cases
+def test_smaller_is_against_the_file_that_was_brought() -> None:
+    data = (REPORTS / "float16/f16_keep_io.onnx").read_bytes()
+    network = network_for(read_model(data), load("digits"))
+    assert network.brought == (35_501, 32_653)
+    copy = ps.measure(ps.compress(network, ps.Recipe(), None), load("digits"), batches=())
+    before = as_brought(copy, network)
+    assert (before.size_bytes, before.gzip_bytes) == network.brought
+    assert copy.size_bytes > 1.9 * before.size_bytes  # the copy's weights are float32
+    assert as_brought(copy, trained("digits", "mlp-64-32")) is copy
+
+
+@needs_cases
+def test_fake_quantized_weights_are_stored_as_the_whole_numbers_they_are() -> None:
+    data, digits = (REPORTS / "fake-quantized/qat.onnx").read_bytes(), load("digits")
+    network = network_for(read_model(data), digits)
+    recipe = exact_recipe(network)
+    assert recipe is not None
+    artifact = ps.compress(network, recipe, None)
+    assert {c.storage for c in artifact.stored.codes.values()} == {"int8"}
+    for name, codes in artifact.stored.codes.items():
+        np.testing.assert_allclose(codes.decoded(), network.weights[name], rtol=2e-7)
+    assert artifact.sizes.file < 6_500 < len(data) / 3
+    X = digits.raw.X.astype(np.float32)
+    (theirs,) = ort.InferenceSession(data).run(None, {"x": X})
+    assert (ps.OnnxRuntime(artifact.onnx_bytes).scores(X).argmax(1) == theirs.argmax(1)).all()
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([2, 3, 4, 6, 8]), st.floats(1e-3, 10))
+def test_a_grid_that_weights_lie_on_is_found(seed: int, bits: int, step: float) -> None:
+    """Of weights of every width in whole steps, and of none that were never rounded."""
+    rng = np.random.default_rng(seed)
+    most = 2 ** (bits - 1) - 1
+    whole = rng.integers(-most, most + 1, (40, 8))
+    whole.flat[:2] = most, 1
+    network = graphs.dense(np.float32(step) * whole.astype(np.float32))
+    recipe = exact_recipe(network)
+    if len(np.unique(np.abs(whole))) < 3 or step > 1:  # Q is 1 at least
+        assert recipe is None
+        return
+    assert recipe is not None
+    codes = ps.compress(network, recipe, None).stored.codes["dense1"]
+    assert np.abs(codes.values).max() <= 127
+    np.testing.assert_allclose(codes.decoded(), network.weights["dense1"], rtol=1e-5, atol=0)
+    assert exact_recipe(graphs.dense(rng.normal(size=(40, 8)).astype(np.float32))) is None
+
+
+@needs_cases
 def test_zeros_of_a_mask_are_kept() -> None:
     network = network_for(read_model((REPORTS / "masks/small.onnx").read_bytes()), load("iris"))
     model = onnx.load(REPORTS / "masks/small.onnx")
@@ -157,6 +210,15 @@ def test_the_cut_can_be_chosen() -> None:
     assert any("told apart at 0.5 as chosen" in note for note in told.notes)
 
 
+@pytest.mark.parametrize(
+    ("node", "cut", "score"), [("Identity", 0.5, 0.5), ("Sigmoid", 0.8, float(np.log(4)))]
+)
+def test_a_chosen_cut_is_in_the_network(node: str, cut: float, score: float) -> None:
+    model = read_model(_one_number(N(node, ["s"], ["y"])), cut=cut)
+    X = np.column_stack([np.linspace(-2, 2, 61), np.zeros(61)]).astype(np.float32)
+    assert (to_network(model).scores(X).argmax(1) == (X[:, 0] > score)).all()
+
+
 def test_many_numbers_are_a_regression_and_refused_by_that_word() -> None:
     model = _one_number(N("Identity", ["s"], ["y"]))
     rows = "a,b,y\n" + "".join(f"{k / 7},{-k},{k * 1.5}\n" for k in range(40))
@@ -190,6 +252,24 @@ def _labels_and_scores(w: Any, offset: float) -> bytes:
     )
     data: bytes = made.SerializeToString()
     return data
+
+
+def test_a_second_head_is_not_dropped_without_a_word() -> None:
+    nodes = [
+        N("MatMul", ["x", "w"], ["s"]),
+        N("Softmax", ["s"], ["p"], axis=1),
+        N("MatMul", ["x", "v"], ["age"]),
+    ]
+    arrays = {"w": graphs.random(4, 3), "v": graphs.random(4, 1)}
+    made = onnx.load_model_from_string(graphs.model(nodes, arrays, ["n", 4]))
+    del made.graph.output[:]
+    for name, width in (("p", 3), ("s", 3), ("age", 1)):
+        shape = ["n", width]
+        made.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+    told = check(made.SerializeToString())
+    assert told.compressible == "yes"
+    (note,) = [note for note in told.notes if "head" in note]
+    assert note == "age is another head: compressed files do without"  # s and p tell the same
 
 
 def test_labels_and_scores_that_disagree_are_said() -> None:

@@ -23,10 +23,11 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
     """The test figure beside the validation figure, or the offer to read the test rows."""
     data = subject.dataset
     readings = confirmations(subject.network, data)
+    chosen_on = words.rows(subject.baseline.split)
     st.markdown(
-        "The curves are drawn, and recipes chosen, on **validation rows**; what is chosen as the "
-        "best of many looks better there than it is. The **test rows** are read only here, for a "
-        "recipe that is already chosen."
+        f"The curves are drawn, and recipes chosen, on **{chosen_on}**; what is chosen as the best "
+        "of many looks better there than it is. The **test rows** are read only here, for a recipe "
+        "that is already chosen."
     )
     times = len(readings)
     often = "not been read yet" if not times else f"been read {times} time{'s' * (times > 1)}"
@@ -43,7 +44,7 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
             result = result_or_progress(subject, "rows_task", arguments, "Rows")
             if result is not None:
                 recalls = rows.as_recalls(result)
-                _metric("Validation rows", *rows.total(recalls), view.margin / 100)
+                _metric("Rows chosen on", *rows.total(recalls), view.margin / 100)
         with test:
             _metric("Test rows", mine.accuracy, mine.change, view.margin / 100)
             st.caption(f"Read on {mine.date[:10]}.")

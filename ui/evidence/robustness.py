@@ -59,7 +59,7 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
         source,
     )
     st.markdown(
-        "Both models were trained on clean rows. Here the same validation rows come with noise"
+        "Both models were trained on clean rows. Here the same rows come with noise"
         + (", shifted, turned and blurred" if len(by_name) > 1 else "")
         + ": does compression cost more when rows are not as clean?"
     )

@@ -57,7 +57,7 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
     found = as_recalls(result)
     fell = worst(found)
     _, change = total(found)
-    st.markdown(_summary(change, result["flips"], view.margin / 100))
+    st.markdown(_summary(subject, change, result["flips"], view.margin / 100))
     source = provenance.of_subject(subject, result["n"])
     record = RecallChart(
         f"{subject.dataset.title} · recall by class", str(view.recipe), tuple(found), fell.name,
@@ -71,7 +71,7 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
     )
     st.markdown(_worst_words(fell, len(found), result["confusion"]))
     for kind, title in KINDS.items():
-        _gallery(subject.dataset, title, result["flips"][kind])
+        _gallery(subject, title, result["flips"][kind])
     st.caption(provenance.caption(source))
 
 
@@ -97,11 +97,11 @@ def total(recalls: Sequence[Recall]) -> tuple[Accuracy, Change]:
     return Accuracy(sum(r.now.correct for r in recalls), n), Change(broken, mended, n)
 
 
-def _summary(change: Change, flips: Mapping[str, Any], margin: float) -> str:
+def _summary(subject: Subject, change: Change, flips: Mapping[str, Any], margin: float) -> str:
     counts = {kind: flips[kind]["n"] for kind in KINDS}
     n_flips = sum(counts.values())
     return (
-        f"Of {change.n:,} validation rows **{counts['broken']:,} broke** and "
+        f"Of {change.n:,} {words.rows(subject.baseline.split)}, **{counts['broken']:,} broke** and "
         f"**{counts['mended']:,} mended**; {counts['other']:,} more are wrong in another way: "
         f"{n_flips:,} flips ({words.percent(n_flips / change.n)}).  \n"
         f"Accuracy {words.change_words(change, margin)}. McNemar's exact test: "
@@ -183,41 +183,42 @@ def _range(recalls: Sequence[Recall]) -> list[float]:
     return [max(-0.01, np.floor(lowest * 10) / 10 - 0.01), 1.01]
 
 
-def _gallery(data: Dataset, title: str, flips: Mapping[str, Any]) -> None:
+def _gallery(subject: Subject, title: str, flips: Mapping[str, Any]) -> None:
     shown = flips["shown"]
     if not shown:
         return
     rest = "" if len(shown) == flips["n"] else f", the first {len(shown)}"
     st.markdown(f"**{title}** ({flips['n']:,} rows{rest}; actual: before → now)")
+    data, X = subject.dataset, subject.baseline.rows.X
     names = data.class_names
     if data.image_shape is None:
-        st.dataframe(_table(data, shown), hide_index=True, height="content")
+        st.dataframe(_table(data, X, shown), hide_index=True, height="content")
         return
     with st.container(horizontal=True):
         for row, actual, before, now in shown:
             st.image(
-                _picture(data, row),
+                _picture(data, X[row]),
                 caption=f"{names[actual]}: {names[before]} → {names[now]}",
                 width=_PICTURE_PIXELS,
-                alt=f"a validation row of class {names[actual]}",
+                alt=f"a row of class {names[actual]}",
             )
 
 
-def _picture(data: Dataset, row: int) -> np.ndarray:
-    """A validation row as a picture large enough to see: grey, light on dark."""
+def _picture(data: Dataset, row: np.ndarray) -> np.ndarray:
+    """A row as a picture large enough to see: grey, light on dark."""
     assert data.image_shape is not None
     channels, height, width = data.image_shape
-    pixels = data.validation.X[row].reshape(channels, height, width).mean(0)
+    pixels = row.reshape(channels, height, width).mean(0)
     shown = np.clip(255 * pixels / (data.largest or 1), 0, 255).astype(np.uint8)
     times = max(1, _PICTURE_PIXELS * 2 // width)
     return np.kron(shown, np.ones((times, times), np.uint8))
 
 
-def _table(data: Dataset, shown: Sequence[Sequence[int]]) -> pd.DataFrame:
+def _table(data: Dataset, X: np.ndarray, shown: Sequence[Sequence[int]]) -> pd.DataFrame:
     names = data.class_names
     rows = []
     for row, actual, before, now in shown:
-        features = zip(data.feature_names, data.validation.X[row], strict=True)
+        features = zip(data.feature_names, X[row], strict=True)
         rows.append(
             {"row": row, "actual": names[actual], "before": names[before], "now": names[now]}
             | dict(list(features)[:_TABLE_FEATURES])

@@ -42,7 +42,7 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
     result = result_or_progress(subject, "size_task", arguments, "Size")
     if result is None:
         return
-    source = provenance.of_subject(subject, len(subject.dataset.validation))
+    source = provenance.of_subject(subject, len(subject.baseline.rows))
     record = size_chart(subject, view, result, source)
     plot.chart(
         size_figure(record, here()),

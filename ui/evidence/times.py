@@ -119,7 +119,7 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
     if result is None:
         return
     timings = _by_what(result)
-    source = provenance.of_subject(subject, len(subject.dataset.validation))
+    source = provenance.of_subject(subject, len(subject.baseline.rows))
     record = ratio_chart(subject, view, timings, runtime, against, source)
     plot.chart(
         ratio_figure(record, here()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,7 +16,7 @@ from paretoscope.errors import ParetoscopeError
 from paretoscope.uploads.columns import is_missing
 from paretoscope.uploads.csvs import Reading, Table
 from paretoscope.uploads.gate import Input, in_order, shown
-from paretoscope.uploads.importing import compressible
+from paretoscope.uploads.importing import compressible, other_heads
 from paretoscope.uploads.kinds import kind_of
 from paretoscope.uploads.labelled import Constant, Labelled, can_be_one_hot, with_label
 from paretoscope.uploads.models import (
@@ -39,12 +40,16 @@ _NAMED = 12  # features in a sentence
 @dataclass(frozen=True)
 class Checked:
     """What a file is, what is to be known of it, the names of a model's outputs, and whether its
-    weights can be compressed: "yes", or "no: " with what stands in the way; "" for a table."""
+    weights can be compressed: "yes", or "no: " with what stands in the way; "" for a table. `beats`
+    tells whether a model that was judged does better than always the commonest label, `one_number`
+    whether it gives one number a row, which is cut somewhere."""
 
     line: str
     notes: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     compressible: str = ""
+    beats: bool = True
+    one_number: bool = False
 
 
 @dataclass(frozen=True)
@@ -200,7 +205,18 @@ def check_model(
         f"an ONNX model, opset {passed.opset}: inputs {inputs}; outputs for {rows} {outputs}; "
         f"{passed.n_weights:,} numbers in its tensors"
     )
-    return Checked(line, model.notes, _outputs(model), compressible(model))
+    can, one = compressible(model), model.is_one_number
+    return Checked(line, _with_heads(model, can), _outputs(model), can, one_number=one)
+
+
+def _with_heads(model: Model, can: str) -> tuple[str, ...]:
+    """A model's notes, with what of its outputs a compressed file lacks."""
+    lost = other_heads(model) if can == "yes" else []
+    if not lost:
+        return model.notes
+    names = ", ".join(map(shown, lost))
+    told = "is another head" if len(lost) == 1 else "are other heads"
+    return (*model.notes, f"{names} {told}: compressed files do without")
 
 
 def _outputs(model: Model) -> tuple[str, ...]:
@@ -294,7 +310,8 @@ def _onnx_judge(model: Model) -> _Judge:
     if model.stated is not None and not model.corrected:
         taken = features_of_weights(model.passed)
         other_width = f" (its weights take {taken}: correct the stated shape to go on)"
-    return _Judge(model, (), _outputs(model), model.notes, other_width, compressible(model))
+    can = compressible(model)
+    return _Judge(model, (), _outputs(model), _with_heads(model, can), other_width, can)
 
 
 def _n_scores(model: Model) -> int | None:
@@ -356,11 +373,19 @@ def check_on(
             f"its labels and its scores disagree on {disagree:,} of {accuracy.n:,} rows: the "
             "labels are judged"
         )
+    commonest, n_commonest = Counter(truth[kept]).most_common(1)[0]
+    beats = low > n_commonest / accuracy.n
+    if not beats:
+        notes.append(
+            f"these rows do not show that it does better than always '{shown(commonest)}', which "
+            f"is right on {100 * n_commonest / accuracy.n:.1f} %"
+        )
     line = (
         f"{100 * accuracy.value:.1f} % of {accuracy.n:,} rows are right (95 % interval "
         f"{100 * low:.1f} to {100 * high:.1f}); label '{shown(label)}', {_fed(judge.model, feeds)}"
     )
-    return Checked(line, tuple(notes), judge.outputs, judge.compressible)
+    one = judge.model.is_one_number
+    return Checked(line, tuple(notes), judge.outputs, judge.compressible, beats, one)
 
 
 def _fed(model: Model, feeds: Sequence[str]) -> str:

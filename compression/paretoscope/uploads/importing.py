@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 
+from paretoscope.artifact import Sizes
 from paretoscope.dataset import Dataset
 from paretoscope.errors import ParetoscopeError
 from paretoscope.network import Network
@@ -81,7 +82,7 @@ def network_for(model: Model, data: Dataset, names: Sequence[str] = ()) -> Netwo
             f"rewritten for compression, the model gives other labels on {100 * apart:.1f} % of "
             f"{len(rows):,} rows, so it is not used"
         )
-    return network
+    return _brought_as(network, model.brought)
 
 
 def skops_network_for(data: bytes, dataset: Dataset, names: Sequence[str] = ()) -> Network:
@@ -89,7 +90,12 @@ def skops_network_for(data: bytes, dataset: Dataset, names: Sequence[str] = ()) 
     places where they are numbered from 0, or by the `names` that the dataset has for them."""
     network, _ = read_skops(data, dataset.class_names, names)
     _require_fit(network, dataset)
-    return network
+    return _brought_as(network, Sizes(data))
+
+
+def _brought_as(network: Network, sizes: Sizes) -> Network:
+    """With the sizes of the file that was brought: what "smaller" is against."""
+    return network.with_metadata(brought=f"{sizes.file},{sizes.gzip}")
 
 
 def compressible(model: Model) -> str:
@@ -103,6 +109,15 @@ def compressible(model: Model) -> str:
     except ParetoscopeError as error:
         return f"no: {error}"
     return "yes"
+
+
+def other_heads(model: Model) -> list[str]:
+    """Outputs of numbers that are made otherwise than the scores: compressed files lack them."""
+    graph = model.passed.model.graph
+    makers = {name: place for place, node in enumerate(graph.node) for name in node.output}
+    kept = makers.get(_scores(graph, model.output))
+    others = [str(v.name) for v in graph.output if _is_float(v)]
+    return [name for name in others if makers.get(_behind(graph, name)) != kept]
 
 
 def _require_fit(network: Network, data: Dataset) -> None:
@@ -150,8 +165,9 @@ def to_network(
     _require_onnx_s_own(proto)
     try:
         rewriting = Rewriting(proto, model.passed.inputs[0], width, REWRITES)
-        scores = rewriting.value(_scores(proto.graph, model.output))
-        return Network(rewriting.finish(scores, classes, order))
+        scores = _scores(proto.graph, model.output)
+        cut = 0.0 if model.cut is None else _cut(proto.graph, scores, model)
+        return Network(rewriting.finish(rewriting.value(scores), classes, order, cut))
     except ParetoscopeError:
         raise
     except Exception as error:  # attributes that are missing, or of another kind than they must be
@@ -173,9 +189,25 @@ def _require_onnx_s_own(model: onnx.ModelProto) -> None:
 
 def _scores(graph: onnx.GraphProto, chosen: str | None) -> str:
     """The value that holds scores: what stands before softmax and labels."""
+    numbers = [str(v.name) for v in graph.output if _is_float(v)]
+    outputs = numbers or [str(v.name) for v in graph.output]
+    return _behind(graph, outputs[0] if chosen not in outputs else str(chosen))
+
+
+def _cut(graph: onnx.GraphProto, scores: str, model: Model) -> float:
+    """The chosen cut as one of the scores, which stand before a Sigmoid where there is one."""
+    assert model.cut is not None
+    users = [node.op_type for node in graph.node if scores in node.input]
+    if "Sigmoid" not in users:
+        return model.cut
+    if not 0 < model.cut < 1:
+        raise ParetoscopeError("a probability is cut between 0 and 1")
+    return math.log(model.cut / (1 - model.cut))
+
+
+def _behind(graph: onnx.GraphProto, name: str) -> str:
+    """The value from which an output is made by softmax, labels and the like."""
     makers = {name: node for node in graph.node for name in node.output}
-    outputs = [v.name for v in graph.output if _is_float(v)] or [v.name for v in graph.output]
-    name = chosen if chosen in outputs else outputs[0]
     while name in makers:
         node = makers[name]
         before = node

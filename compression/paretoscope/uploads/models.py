@@ -15,6 +15,7 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
+from paretoscope.artifact import Sizes
 from paretoscope.errors import ParetoscopeError
 from paretoscope.uploads.gate import (
     Input,
@@ -60,6 +61,8 @@ class Model:
     corrected : bool
         Whether that was left open, so that `width` is what the weights take.
     notes : tuple of str
+    brought : Sizes
+        Of the file as it came.
     cut : float or None
         What tells two classes apart by one number, where a person chose it.
     """
@@ -74,6 +77,7 @@ class Model:
     stated: int | None
     corrected: bool
     notes: tuple[str, ...]
+    brought: Sizes
     cut: float | None = None
 
     @property
@@ -81,9 +85,10 @@ class Model:
         """Whether the output to judge by is one number a row: a score of two classes, or a
         regression."""
         output = self.outputs[judged_output(self)]
-        shape = output["shape"]
-        assert isinstance(shape, list)
-        return str(output["type"]).startswith("float") and math.prod(shape[1:]) == 1
+        kind, shape = str(output["type"]), output["shape"]
+        if not kind.startswith("float") or not isinstance(shape, list):
+            return False
+        return math.prod(shape[1:]) == 1
 
 
 def read_model(
@@ -161,6 +166,7 @@ def read_model(
         stated=stated if differs else None,
         corrected=corrected,
         notes=tuple(notes),
+        brought=Sizes(data),
         cut=cut,
     )
 
@@ -342,7 +348,7 @@ def _notes_on_weights(passed: Passed) -> list[str]:
     elif any(kind in floats for kind in held):
         notes.append(
             "its weights are floats that are rounded at each call (fake-quantized): stored as the "
-            "whole numbers that they stand for they would be about a quarter as large"
+            "whole numbers that they stand for they are about a quarter as large: Explore starts so"
         )
     if any(name.startswith("TreeEnsemble") for name in operators):
         notes.append("it holds trees, which have no weights: no recipe changes them")

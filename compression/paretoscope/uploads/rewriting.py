@@ -383,8 +383,13 @@ class Rewriting:
         return self.op("Reshape", "features", place, shape=dims)
 
     def finish(
-        self, scores: str, classes: Sequence[str], order: Sequence[int] | None = None
+        self,
+        scores: str,
+        classes: Sequence[str],
+        order: Sequence[int] | None = None,
+        cut: float = 0.0,
     ) -> bytes:
+        """The new graph's bytes. One score above `cut` tells the second of two classes."""
         n_scores = self._n_scores(scores)
         if not self._layers:
             raise ParetoscopeError("the model has no weights that could be compressed")
@@ -392,10 +397,14 @@ class Rewriting:
         if sorted(order) != list(range(max(2, n_scores))):
             raise ParetoscopeError(f"{len(order)} classes are named, the model has {n_scores}")
         if n_scores == 1:
+            if cut:
+                shift = self.constant("cut", np.array([cut], np.float32))
+                scores = self.op("Sub", scores, shift, shape=(1,))
             halves = np.array([[-0.5, 0.5]], np.float32)[:, list(order)]
             scores = self.op("Mul", scores, self.constant("two_classes", halves), shape=(2,))
         elif list(order) != sorted(order):
             scores = self._in_order(scores, list(order))
+        self._tie()
         for node in self.nodes:
             if node.output[0] == scores:
                 node.output[0] = "scores"
@@ -419,6 +428,20 @@ class Rewriting:
         helper.set_model_props(made, {"model": "uploaded", "classes": json.dumps(list(classes))})
         written: bytes = made.SerializeToString(deterministic=True)
         return written
+
+    def _tie(self) -> None:
+        """Let layers of the same weights share them: they are counted, coded and stored once."""
+        first: dict[tuple[tuple[int, ...], bytes], str] = {}
+        same: dict[str, str] = {}
+        for layer in self._layers.values():
+            array = self.constants[layer.weight]
+            kept = first.setdefault((array.shape, array.tobytes()), layer.weight)
+            if kept != layer.weight:
+                same[layer.weight] = kept
+                del self.constants[layer.weight]
+        for node in self.nodes:
+            for place, name in enumerate(node.input):
+                node.input[place] = same.get(name, name)
 
     def _in_order(self, scores: str, order: list[int]) -> str:
         """Scores in another order, by that of the last layer's columns where there is one."""
