@@ -167,3 +167,14 @@ def test_a_point_on_360_rows_is_no_difference_and_eleven_on_10_000_are() -> None
         assert change.verdict(0.005) == "worse"
         assert change.interval[1] < -0.09
         assert change.p_value < 1e-50
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0, 0.4), st.floats(0, 0.4))
+def test_what_is_surely_below_is_so_row_by_row(seed: int, one: float, other: float) -> None:
+    """Where only counts say that a is worse than b, their own rows say so too."""
+    rng = np.random.default_rng(seed)
+    y = np.zeros(200, np.int64)
+    before, a, b = ((rng.random(200) < share).astype(np.int64) for share in (0.1, one, other))
+    a, b = np.where(rng.random(200) < 0.5, before, a), np.where(rng.random(200) < 0.5, before, b)
+    if change(a, before, y).surely_below(change(b, before, y)):
+        assert change(a, b, y).interval[1] < 0

@@ -139,6 +139,35 @@ def trade_off(
     )
 
 
+def standing(axis: Axis, chosen: Measurement, known: Sequence[Measurement]) -> str:
+    """Where a recipe stands among all that is known, in a sentence: on the front, or behind which;
+    of one that is better by less than the rows can tell it is not said that it beats."""
+    x = _x(chosen, axis)
+    if x is None or axis == "time":  # quick times of different loads rank nothing
+        return ""
+    placed = [(m, place) for m in known if (place := _x(m, axis)) is not None]
+    right = chosen.accuracy.correct
+    ahead = [
+        (m, place)
+        for m, place in placed
+        if (place <= x and m.accuracy.correct > right)
+        or (place < x and m.accuracy.correct == right)
+    ]
+    if not ahead:
+        return f"On the front of the {len(placed):,} recipes known by now."
+    best, place = max(ahead, key=lambda pair: (pair[0].accuracy.correct, -pair[1]))
+    smaller = words.smaller(place, x) if place < x else "no larger"
+    gain = words.points(best.accuracy.value - chosen.accuracy.value).removeprefix("+")
+    if best.accuracy.correct == right:
+        return f"As accurate and {smaller} {_KINDS[axis]}: {best.recipe}."
+    if chosen.change.surely_below(best.change):
+        return f"Beaten by {best.recipe}: {smaller} {_KINDS[axis]}, and better by {gain}."
+    return (
+        f"{best.recipe} is {smaller} {_KINDS[axis]} and better by {gain}, which "
+        f"{chosen.accuracy.n:,} rows cannot tell for certain."
+    )
+
+
 def _limits(budget: Budget, axis: Axis, baseline: Measurement) -> tuple[float | None, float | None]:
     """The least accuracy and the most bytes or microseconds that the budget allows."""
     least = None if budget.drop is None else baseline.accuracy.value - budget.drop

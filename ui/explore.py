@@ -44,9 +44,10 @@ _WAIT_S = 0.3  # for the first figure of a network too large to compute within t
 
 def _welcome() -> None:
     """What a visitor who followed no link sees here, until it is put away."""
+    place = st.container()  # so that all below keeps its place when this is put away
     if not st.session_state.get("first_visit"):
         return
-    with st.container(border=True):
+    with place.container(border=True):
         text, button = st.columns([6, 1], vertical_alignment="center")
         text.markdown(
             "Each point is this model in a smaller file that was run and weighed, beside the "
@@ -403,12 +404,22 @@ def _trade_off(
     return plot.drawn(figures.trade_off_figure(record, theme), record.alt)
 
 
+@lru_cache(maxsize=128)
+def _standing(subject: Subject, version: int, axis: charts.Axis, recipe: Recipe) -> str:
+    """Where a recipe stands, at a version of what the bench knows."""
+    bench = server.bench()
+    known = bench.known(subject, recipe)
+    return "" if known is None else charts.standing(axis, known, bench.everything(subject))
+
+
 def _known(bench: Bench, subject: Subject, line: Sequence[Recipe]) -> list[Measurement]:
     return [m for recipe in line if (m := bench.known(subject, recipe)) is not None]
 
 
 def _below(bench: Bench, subject: Subject, view: View, visitor: str) -> None:
     measured, failed, total = bench.progress(visitor)
+    axis: charts.Axis = "gzip" if view.zipped else "size"
+    stands = _standing(subject, bench.version(subject), axis, view.recipe)
     bar = st.container()  # with or without it, the margin stands where it stood
     if measured + failed < total:
         bar.progress(measured / total, text=f"{measured} of {total} files measured")
@@ -421,7 +432,7 @@ def _below(bench: Bench, subject: Subject, view: View, visitor: str) -> None:
         st.caption(
             f"{told}Filled points are files that were run through ONNX Runtime, hollow ones are "
             f"computed. {_apart(bench.apart(subject), subject)} Click a point to go there.  \n"
-            f"{plain(str(view.recipe))}"
+            f"{plain(stands)}  \n{plain(str(view.recipe))}"
         )
         st.number_input(
             "Margin, points",

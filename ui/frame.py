@@ -70,6 +70,8 @@ def choose_network() -> None:
         key="model",
         on_change=lambda: _change_network(model=st.session_state.model),
     )
+    with st.sidebar:
+        own.keep_in_browser()
 
 
 def _change_network(**parts: str) -> None:

@@ -1,22 +1,29 @@
-"""A visitor's own data: what this visit brought or opened, listed for nobody else.
+"""A visitor's own data: what this browser brought or opened, listed for nobody else.
 
 The name of own data is the key to them. It stands in links, and in nothing else that leaves.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import streamlit as st
 from paretoscope.dataset import delete_own, find_source, is_own
 from paretoscope.errors import ParetoscopeError
+from paretoscope.training import own_model
 
-from ui import server, view
+from ui import browser, server, view
+
+_MOST_KEPT = 100
+_NAME = re.compile(r"[a-z0-9-]{1,64}")
 
 
 def remember(dataset: str, model: str, known_models: Sequence[str]) -> None:
-    """Keep in mind what is looked at, where it is the visitor's own."""
+    """Keep in mind what is looked at, where it is the visitor's own, and what the browser kept."""
+    _learn_from_browser()
     if is_own(dataset):
+        _forgotten().discard(dataset)  # opened again, by its link
         _brought().setdefault(dataset, [])
     if model not in known_models:
         models = _brought().setdefault(dataset, [])
@@ -24,22 +31,44 @@ def remember(dataset: str, model: str, known_models: Sequence[str]) -> None:
             models.append(model)
 
 
+def keep_in_browser() -> None:
+    """Have the browser keep what is in mind, for its next visit. Draws nothing."""
+    browser.keep(_brought(), sorted(_forgotten()))
+
+
+def _learn_from_browser() -> None:
+    """Own data that the browser kept from visits before, as far as they are still here."""
+    for dataset, known in list(browser.kept().items())[:_MOST_KEPT]:
+        if dataset in _brought() or dataset in _forgotten():
+            continue
+        if not _NAME.fullmatch(dataset) or not is_here(dataset):
+            _forgotten().add(dataset)
+            continue
+        _brought()[dataset] = [m for m in known if _is_own_model(m, dataset)][:_MOST_KEPT]
+
+
+def _is_own_model(name: str, dataset: str) -> bool:
+    return bool(_NAME.fullmatch(name)) and own_model(name, dataset) is not None
+
+
 def datasets() -> list[str]:
-    """Own data of this visit that are still on this server, the oldest first."""
+    """Own data of this browser that are still on this server, the oldest first."""
     return [name for name in _brought() if is_own(name) and is_here(name)]
 
 
 def models(dataset: str) -> list[str]:
-    """Own models of this visit on a dataset."""
+    """Own models of this browser on a dataset."""
     return list(_brought().get(dataset, []))
 
 
 def show() -> None:
-    """The visit's own data, each with what can be done to it."""
+    """The browser's own data, each with what can be done to it."""
+    _learn_from_browser()
+    keep_in_browser()
     names = datasets()
     if not names:
         return
-    st.markdown("**Yours, in this visit**")
+    st.markdown("**Yours, in this browser**")
     for name in names:
         source = find_source(name)
         row = st.container(horizontal=True, vertical_alignment="center")
@@ -62,8 +91,9 @@ def show() -> None:
 
 
 def forget(name: str) -> None:
-    """Take own data off the visit's list, and look at something else. For callbacks."""
+    """Take own data off the browser's list, and look at something else. For callbacks."""
     _brought().pop(name, None)
+    _forgotten().add(name)
     if st.session_state.view.dataset == name:
         view.leave_dataset()
 
@@ -84,6 +114,12 @@ def _look_at(name: str) -> None:
 def _brought() -> dict[str, list[str]]:
     """Datasets with the own models that were looked at on each."""
     found: dict[str, list[str]] = st.session_state.setdefault("brought", {})
+    return found
+
+
+def _forgotten() -> set[str]:
+    """Names that the browser is to keep no longer."""
+    found: set[str] = st.session_state.setdefault("forgotten", set())
     return found
 
 

@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import paretoscope as ps
 from paretoscope.errors import ParetoscopeError
+from paretoscope.measurement import Baseline, as_brought, compute, with_gzip
 from paretoscope.store import write_atomically
 from paretoscope.sweeps import CURVE_POINTS
 
@@ -26,6 +27,7 @@ from ui.frame import network_title
 from ui.members import axis_of, pruner_of
 from ui.palette import LETTERS, LIGHT, PICTURE
 from ui.plot import SCRIPT, Figure, to_json
+from ui.scene import backdrop_of
 from ui.view import View, parse_query
 
 _one_at_a_time = threading.Lock()  # a browser takes hundreds of megabytes
@@ -72,20 +74,30 @@ def figure_of(view: View, axis: charts.Axis) -> Figure:
     if place != "pattern" and not view.recipe.trains and not criterion.needs_rows:
         curve += ps.curve(network, view.recipe, place, CURVE_POINTS)
     recipes = dict.fromkeys([ps.Recipe(), *curve, *view.pins])
+    baseline = Baseline(network, data)
     found = {m.recipe: m for m in ps.sweep(network, data, recipes)}
+    lines = [] if view.recipe.trains else backdrop_of(list(dict.fromkeys(curve)), view.recipe)
+    others = [_computed(recipe, baseline) for line in lines for recipe in line]
     record = charts.trade_off(
         axis,
         network_title(view.dataset, view.model),
         view.recipe,
         [found[recipe] for recipe in dict.fromkeys(curve)],
         [],
-        found[ps.Recipe()],
+        as_brought(found[ps.Recipe()], network),
         charts.line_name(view.recipe),
         None,
         view.budget,
         [(letter, found[recipe]) for letter, recipe in zip(LETTERS, view.pins, strict=False)],
+        others,
     )
     return figures.trade_off_figure(record, LIGHT)
+
+
+def _computed(recipe: ps.Recipe, baseline: Baseline) -> ps.Measurement:
+    """What the front is of, besides what is drawn, as in the app."""
+    drafted, computed = compute(baseline.network, recipe, baseline)
+    return with_gzip(computed, drafted)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -59,10 +59,7 @@ def _scene(
     curve = controls.curve_of(subject.network, recipe, linked)
     if recipe not in curve:  # without pruning it stands where the threshold is zero
         curve.insert(0, recipe)
-    backdrop = [
-        tuple(replace(r, quantizer=q, activations=FloatActivations()) for r in curve)
-        for q in _other_q(recipe)
-    ]
+    backdrop = backdrop_of(curve, recipe)
     ordered = sorted(curve, key=lambda other: other != recipe)
     if recipe.trains:  # a curve of trainings would take hours: only what was asked for
         ordered = [other for other in ordered if str(other) in asked]
@@ -77,6 +74,14 @@ def _scene(
         zipped=zipped,
     )
     return Scene(subject, recipe, tuple(curve), tuple(backdrop), lines, pins, wish)
+
+
+def backdrop_of(curve: Sequence[Recipe], recipe: Recipe) -> list[tuple[Recipe, ...]]:
+    """A curve at other Q."""
+    return [
+        tuple(replace(r, quantizer=q, activations=FloatActivations()) for r in curve)
+        for q in _other_q(recipe)
+    ]
 
 
 def _other_q(recipe: Recipe) -> list[FixedPoint | Float32]:

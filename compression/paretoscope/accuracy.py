@@ -115,6 +115,23 @@ class Change:
             return "not worse"
         return "worse" if high < 0 else "cannot tell"
 
+    def surely_below(self, other: Change) -> bool:
+        """Whether this is worse than another change of the same network on the same rows, whatever
+        rows the two differ in.
+
+        Which rows those are is not known; at most all that either changed.
+
+        >>> few, many = Change(broken=3, mended=0, n=360), Change(broken=40, mended=0, n=360)
+        >>> many.surely_below(few), few.surely_below(Change(broken=0, mended=0, n=360))
+        (True, False)
+        """
+        lost = (self.broken - self.mended) - (other.broken - other.mended)
+        differ = self.broken + self.mended + other.broken + other.mended
+        if lost <= 0:
+            return False
+        back = (differ - lost) // 2
+        return Change(lost + back, back, self.n).interval[1] < 0
+
     def rows_needed(self, margin: float) -> int | None:
         """About how many rows would tell, if rows go on to break and mend as often as so far.
 

@@ -44,6 +44,25 @@ def _record(axis: charts.Axis, recipe: ps.Recipe = RECIPE) -> charts.TradeOff:
     )
 
 
+def _known(text: str, broken: int, gzip: int) -> ps.Measurement:
+    found = _measurement(ps.Recipe.parse(text), 350 - broken, gzip, None)
+    return replace(found, change=Change(broken, 0, 360))
+
+
+def test_what_rows_cannot_tell_apart_is_not_said_to_be_beaten() -> None:
+    mine, near, far = _known("q(8)", 6, 4_000), _known("q(9)", 4, 3_900), _known("q(4)", 90, 4_100)
+    assert charts.standing("gzip", mine, [mine, BASELINE, far]) == (
+        "On the front of the 3 recipes known by now."
+    )
+    told = charts.standing("gzip", mine, [mine, near, BASELINE])
+    assert told.startswith("q(9) is 1.03× smaller zipped and better by 0.6 pt, which 360 rows can")
+    told = charts.standing("gzip", far, [mine, far, near])
+    assert told == "Beaten by q(9): 1.05× smaller zipped, and better by 23.9 pt."
+    same = _known("q(5)", 6, 2_000)
+    assert charts.standing("gzip", mine, [mine, same]).startswith("As accurate and 2.00× smaller")
+    assert charts.standing("time", mine, [mine, near]) == ""
+
+
 def test_the_size_chart_draws_all_points() -> None:
     record = _record("gzip")
     assert [(p.x, p.accuracy, p.computed) for p in record.curve.points] == [

@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import trained
 from ui import pictures
+from ui.view import parse_query
 
 LINK = "http://127.0.0.1:8501/?v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold%3D0.1)"
 
@@ -24,6 +25,14 @@ def test_a_link_becomes_a_picture_of_the_size_that_links_show(tmp_path: Path) ->
     assert pictures.main([f"{LINK}%2Bq(8)", "-o", str(out), "--chart", "time"]) == 0
     assert _size(out.read_bytes()) == (2400, 1260)
     assert len(out.read_bytes()) > 50_000  # an empty one is a tenth of that
+
+
+def test_the_front_of_a_links_picture_is_that_of_other_q_too() -> None:
+    trained("digits", "mlp-64-32")
+    view, _ = parse_query({"dataset": "digits", "recipe": "magnitude(threshold=0.1)+q(2)"})
+    figure = pictures.figure_of(view, "gzip")
+    (front,) = [trace for trace in figure["data"] if trace["name"] == "Pareto front"]
+    assert len({recipe.partition("+")[2] for recipe, _ in front["customdata"]}) > 2
 
 
 @pytest.mark.parametrize(

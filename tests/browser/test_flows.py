@@ -222,6 +222,30 @@ def _shared(page: Page, name: str) -> Download:
     return found.value
 
 
+_HOW_MANY = """() => {
+  window.seen = [];
+  const look = () => window.seen.push(['.st-key-margin', '.st-key-heat', '.js-plotly-plot']
+    .map((what) => document.querySelectorAll(what).length).join(' '));
+  new MutationObserver(look).observe(document.body, {childList: true, subtree: true});
+}"""
+
+
+def test_nothing_stands_twice_when_the_welcome_is_put_away(
+    server: Server, visitor: Visitor
+) -> None:
+    """What was below it moved up, and stood in both places until the run's end: for a blink, or
+    where another fragment's run began before the browser was told of that end, much longer."""
+    first = visitor()
+    first.open(server.url)
+    all_measured(first.page)
+    first.rest()
+    first.page.evaluate(_HOW_MANY)
+    first.page.get_by_role("button", name="Got it").click()
+    expect(first.page.get_by_role("button", name="Got it")).to_have_count(0)
+    first.rest()
+    assert set(first.page.evaluate("window.seen")) == {"1 1 4"}
+
+
 def test_what_is_downloaded_is_what_it_says(
     explore: Visit, visitor: Visitor, tmp_path: Path
 ) -> None:

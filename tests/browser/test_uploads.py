@@ -51,6 +51,30 @@ def test_own_data_from_file_to_download(server: Server, visitor: Visitor) -> Non
     assert visit.errors == [e for e in visit.errors if "404" in e]
 
 
+def test_own_data_are_listed_again_in_the_same_browser_and_in_no_other(
+    server: Server, visitor: Visitor
+) -> None:
+    first = visitor()
+    page = first.page
+    page.goto(f"{server.url}/files")
+    _upload(page, "Table, at most", FOLDER / "models" / "iris_4f.csv")
+    page.get_by_role("button", name="Use these data").click()
+    expect(page.get_by_role("heading", name="iris 4f.csv")).to_be_visible()
+    page.wait_for_function("(localStorage.getItem('paretoscope-own') ?? '').includes('own-')")
+    other_tab = page.context.new_page()  # a visit of its own
+    other_tab.goto(f"{server.url}/files")
+    expect(other_tab.get_by_text("Yours, in this browser")).to_be_visible()
+    expect(other_tab.get_by_text("150 rows, 4 features")).to_be_visible()
+    stranger = visitor().page
+    stranger.goto(f"{server.url}/files")
+    expect(stranger.get_by_role("tab", name="Model")).to_be_visible()
+    stranger.wait_for_timeout(1_000)
+    expect(stranger.get_by_text("Yours, in this browser")).to_have_count(0)
+    other_tab.get_by_role("button", name="Forget").click()
+    other_tab.wait_for_function("!(localStorage.getItem('paretoscope-own')).includes('own-')")
+    expect(other_tab.get_by_text("Yours, in this browser")).to_have_count(0)
+
+
 def test_a_model_is_judged_on_a_table(server: Server, visitor: Visitor) -> None:
     page = visitor().page
     page.goto(f"{server.url}/files")

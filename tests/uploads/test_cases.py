@@ -295,3 +295,25 @@ def test_inputs_of_single_numbers_are_fed_by_name() -> None:
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     table = "a,b,y\n" + "".join(f"{k % 2},{1 - k % 2},{1 - k % 2}\n" for k in range(20))
     assert check(table.encode(), "", made.SerializeToString()).line.startswith("100.0 % of 20 rows")
+
+
+@needs_cases
+def test_every_other_shared_file_is_answered(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Graphs as exporters write them, and files of other tools: none crashes, each refusal is one
+    sentence that says what to do, each model is told whether it can be compressed."""
+    skipped = (".md", ".json", ".py", ".npz", ".csv")
+    files = [
+        f for f in sorted((FOLDER / "graphs").iterdir()) if f.is_file() and f.suffix not in skipped
+    ]
+    assert len(files) > 70
+    for path in files:
+        code, told = _check(str(path), capsys=capsys)
+        assert "Traceback" not in told, path.name
+        if code == 0:
+            assert re.search(r"^can be compressed: (yes|no: .+)$", told, re.MULTILINE), path.name
+        else:
+            assert code == 2, path.name
+            assert re.fullmatch(r"paretoscope: .{20,}\n?", told), path.name
+            assert re.search("export|are$|self-contained|cut short", told.strip()), path.name

@@ -184,12 +184,8 @@ def _require_type(module: str, name: str, node: Mapping[str, Any]) -> None:
         )
     if name not in _BESIDE.get(package, ()):
         raise ParetoscopeError(
-            f"the file asks for {shown(module)}.{shown(name)}, which is not allowed"
-            + (
-                "; export models that are not linear or MLPs to ONNX"
-                if package == "sklearn"
-                else ""
-            )
+            f"the file asks for {shown(module)}.{shown(name)}, which is not allowed; export models "
+            "that are not linear or MLPs to ONNX"
         )
 
 

@@ -71,7 +71,7 @@ def _sentence(job: str, error: Exception) -> str:
     text = " ".join(str(error).split())
     if job == "table":
         return f"the file is damaged: {text[:200]}"
-    return f"ONNX Runtime refuses it: {text[:300]}"
+    return f"ONNX Runtime refuses it, so export it again: {text[:300]}"
 
 
 def try_model(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, Any]:
