@@ -31,7 +31,7 @@ def test_the_front_of_a_links_picture_is_that_of_other_q_too() -> None:
     trained("digits", "mlp-64-32")
     view, _ = parse_query({"dataset": "digits", "recipe": "magnitude(threshold=0.1)+q(2)"})
     figure = pictures.figure_of(view, "gzip")
-    (front,) = [trace for trace in figure["data"] if trace["name"] == "Pareto front"]
+    (front,) = [trace for trace in figure["data"] if trace.get("name") == "Pareto front"]
     assert len({recipe.partition("+")[2] for recipe, _ in front["customdata"]}) > 2
 
 
