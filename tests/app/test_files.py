@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from tests import graphs
 from tests.app.pages import address, charts, figures, open_page, until
 from tests.conftest import load, trained
 from tests.uploads.cases import FOLDER, Case, cases, needs_cases
+from tests.uploads.test_reports import REPORTS, SAYS
 from tests.waiting import HANGS_S
 from ui import words
 from ui.view import View
@@ -484,3 +486,46 @@ def _shows(app: AppTest, case: Case, kind: str) -> None:
         assert refused, case.name
     elif case.group == "warn" and case.name[:3] != "c61":
         assert app.warning or app.error, case.name
+
+
+# --- public reports, as the command line's test of them has them ---------------------------------
+
+_OF_A_MODEL = [s for s in SAYS if s[1].startswith("--model") and "--cut" not in s[1]]
+_OF_A_TABLE = [s for s in SAYS if not s[1] and s[0].endswith(".csv")]
+
+
+@needs_cases
+@pytest.mark.parametrize(("table", "options", "says"), _OF_A_MODEL, ids=[s[1] for s in _OF_A_MODEL])
+def test_a_reported_model_gets_on_the_page_what_it_gets_on_the_command_line(
+    table: str, options: str, says: list[str], fresh: Path
+) -> None:
+    name = options.split()[1]
+    app = _upload(_page(), 1, "model.onnx", (REPORTS / name).read_bytes())
+    app = _upload(app, 2, "rows.csv", (REPORTS / table).read_bytes())
+    assert not app.exception
+    told = _said(app) + " ".join(c.value for c in app.caption).replace("\\", "")
+    for words_ in says:
+        assert words_.replace("can be", "Can be") in told
+
+
+@needs_cases
+@pytest.mark.parametrize(("table", "options", "says"), _OF_A_TABLE, ids=[s[0] for s in _OF_A_TABLE])
+def test_a_reported_table_gets_on_the_page_what_it_gets_on_the_command_line(
+    table: str, options: str, says: list[str], fresh: Path
+) -> None:
+    app = _upload(_page(), 0, "rows.csv", (REPORTS / table).read_bytes())
+    assert not app.exception
+    shown = [m.value for m in app.markdown] + [d.value.to_csv() for d in app.dataframe]
+    told = " ".join([_said(app), *shown]).replace("\\", "")
+    for words_ in says:
+        if "--decimal" in words_:  # the page has a control in the option's place
+            assert any(c.label == "Decimal mark" for c in app.get("button_group"))
+        elif match := re.search(r"(\d+) features", words_):
+            parts = next(d.value for d in app.dataframe if "part" in d.value)["part"]
+            assert (parts == "feature").sum() == int(match[1])
+        elif match := re.search(r"(\d+) classes", words_):
+            assert f"{match[1]} classes" in told
+        elif match := re.match(r"'(.+)' is (.+) or (.+)", words_):
+            assert match[1] in told
+        else:
+            assert words_ in told or words_.lower() in told.lower()
