@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import shutil
 import subprocess
 from collections import Counter
@@ -14,11 +15,16 @@ import paretoscope as ps
 import pytest
 from onnx.reference import ReferenceEvaluator
 from paretoscope import artifact as module
+from paretoscope import fastest as fastest_module
 from paretoscope import spelling
 from paretoscope.building import Dense, build
 from paretoscope.errors import ParetoscopeError
+from paretoscope.fastest import KernelTimes, known
+from paretoscope.latency import Latency
 from paretoscope.network import Network, as_columns
 from paretoscope.quantization import STORAGE
+from paretoscope.records import origin
+from paretoscope.store import default_store
 
 from tests.conftest import load, trained
 
@@ -38,6 +44,10 @@ def _optimized_ops(onnx_bytes: bytes, folder: Path) -> Counter[str]:
     options.log_severity_level = 4
     ort.InferenceSession(onnx_bytes, options, providers=["CPUExecutionProvider"])
     return Counter(node.op_type for node in onnx.load(folder / "optimized.onnx").graph.node)
+
+
+def _operators(artifact: ps.Artifact) -> set[str]:
+    return {node.op_type for node in onnx.load_model_from_string(artifact.onnx_bytes).graph.node}
 
 
 def _default_scores(onnx_bytes: bytes, X: Any) -> Any:
@@ -303,3 +313,82 @@ def test_weights_that_are_no_numbers(value: float) -> None:
 def test_a_network_without_rows_is_checked_on_made_up_ones(mlp: Network) -> None:
     artifact = ps.compress(mlp, _quantized(8), None)
     assert artifact.sizes.file < len(mlp.onnx_bytes) / 3
+
+
+# --- how codes are run --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def lenet() -> Network:
+    return trained("fashion-mnist", "lenet-300-100")
+
+
+def test_recipes_of_before_keep_their_spelling(lenet: Network, fashion: ps.Dataset) -> None:
+    recipe = ps.Recipe.parse("q(8)")
+    assert recipe.kernel == ps.Fused()
+    assert ps.Recipe.parse("q(8)+fused") == recipe
+    assert str(ps.Recipe.parse("fused+q(8)")) == "q(8)"
+    assert "DequantizeLinear" in _operators(ps.compress(lenet, recipe, fashion.train))
+
+
+def test_folded_is_written_where_it_is_asked_for(lenet: Network, fashion: ps.Dataset) -> None:
+    recipe = ps.Recipe.parse("q(8)+folded")
+    artifact = ps.compress(lenet, recipe, fashion.train)
+    assert str(artifact.recipe) == "q(8)+folded"
+    assert "DequantizeLinear" not in _operators(artifact)
+    assert origin(artifact.onnx_bytes).recipe == recipe
+    X = fashion.validation.X[:200]
+    runs = ps.OnnxRuntime(artifact.onnx_bytes).scores(X)
+    np.testing.assert_allclose(runs, artifact.scores(X), rtol=1e-4, atol=1e-3)
+    (computed,) = ps.sweep(lenet, fashion, [recipe], measured="none")
+    assert computed.size_bytes == artifact.sizes.file
+
+
+def _kept_times(artifact: ps.Artifact, fused: float) -> None:
+    """As if integer kernels took so many times as long as float32 with 16 rows."""
+    times = [(1, 0.5), (16, fused), (256, 0.9)]
+    kept = KernelTimes(
+        tuple(Latency(batch, (ratio,) * 31, (1.0,) * 31) for batch, ratio in times),
+        tuple(Latency(batch, (1.0,) * 31, (1.0,) * 31) for batch, _ in times),
+        "a processor",
+    )
+    key = fastest_module._key(artifact.reduced, artifact.stored)
+    default_store().keep(key, json.dumps(kept.to_dict()).encode())
+
+
+@pytest.mark.parametrize(("fused", "text"), [(0.9, "q(8)"), (1.2, "q(8)+folded")])
+def test_auto_writes_what_is_faster_here_into_the_recipe(
+    fused: float, text: str, lenet: Network, fashion: ps.Dataset, home: Path
+) -> None:
+    _kept_times(ps.compress(lenet, ps.Recipe.parse("q(8)"), None), fused)
+    artifact = ps.compress(lenet, ps.Recipe.parse("q(8)+auto"), fashion.train)
+    assert str(artifact.recipe) == text
+    same = ps.compress(lenet, ps.Recipe.parse(text), fashion.train)
+    assert artifact.onnx_bytes == same.onnx_bytes
+    m = ps.measure(artifact, fashion, batches=())
+    assert str(m.recipe) == text
+    (swept,) = ps.sweep(lenet, fashion, [ps.Recipe.parse("q(8)+auto")], measured="none")
+    assert (str(swept.recipe), swept.size_bytes) == (text, m.size_bytes)
+
+
+def test_auto_is_measured_once_and_says_nothing_where_it_makes_no_difference(
+    lenet: Network, fashion: ps.Dataset, mlp: Network, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifact = ps.compress(lenet, ps.Recipe.parse("q(8)+auto"), fashion.train)
+    times = known(artifact.reduced, artifact.stored)
+    assert times is not None
+    assert [t.batch for t in (*times.fused, *times.folded)] == [1, 16, 256] * 2
+    never = all(t.ratio_interval[1] <= 1.05 for t in times.fused)
+    assert never or artifact.recipe.kernel == ps.Folded()
+    monkeypatch.setattr(fastest_module, "time_in_turn", None)  # is not called again
+    again = ps.compress(lenet, ps.Recipe.parse("q(8)+auto"), fashion.train)
+    assert again.sha256 == artifact.sha256
+    small = ps.compress(mlp, ps.Recipe.parse("q(8)+auto"), None)
+    assert str(small.recipe) == "q(8)"
+    integers = ps.compress(lenet, ps.Recipe.parse("int8+auto"), fashion.train)
+    assert str(integers.recipe) == "float32+int8"
+
+
+def test_trained_networks_hold_no_weights_that_processors_stumble_over(lenet: Network) -> None:
+    for weight in lenet.weights.values():
+        assert not ((weight != 0) & (np.abs(weight) < 1e-30)).any()

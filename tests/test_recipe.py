@@ -93,7 +93,7 @@ def test_canonical_text(text: str, canonical: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "a part of a recipe must be one of activation, allunits, apoz, bias, "),
+        ("", "a part of a recipe must be one of activation, allunits, apoz, auto, bias, "),
         ("prune(3)", "a part of a recipe must be one of"),
         ("q", "q needs q; got nothing"),
         ("q(3", "'q(3' has no closing bracket; write it like 'q(16)'"),

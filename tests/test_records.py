@@ -113,7 +113,7 @@ def test_compress_writes_the_record_beside_the_file(
     assert main(["compress", "digits", "mlp-64-32", "q(8)", "-o", str(path)]) == 0
     record = from_json((tmp_path / "a.json").read_bytes())
     assert str(record.recipe) == "q(8)"
-    assert {la.batch for la in record.latencies} == {1, 256}
+    assert {la.batch for la in record.latencies} == {1, 16, 256}
     assert remeasure(path).here == record.accuracy
     assert capsys.readouterr().err == ""
 

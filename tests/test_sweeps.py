@@ -87,7 +87,7 @@ def test_the_stages_of_the_job(mlp: Network, digits: ps.Dataset) -> None:
     assert not measured.computed
     assert computed.accuracy == measured.accuracy == complete.accuracy
     assert [la.batch for la in measured.latencies] == [1]
-    assert [la.batch for la in complete.latencies] == [1, 256]
+    assert [la.batch for la in complete.latencies] == [1, 16, 256]
     expected = ps.compress(mlp, complete.recipe, digits.train)
     assert complete.gzip_bytes == expected.sizes.gzip
     assert complete.artifact_sha256 == expected.sha256

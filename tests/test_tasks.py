@@ -100,7 +100,7 @@ def test_time_and_robustness_come_as_json(monkeypatch: pytest.MonkeyPatch) -> No
         ARGUMENTS | {"runtime": "onnxruntime", "against": "onnxruntime"}, _ignore
     )
     found = [Timing.from_dict(plain) for plain in timed["timings"]]
-    assert [t.what for t in found] == ["batch 1", "batch 256", "cold", "load"]
+    assert [t.what for t in found] == ["batch 1", "batch 16", "batch 256", "cold", "load"]
     points = tasks.robustness_task(ARGUMENTS, _ignore)
     assert points["n"] == 360
     assert {p["corruption"] for p in points["points"]} == {"noise", "shift", "rotation", "blur"}

@@ -19,6 +19,7 @@ from typing import Any
 from paretoscope.dataset import Dataset
 from paretoscope.errors import ParetoscopeError
 from paretoscope.jobs import Worker, WorkerEndedError
+from paretoscope.latency import BATCHES
 from paretoscope.measurement import Baseline, Measurement, as_brought, compute
 from paretoscope.network import Network
 from paretoscope.recipe import Recipe
@@ -330,7 +331,8 @@ class Bench:
             if not self._is_measured(key):
                 return [recipe], "measure"
         for recipe, key in open_:
-            if self._known[key].latency(256) is None and not recipe.trains:
+            timed = all(self._known[key].latency(batch) is not None for batch in BATCHES)
+            if not timed and not recipe.trains:
                 return [recipe], "complete"
         for recipe, key in wish.backdrop_keyed:
             if key in self._failed:

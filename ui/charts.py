@@ -94,13 +94,14 @@ def trade_off(
     budget: Budget | None = None,
     pins: Sequence[tuple[str, Measurement]] = (),
     others: Sequence[Measurement] = (),
+    kernels: str = "",
 ) -> TradeOff:
     """What the chart of accuracy against `axis` draws.
 
     Measurements that lack the axis's figure are left out until it is there. `timing` is that of the
     recipe by protocol, if there is one: then the band is its noise, else quick quartiles. `pins`
-    are lettered. The front is that of all of them and of the `others`, of which nothing else is
-    drawn.
+    are lettered; `kernels` says how codes run here. The front is that of all of them and of the
+    `others`, of which nothing else is drawn.
 
     Times were taken at different loads of the machine. Each point stands at its ratio to the
     uncompressed model that was timed beside it, times one reference: the time of that model itself.
@@ -122,7 +123,7 @@ def trade_off(
         network=network,
         finding=_finding(axis, chosen, baseline, timing),
         recipe=str(recipe),
-        provenance=_provenance(axis, baseline, chosen, timing),
+        provenance=_provenance(axis, baseline, chosen, timing, kernels),
         axis=axis,
         curve=Line(curve_name, points),
         backdrop=tuple(Line(name, _points(ms, axis, reference)) for name, ms in backdrop),
@@ -294,7 +295,11 @@ def _x_range(axis: Axis, baseline: float, points: Sequence[Point]) -> tuple[floa
 
 
 def _provenance(
-    axis: Axis, baseline: Measurement, chosen: Measurement | None, timing: Timing | None
+    axis: Axis,
+    baseline: Measurement,
+    chosen: Measurement | None,
+    timing: Timing | None,
+    kernels: str,
 ) -> str:
     file = None if chosen is None else chosen.artifact_sha256
     *what, machine = provenance.lines(baseline, file=file)
@@ -302,6 +307,7 @@ def _provenance(
     if axis == "time":
         marks += ", quartiles of quick times, each placed by its ratio<br>grey band: "
         marks += "quartiles of the uncompressed model" if timing is None else "A/A noise"
+        marks += f"<br>{kernels}" if kernels else ""
     return "<br>".join([*what, marks, machine])
 
 

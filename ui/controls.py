@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 from paretoscope.activations import ACTIVATIONS, Int8Activations
 from paretoscope.errors import ParetoscopeError
+from paretoscope.kernels import KERNELS
 from paretoscope.network import Network
 from paretoscope.parameters import Choice, parameters
 from paretoscope.pruning import CRITERIA, UNITS, Criterion, Magnitude, smallest_kept
@@ -21,7 +22,7 @@ from paretoscope.sweeps import CURVE_POINTS, at, stops
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 
-from ui import server, view, words
+from ui import running, server, view, words
 from ui.frame import hold, keyed
 from ui.layers import layer_controls
 from ui.members import (
@@ -68,7 +69,11 @@ def recipe_controls(network: Network, recipe: Recipe) -> Places:
         quantizer_place = st.container()
         choose_member("activations", "Activations", recipe.activations, ACTIVATIONS)
         own_parameters("activations", recipe.activations, network)
-        parts = [(recipe.recovery, RECOVERIES[0]), (recipe.storage, STORAGES[0])]
+        parts = [
+            (recipe.recovery, RECOVERIES[0]),
+            (recipe.storage, STORAGES[0]),
+            (recipe.kernel, KERNELS[0]),
+        ]
         told = ", ".join(part.title for part, usual in parts if type(part) is not usual)
         with _fold("Recover and store", "fold-recover", told) as fold:
             if fold.open:
@@ -95,6 +100,8 @@ def _recovery_controls(network: Network, recipe: Recipe) -> None:
     choose_member("recovery", "Recovery", recipe.recovery, RECOVERIES)
     own_parameters("recovery", recipe.recovery, network)
     choose_member("storage", "Storage of codes", recipe.storage, STORAGES)
+    if running.may_differ(network):
+        choose_member("kernel", "Run codes as", recipe.kernel, KERNELS)
 
 
 def _fold(label: str, key: str, told: str) -> ExpanderContainer:

@@ -10,6 +10,7 @@ import streamlit as st
 from paretoscope.artifact import compress, zipped
 from paretoscope.budget import Budget
 from paretoscope.dataset import OPEN
+from paretoscope.latency import BATCHES, Latency
 from paretoscope.measurement import Measurement
 from paretoscope.network import Network
 from paretoscope.recipe import Recipe
@@ -17,7 +18,19 @@ from paretoscope.store import default_store
 from paretoscope.timing import Timing
 from streamlit.delta_generator import DeltaGenerator
 
-from ui import around, charts, controls, figures, pins, plot, reasons, server, sharing, words
+from ui import (
+    around,
+    charts,
+    controls,
+    figures,
+    pins,
+    plot,
+    reasons,
+    running,
+    server,
+    sharing,
+    words,
+)
 from ui.bench import Apart, Bench, Subject, Wish
 from ui.controls import Places
 from ui.evidence import times
@@ -317,7 +330,8 @@ def _before(subject: Subject) -> str:
 
 def _proper_time_figure(timings: Mapping[str, Timing], before: str) -> None:
     """The figure by protocol."""
-    one, many = timings["batch 1"], timings["batch 256"]
+    one = timings["batch 1"]
+    several = {rows: timings.get(f"batch {rows}") for rows in BATCHES[1:]}
     st.metric(
         "Inference time",
         words.duration(one.median_us),
@@ -328,7 +342,7 @@ def _proper_time_figure(timings: Mapping[str, Timing], before: str) -> None:
     st.caption(
         f"{words.faster(one)}, {words.duration(one.baseline_median_us)} {before}  \n"
         f"measured properly: {words.ratio(one)} of its time, a copy of it {low:.2f} to {high:.2f}  "
-        f"\n256 rows: {words.duration(many.median_us)}, {words.faster(many)}"
+        f"\n{_several(several)}"
     )
 
 
@@ -345,14 +359,22 @@ def _time_figure(now: Measurement, before: str) -> None:
         help="Median of one call with one row, on one thread, in turn with the uncompressed model "
         "(quick: within one process).",
     )
-    batch, many = now.latency(256), "measuring"
-    if batch is not None:
-        many = f"{words.duration(batch.median_us)}, {words.faster(batch)}"
     st.caption(
         f"{words.faster(latency)}, {words.duration(latency.baseline_median_us)} {before}  \n"
         f"quartiles {words.three_digits(low)} to {words.three_digits(high)} µs; "
-        f"{words.ratio(latency)} of its time (quick)  \n256 rows: {many}"
+        f"{words.ratio(latency)} of its time (quick)  \n"
+        + _several({rows: now.latency(rows) for rows in BATCHES[1:]})
     )
+
+
+def _several(times: Mapping[int, Latency | Timing | None]) -> str:
+    """Times of calls with several rows."""
+    told = [
+        f"{rows} rows: "
+        + ("measuring" if t is None else f"{words.duration(t.median_us)}, {words.faster(t)}")
+        for rows, t in times.items()
+    ]
+    return "  \n".join(told)
 
 
 # --- charts -----------------------------------------------------------------------------------
@@ -364,9 +386,11 @@ def _charts(bench: Bench, view: View, scene: Scene, title: str) -> None:
     size_axis: charts.Axis = "gzip" if view.zipped else "size"
     axes: tuple[charts.Axis, charts.Axis] = (size_axis, "time")
     version, theme = bench.version(subject), here()
+    kernels = running.known(subject)
+    told = "" if kernels is None else running.short(kernels)
     for column, axis in zip(st.columns(2), axes, strict=True):
         plot.chart(
-            _trade_off(scene, version, axis, title, timing, view.budget, theme),
+            _trade_off(scene, version, axis, title, timing, view.budget, theme, told),
             key=f"chart-{axis}",
             config=camera(f"paretoscope-{view.file_name}-{axis}"),
             on_pick=go_to,
@@ -383,6 +407,7 @@ def _trade_off(
     timing: Timing | None,
     budget: Budget,
     theme: Theme,
+    kernels: str,
 ) -> plot.Drawn:
     """A main chart, at a version of what the bench knows."""
     bench, subject = server.bench(), scene.subject
@@ -400,6 +425,7 @@ def _trade_off(
         budget,
         pins.known(bench, subject, scene.pins),
         bench.everything(subject),
+        kernels,
     )
     return plot.drawn(figures.trade_off_figure(record, theme), record.alt)
 

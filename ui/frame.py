@@ -8,6 +8,7 @@ from typing import TypeVar
 import streamlit as st
 from paretoscope.dataset import SOURCES, find_source
 from paretoscope.errors import ParetoscopeError
+from paretoscope.kernels import Auto
 from paretoscope.pruning import Criterion
 from paretoscope.sweeps import at
 from paretoscope.training import MODELS, models, own_model
@@ -93,7 +94,7 @@ def _change_network(**parts: str) -> None:
         share = criterion.selection(criterion.scores(old, None)).sparsity(old.weights)
         recipe = replace(recipe, pruner=at(criterion, "sparsity", round(share, 3)))
         st.session_state.switch = ("threshold", criterion.scope)
-    view.change(recipe=recipe, **parts)
+    view.change(recipe=replace(recipe, kernel=Auto()), **parts)
 
 
 def network_title(dataset: str, model: str) -> str:

@@ -82,7 +82,7 @@ def differences(named: list[tuple[str, Measurement]]) -> pd.DataFrame:
 
 
 def _parts(m: Measurement) -> dict[str, str]:
-    recipe, latency, many = m.recipe, m.latency(), m.latency(256)
+    recipe = m.recipe
     layers = "; ".join(f"{name}: {t}" for name, t in recipe.overrides.items())
     return {
         "criterion": str(recipe.pruner),
@@ -98,7 +98,13 @@ def _parts(m: Measurement) -> dict[str, str]:
         "bits": "; ".join(f"{name}: {bits} ({kind})" for name, bits, kind in m.bits),
         "size on disk": words.size(m.size_bytes),
         "size zipped": "not known yet" if m.gzip_bytes is None else words.size(m.gzip_bytes),
-        "one row": "not timed" if latency is None else words.duration(latency.median_us),
-        "256 rows": "not timed" if many is None else words.duration(many.median_us),
+        "one row": _time(m, 1),
+        "16 rows": _time(m, 16),
+        "256 rows": _time(m, 256),
         "how": "computed, not yet run" if m.computed else "measured on its file",
     }
+
+
+def _time(m: Measurement, batch: int) -> str:
+    latency = m.latency(batch)
+    return "not timed" if latency is None else words.duration(latency.median_us)

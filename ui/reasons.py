@@ -13,7 +13,7 @@ from paretoscope.recipe import Recipe
 from paretoscope.recovery import Project
 from paretoscope.timing import Timing
 
-from ui import charts, words
+from ui import charts, running, words
 from ui.bench import Bench, Subject, Wish
 from ui.view import View, go_to, plain
 
@@ -25,9 +25,16 @@ def wish(bench: Bench, subject: Subject, view: View, timing: Timing | None) -> W
     now, before = bench.known(subject, view.recipe), bench.before(subject)
     if now is None or before is None or now.computed:
         return Wish(subject, ())
-    found = reasons(subject.network, now, before, timing, zipped=view.zipped)
+    found = _found(subject, now, before, timing, view)
     remedies = dict.fromkeys(remedy for reason in found for remedy in reason.remedies)
     return Wish(subject, (), tuple(remedies), zipped=view.zipped)
+
+
+def _found(
+    subject: Subject, now: Measurement, before: Measurement, timing: Timing | None, view: View
+) -> list[Reason]:
+    kernels = running.known(subject)
+    return reasons(subject.network, now, before, timing, zipped=view.zipped, kernels=kernels)
 
 
 def show(
@@ -39,7 +46,7 @@ def show(
     view: View,
 ) -> None:
     """The panel; nothing where there is a gain in size and in time."""
-    found = reasons(subject.network, now, before, timing, zipped=view.zipped)
+    found = _found(subject, now, before, timing, view)
     if not found:
         return
     known = partial(bench.known, subject)
@@ -77,6 +84,8 @@ def _difference(now: Recipe, remedy: Recipe) -> str:
         told.append(charts.line_name(remedy))
     if remedy.units != now.units:
         told.append("fewer neurons")
+    if remedy.kernel != now.kernel:
+        told.append(remedy.kernel.title.lower())
     if remedy.recovery not in (now.recovery, Project()):
         told.append(remedy.recovery.title.lower())
     return " with ".join(told)
@@ -162,10 +171,26 @@ def _zeros_in_time(f: Figures) -> str:
     )
 
 
+def _at_rows(f: Figures) -> str:
+    """Ratios of integer kernels to float32, as they were measured here."""
+    return (
+        f"{f['batch1']:.2f} of float32's time for one row, {f['batch16']:.2f} for 16 and "
+        f"{f['batch256']:.2f} for 256 on this processor ({f['processor']})"
+    )
+
+
+def _integers_cost(f: Figures) -> str:
+    return f"integer kernels take {_at_rows(f)}. As floats the same codes take as long as float32."
+
+
+def _integers_would_pay(f: Figures) -> str:
+    return f"these codes run as floats; integer kernels would take {_at_rows(f)}."
+
+
 def _floats(f: Figures) -> str:
     return (
         f"the {f['bits']}-bit codes ({f['storage']}) are unpacked once, when the file is loaded, "
-        f"and run as floats: {f['ratio']:.2f} of the time before. Integer kernels are used for "
+        f"and run as floats: {f['ratio']:.2f} of the time before. Integer kernels can be had for "
         "codes of up to 8 bits in dense layers with at least 512 inputs; elsewhere they are slower."
     )
 
@@ -187,6 +212,8 @@ SENTENCES: Mapping[str, Callable[[Figures], str]] = {
     "the call dominates": _call,
     "integer steps cost more": _integers,
     "zeros are multiplied": _zeros_in_time,
+    "integers cost": _integers_cost,
+    "integers would pay": _integers_would_pay,
     "codes run as floats": _floats,
     "too noisy to tell": _noise,
 }

@@ -8,7 +8,7 @@ from paretoscope.errors import ParetoscopeError
 from paretoscope.network import Network
 from paretoscope.textbook import Textbook, from_dict
 
-from ui import frame, server, view
+from ui import frame, running, server, view
 from ui.progress import follow
 
 
@@ -25,6 +25,7 @@ def network_or_progress(dataset: str, model: str) -> Network:
     if network is None:
         _show_training(dataset, model)
         st.stop()
+    running.settle(network)
     return network
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from paretoscope.accuracy import Accuracy, Change
@@ -44,6 +45,15 @@ def duration(microseconds: float) -> str:
     if microseconds < 1000:
         return f"{three_digits(microseconds)} \u00b5s"
     return f"{three_digits(microseconds / 1000)} ms"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """
+    >>> listed(["1", "16", "256"]), listed(["1"])
+    ('1, 16 and 256', '1')
+    """
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def percent(share: float, digits: int = 1) -> str:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from paretoscope.errors import ParetoscopeError as ParetoscopeError
     from paretoscope.front import pareto_front as pareto_front
     from paretoscope.history import History as History
+    from paretoscope.kernels import Auto as Auto
+    from paretoscope.kernels import Folded as Folded
+    from paretoscope.kernels import Fused as Fused
     from paretoscope.measurement import Measurement as Measurement
     from paretoscope.measurement import measure as measure
     from paretoscope.network import Network as Network
@@ -60,6 +63,7 @@ if TYPE_CHECKING:
 # not wait for what trains new ones.
 _PUBLIC = {
     "Artifact": "artifact",
+    "Auto": "kernels",
     "Budget": "budget",
     "BiasCorrection": "recovery",
     "Bytes": "storage",
@@ -69,6 +73,8 @@ _PUBLIC = {
     "FixedPoint": "quantization",
     "Float16": "quantization",
     "Float32": "quantization",
+    "Folded": "kernels",
+    "Fused": "kernels",
     "History": "history",
     "Int8Activations": "activations",
     "KMeans": "quantization",

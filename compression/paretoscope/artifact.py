@@ -11,13 +11,15 @@ import numpy as np
 from paretoscope.activations import Int8Activations, codes_in
 from paretoscope.dataset import Report, Rows
 from paretoscope.errors import ParetoscopeError
+from paretoscope.fastest import fastest
+from paretoscope.kernels import Fused, Kernel, Spelling
 from paretoscope.network import Network
 from paretoscope.parameters import FloatArray
 from paretoscope.pruning import Cut, cut, remove_units
 from paretoscope.recipe import Recipe
 from paretoscope.recovery import Stored, Task
 from paretoscope.runtimes import OnnxRuntime
-from paretoscope.spelling import Spelling, can_fuse, write
+from paretoscope.spelling import can_fuse, write
 from paretoscope.store import SHORT_SHA, sha256
 
 RTOL, ATOL = 1e-5, 1e-4
@@ -106,6 +108,7 @@ def compress(
     ----------
     network : Network
     recipe : Recipe
+        With `Auto` kernels the artifact's own recipe says which they became.
     train_rows : Rows or None
         Rows for criteria and recoveries that need some, and for the check. Never test rows. None
         is possible for recipes that need no rows; the check then uses made-up features.
@@ -129,8 +132,9 @@ def compress(
     if isinstance(recipe.activations, Int8Activations):
         _check_integers(draft, features[:_REFERENCE_ROWS])
         return draft
-    expected = draft.scores(features)
-    if _fuses(draft.stored) and _agrees(draft.onnx_bytes, features, expected, fused=True):
+    expected, recipe = draft.scores(features), draft.recipe
+    fused = recipe.kernel == Fused() and _fuses(draft.stored)
+    if fused and _agrees(draft.onnx_bytes, features, expected, fused=True):
         return draft
     folded = write_artifact(network, draft.reduced, recipe, draft.stored, "folded")
     if not _agrees(folded, features, expected, fused=False):
@@ -177,11 +181,28 @@ def draft_artifact(
     found = recovery.recover(task)
     codes = {name: recipe.storage.store(codes) for name, codes in found.codes.items()}
     stored = Stored(codes, found.biases)
-    onnx_bytes = write_artifact(network, reduced, recipe, stored, "fused")
+    if recipe.kernel.spelling is None:
+        X = _check_features(network, train_rows)
+        recipe = replace(recipe, kernel=_faster(network, reduced, recipe, stored, X))
+    onnx_bytes = write_artifact(network, reduced, recipe, stored, recipe.kernel.spelling or "fused")
     if integers is not None and train_rows is not None:
         onnx_bytes = integers.quantize(onnx_bytes, train_rows, reduced)
         stored = Stored(codes_in(onnx_bytes, reduced), stored.biases)
     return Artifact(onnx_bytes, network, recipe, reduced, task.cut, stored)
+
+
+def _faster(
+    network: Network, reduced: Network, recipe: Recipe, stored: Stored, X: FloatArray
+) -> Kernel:
+    """How codes run faster here; where it makes no difference, as it is without being said."""
+    if isinstance(recipe.activations, Int8Activations) or not _fuses(stored):
+        return Fused()
+    spellings: tuple[Spelling, ...] = ("fused", "folded")
+    files: dict[str, bytes] = {
+        spelling: write_artifact(network, reduced, recipe, stored, spelling)
+        for spelling in spellings
+    }
+    return fastest(reduced, stored, files, X).choice
 
 
 def write_artifact(

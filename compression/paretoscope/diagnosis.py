@@ -15,6 +15,8 @@ import onnx_ir as ir
 
 from paretoscope.activations import FloatActivations, Int8Activations
 from paretoscope.budget import Budget
+from paretoscope.fastest import KernelTimes
+from paretoscope.kernels import Folded, Fused
 from paretoscope.latency import Latency
 from paretoscope.measurement import Measurement
 from paretoscope.network import Network
@@ -72,6 +74,7 @@ class Case:
     before: Measurement
     timing: Timing | None = None
     zipped: bool = False
+    kernels: KernelTimes | None = None
 
     @property
     def recipe(self) -> Recipe:
@@ -104,6 +107,14 @@ class Case:
     def untouched(self) -> Mapping[str, int]:
         return untouched(self.network)
 
+    @cached_property
+    def fuses(self) -> bool:
+        """Whether a layer's codes can be run by an integer kernel."""
+        if isinstance(self.recipe.activations, Int8Activations):
+            return False
+        weights = self.network.weights
+        return any(may_fuse(storage, weights[name]) for name, _, storage in self.now.bits)
+
     @property
     def call_share(self) -> float | None:
         """A row's time among 256, as a share of the time of a call with one; None: not timed."""
@@ -129,6 +140,7 @@ def reasons(
     timing: Timing | None = None,
     *,
     zipped: bool = False,
+    kernels: KernelTimes | None = None,
 ) -> list[Reason]:
     """Why `now` is no smaller, or no faster, than `before`; empty where it is both.
 
@@ -142,10 +154,12 @@ def reasons(
         Of one row, by protocol; it takes the place of the quick figure.
     zipped : bool, default False
         Whether the size that matters is that of the zipped file, not of the file on disk.
+    kernels : KernelTimes, optional
+        How the network's codes run on this machine, where that was measured.
     """
     if now.recipe == Recipe():
         return []
-    case = Case(network, now, before, timing, zipped)
+    case = Case(network, now, before, timing, zipped, kernels)
     return [reason for cause in CAUSES if (reason := cause(case)) is not None]
 
 
@@ -359,17 +373,42 @@ def zeros_are_multiplied(case: Case) -> Reason | None:
     return Reason("time", "zeros are multiplied", figures, _fewer_units(case))
 
 
+def integers_cost(case: Case) -> Reason | None:
+    """Integer kernels are slower than float32 on this processor, for some numbers of rows."""
+    if case.kernels is None or not case.fuses or case.recipe.kernel != Fused():
+        return None
+    if all(t.verdict != "slower" for t in case.kernels.fused):
+        return None
+    return Reason("time", "integers cost", _ratios(case), (replace(case.recipe, kernel=Folded()),))
+
+
+def integers_would_pay(case: Case) -> Reason | None:
+    """Integer kernels would be faster on this processor, for some numbers of rows."""
+    if case.kernels is None or not case.fuses or case.recipe.kernel != Folded():
+        return None
+    if all(t.verdict != "faster" for t in case.kernels.fused):
+        return None
+    remedy = replace(case.recipe, kernel=Fused())
+    return Reason("time", "integers would pay", _ratios(case), (remedy,))
+
+
+def _ratios(case: Case) -> dict[str, float | str]:
+    assert case.kernels is not None
+    found: dict[str, float | str] = {f"batch{t.batch}": t.ratio for t in case.kernels.fused}
+    return found | {"processor": case.kernels.processor}
+
+
 def codes_run_as_floats(case: Case) -> Reason | None:
     """Codes are unpacked when the file is loaded, and each call runs floats."""
     if not case.no_faster or case.call_dominates or case.call_share is None or case.inconclusive:
         return None
     coded = [(n, bits, s) for n, bits, s in case.now.bits if s != "float32"]
-    integers = isinstance(case.recipe.activations, Int8Activations)
-    if not coded or integers or any(may_fuse(s, case.network.weights[n]) for n, _, s in coded):
+    if not coded or isinstance(case.recipe.activations, Int8Activations) or case.fuses:
         return None
     _, bits, storage = max(coded, key=lambda one: case.network.weights[one[0]].size)
     figures: dict[str, float | str] = {"bits": bits, "storage": storage, "ratio": case.ratio}
     fusing = any(may_fuse("int8", w) for w in case.network.weights.values())
+    fusing = fusing and case.recipe.kernel == Fused()
     remedies = _codes(case) if fusing else _fewer_units(case)
     return Reason("time", "codes run as floats", figures, remedies)
 
@@ -392,6 +431,8 @@ CAUSES: tuple[Callable[[Case], Reason | None], ...] = (
     the_call_dominates,
     integer_steps_cost_more,
     zeros_are_multiplied,
+    integers_cost,
+    integers_would_pay,
     codes_run_as_floats,
     too_noisy_to_tell,
 )

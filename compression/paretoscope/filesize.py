@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from paretoscope.artifact import write_artifact
+from paretoscope.kernels import Spelling
 from paretoscope.network import Network
 from paretoscope.quantization import STORAGE, Codes
 from paretoscope.recipe import Recipe
@@ -21,7 +22,7 @@ def file_bytes(
     recipes: Sequence[Recipe],
     storages: Sequence[tuple[str, ...]],
 ) -> npt.NDArray[np.int64]:
-    """The sizes in bytes of recipes' files, in their first spelling.
+    """The sizes in bytes of recipes' files, in the spelling that their recipes ask for.
 
     One file is written for each combination of types; every other one differs from it by the length
     of the recipe's text alone.
@@ -37,21 +38,25 @@ def file_bytes(
     storages : sequence of tuple of str
         For each recipe, the types that the layers' codes are stored in, in their order.
     """
-    rest = {kinds: _without_recipe(reduced, network, kinds) for kinds in set(storages)}
+    spellings = [recipe.kernel.spelling or "fused" for recipe in recipes]
+    kinds = list(zip(storages, spellings, strict=True))
+    rest = {kind: _without_recipe(reduced, network, *kind) for kind in set(kinds)}
     found = [
-        rest[kinds] + _metadata_bytes(len(str(recipe)))
-        for recipe, kinds in zip(recipes, storages, strict=True)
+        rest[kind] + _metadata_bytes(len(str(recipe)))
+        for recipe, kind in zip(recipes, kinds, strict=True)
     ]
     return np.array(found, np.int64)
 
 
 @lru_cache(maxsize=512)
-def _without_recipe(reduced: Network, network: Network, storages: tuple[str, ...]) -> int:
+def _without_recipe(
+    reduced: Network, network: Network, storages: tuple[str, ...], spelling: Spelling
+) -> int:
     weights = reduced.weights
     stored = Stored(
         {n: _some(w.shape, s) for (n, w), s in zip(weights.items(), storages, strict=True)}
     )
-    written = write_artifact(network, reduced, Recipe(), stored, "fused")
+    written = write_artifact(network, reduced, Recipe(), stored, spelling)
     return len(written) - _metadata_bytes(len(str(Recipe())))
 
 

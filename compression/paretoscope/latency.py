@@ -20,7 +20,7 @@ import numpy as np
 
 from paretoscope.parameters import FloatArray
 
-BATCHES = (1, 256)
+BATCHES = (1, 16, 256)
 ROUNDS = 15
 _WARM_UP_S = 0.002
 _INNER_S = 0.001

@@ -109,11 +109,11 @@ def in_lines(recipes: Sequence[Recipe]) -> tuple[list[Line], list[int]]:
             others.append(place)
             continue
         axis, kind = found
-        parts = recipe.quantizer, recipe.units, recipe.storage
+        parts = recipe.quantizer, recipe.units, recipe.storage, recipe.kernel
         for part in parts:
             if id(part) not in same:
                 same[id(part)] = first.setdefault(part, id(part))
-        key = kind, same[id(parts[0])], same[id(parts[1])], same[id(parts[2])]
+        key = kind, *(same[id(part)] for part in parts)
         groups.setdefault(key, []).append((getattr(pruner, axis), place))
     lines = []
     for ((axis, *_), *_), members in groups.items():
@@ -134,10 +134,12 @@ def _axis(pruner: object) -> tuple[str, tuple[Any, ...]] | None:
 
 
 def _is_plain(recipe: Recipe) -> bool:
-    """Whether each weight is stored by itself, and nothing makes up for what goes."""
+    """Whether each weight is stored by itself, nothing makes up for what goes, and nothing is to be
+    timed first."""
     return (
         recipe.quantizer.elementwise
         and not recipe.overrides
         and isinstance(recipe.recovery, Project)
         and isinstance(recipe.activations, FloatActivations)
+        and recipe.kernel.spelling is not None
     )

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from paretoscope.errors import ParetoscopeError
 from paretoscope.latency import BATCHES, ROUNDS, Latency, measure_latency
 from paretoscope.network import Network
 from paretoscope.parameters import FloatArray
+from paretoscope.processors import processor
 from paretoscope.recipe import Recipe
 from paretoscope.runtimes import OnnxRuntime
 from paretoscope.sizes import entropy_bytes
@@ -44,19 +44,7 @@ class Environment:
 def environment() -> Environment:
     """This machine and these versions."""
     versions = (version("onnxruntime"), version("paretoscope"))
-    return Environment(_cpu(), platform.python_version(), *versions)
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    fields = {k.strip(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
-    vectors = [
-        f for f in ("avx2", "avx512f", "avx512_vnni") if f in fields.get("flags", "").split()
-    ]
-    return " ".join([fields.get("model name", platform.machine()), *vectors[-1:]])
+    return Environment(processor(), platform.python_version(), *versions)
 
 
 @dataclass(frozen=True)
@@ -241,7 +229,7 @@ def measure(
     split : str, optional
         The rows to score; by default those that choices are made on (`judged_on`). Read "test"
         once, for what was chosen.
-    batches : sequence of int, default (1, 256)
+    batches : sequence of int, default (1, 16, 256)
         Batch sizes to time; none skips timing.
     baseline : Baseline, optional
         To share between measurements of one network.

@@ -20,6 +20,7 @@ from urllib.parse import quote, unquote
 
 from paretoscope.activations import ACTIVATIONS, Activations, FloatActivations, Int8Activations
 from paretoscope.errors import ParetoscopeError
+from paretoscope.kernels import KERNELS, Fused, Kernel
 from paretoscope.network import Network
 from paretoscope.parameters import Member, parse_member
 from paretoscope.pruning import (
@@ -44,6 +45,7 @@ _PARTS: tuple[tuple[str, str, tuple[type, ...], str], ...] = (
     ("activations", "Recipe.activations", (Activations,), "Int8Activations()"),
     ("recovery", "Recipe.recovery", (Recovery,), "Project()"),
     ("storage", "Recipe.storage", (Storage,), "Packed()"),
+    ("kernel", "Recipe.kernel", (Kernel,), "Fused()"),
 )
 _NO_OVERRIDES: Mapping[str, Any] = MappingProxyType({})
 
@@ -77,6 +79,8 @@ class Recipe:
     storage : Storage, default Packed()
     units : UnitCriterion or KeepUnits, default KeepUnits()
     activations : Activations, default FloatActivations()
+    kernel : Kernel, default Fused()
+        How codes are run.
 
     Examples
     --------
@@ -96,10 +100,12 @@ class Recipe:
     storage: Storage = Packed()
     units: Units = KeepUnits()
     activations: Activations = FloatActivations()
+    kernel: Kernel = Fused()
 
     def __post_init__(self) -> None:
         kinds = type(self.pruner), type(self.quantizer), type(self.units)
-        if not _fit(*kinds, type(self.activations), type(self.recovery), type(self.storage)):
+        others = self.activations, self.recovery, self.storage, self.kernel
+        if not _fit(*kinds, *map(type, others)):
             _check_parts(self)
         ordered = _NO_OVERRIDES
         if self.overrides:
@@ -160,7 +166,7 @@ class Recipe:
     @cached_property
     def _text(self) -> str:
         treatment = self.units, self.pruner, self.quantizer
-        first = _joined(treatment, (self.recovery, self.storage, self.activations))
+        first = _joined(treatment, (self.recovery, self.storage, self.activations, self.kernel))
         layers = [f"{quote(name, safe='')}={t}" for name, t in self.overrides.items()]
         return ";".join([first, *layers])
 
@@ -191,7 +197,7 @@ class Recipe:
 
 
 _NOTHING = frozenset(map(str, (KeepAll(), Float32(), KeepUnits())))
-_DEFAULTS = frozenset(map(str, (Project(), Packed(), FloatActivations())))
+_DEFAULTS = frozenset(map(str, (Project(), Packed(), FloatActivations(), Fused())))
 _FLOAT32 = str(Float32())
 
 
@@ -208,6 +214,7 @@ _KINDS: dict[str, tuple[type[Member], ...]] = {
     "recovery": RECOVERIES,
     "storage": STORAGES,
     "activations": ACTIVATIONS,
+    "kernel": KERNELS,
 }
 
 

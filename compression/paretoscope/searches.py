@@ -272,7 +272,7 @@ class _Hunt:
         """The median time of one row of files of this kind, of which one was timed."""
         weights = self._network.weights.values()
         fused = [may_fuse(kind, w) for kind, w in zip(size.storages, weights, strict=True)]
-        kind = f"{recipe.units} {recipe.activations} {fused}"
+        kind = f"{recipe.units} {recipe.activations} {recipe.kernel} {fused}"
         if kind not in self._times:
             assert self._measure is not None
             self._report(None, f"timing files like that of {recipe}")

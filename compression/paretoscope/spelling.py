@@ -1,14 +1,18 @@
 """How stored values are spelt in an ONNX graph, so that ONNX Runtime runs them fast and right.
 
+Which spelling is a matter of the recipe (`paretoscope.kernels`); where fused is asked for, this
+file says for which layers it may pay.
+
 Two spellings of a layer ``x @ (codes * scale) + bias``:
 
 folded  ``Cast(codes) -> Mul(scale) -> MatMul``, or ``Gather(codebook, Cast(places))``. The runtime
         computes the float weight once, when it loads the file: small on disk, exactly as fast and
         as exact as float32.
 fused   ``[Cast to int8 ->] DequantizeLinear(axis=1, one scale per column) -> MatMul``, which the
-        runtime replaces by its integer kernel ``MatMulNBits``: faster than float32 for large
-        layers, slower for small ones. A ReLU behind it is written ``Max(x, 0)``, because
-        ``Add -> Relu`` would be fused first and leave the dequantization in every call. Codes of
+        runtime replaces by its integer kernel ``MatMulNBits``: with VNNI faster than float32 for
+        large layers and slower for small ones; with AVX2 alone slower from a few rows on. A ReLU
+        behind it is written ``Max(x, 0)``, because ``Add -> Relu`` would be fused first and leave
+        the dequantization in every call. Codes of
         2 and 4 bits are cast to int8 at load: the 2-bit kernel of ONNX Runtime 1.32 is wrong at
         widths that 4 does not divide, the 4-bit one slower than float32 at batch 256.
 
@@ -19,19 +23,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any
 
 import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from paretoscope.kernels import Spelling
 from paretoscope.network import Network, as_filters, constant, serialize
 from paretoscope.parameters import FloatArray
 from paretoscope.quantization import Codes
 from paretoscope.recovery import Stored
-
-Spelling = Literal["fused", "folded"]
 
 _FUSED_STORAGE = ("int2", "int4", "int8")
 _FUSED_MIN_INPUTS = 512

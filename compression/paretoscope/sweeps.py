@@ -153,7 +153,7 @@ def sweep(
         For example ``grid(threshold=[0, 0.05], q=[8, 16])``.
     split : str, optional
         By default the rows that choices are made on (`paretoscope.measurement.judged_on`).
-    batches : sequence of int, default (1, 256)
+    batches : sequence of int, default (1, 16, 256)
         Batch sizes to time.
     measured : str, default "all"
         "all": every recipe's file is made and run. "front": all recipes are computed first, then

@@ -22,7 +22,10 @@ from paretoscope.confirming import confirm
 from paretoscope.corruptions import corruptions, robustness
 from paretoscope.dataset import Rows, load_dataset
 from paretoscope.errors import ParetoscopeError
+from paretoscope.fastest import known
 from paretoscope.front import pareto_front
+from paretoscope.kernels import Auto
+from paretoscope.latency import BATCHES
 from paretoscope.measurement import (
     Baseline,
     Measurement,
@@ -36,7 +39,7 @@ from paretoscope.measurement import (
 from paretoscope.network import Network
 from paretoscope.processors import Others
 from paretoscope.pruning import CRITERIA
-from paretoscope.quantization import FixedPoint
+from paretoscope.quantization import FixedPoint, Symmetric
 from paretoscope.recipe import Recipe
 from paretoscope.runtimes import OnnxRuntime
 from paretoscope.searches import search
@@ -51,7 +54,7 @@ Arguments = Mapping[str, Any]
 Emit = Callable[[Mapping[str, Any]], None]
 
 _LOG = logging.getLogger(__name__)
-_FORMAT = 1  # raise it when results change, so that kept ones are found no more
+_FORMAT = 2  # raise it when results change, so that kept ones are found no more
 _SHOWN_FLIPS = 24  # of each kind
 _ROBUSTNESS_ROWS = 2_000
 
@@ -64,8 +67,8 @@ def measure_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
     arguments : mapping
         ``{"dataset", "split_seed", "model", "seed", "recipe", "stage"}``, and the "measurement" so
         far for the last stage. Stages: "compute" (accuracy by float arithmetic), "measure" (the
-        file scored, sized, timed at batch 1), "complete" (batch 256 too). With "zipped", the zipped
-        size comes with each stage, else with the last.
+        file scored, sized, timed at batch 1), "complete" (batches 16 and 256 too). With "zipped",
+        the zipped size comes with each stage, else with the last.
     """
     baseline, recipe = _baseline_of(arguments), Recipe.parse(arguments["recipe"])
     if arguments["stage"] == "compute":
@@ -86,8 +89,10 @@ def measure_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
         first = with_latency(score(artifact, baseline), artifact, baseline, batch=1)
         return (with_gzip(first, artifact) if arguments["zipped"] else first).to_dict()
     measurement = Measurement.from_dict(arguments["measurement"])
-    timed = with_latency(measurement, artifact, baseline, batch=256)
-    return with_gzip(timed, artifact).to_dict()
+    for batch in BATCHES:
+        if measurement.latency(batch) is None:
+            measurement = with_latency(measurement, artifact, baseline, batch)
+    return with_gzip(measurement, artifact).to_dict()
 
 
 def surface_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
@@ -240,6 +245,26 @@ def timing_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
     return {
         "timings": [timing.to_dict() for timing in timings],
         "others": others.processors(),
+    }
+
+
+@remembered
+def kernels_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+    """How the network's codes run on this machine, by integer kernels and as floats.
+
+    Returns
+    -------
+    mapping
+        "times", a `KernelTimes` as a dict, or None where no layer is large enough to differ; and
+        "choice", the text of the faster kernel.
+    """
+    network, rows = _baseline_of(arguments).network, _baseline_of(arguments).dataset.train
+    emit({"fraction": None, "text": "timing its codes as integers and as floats"})
+    artifact = compress(network, Recipe(quantizer=Symmetric(8), kernel=Auto()), rows)
+    times = known(artifact.reduced, artifact.stored)
+    return {
+        "times": None if times is None else times.to_dict(),
+        "choice": str(artifact.recipe.kernel),
     }
 
 

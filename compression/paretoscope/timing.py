@@ -69,9 +69,9 @@ class Timing:
     Attributes
     ----------
     what : str
-        "batch 1", "batch 256": a call with that many rows. "cold": a call with one row after the
-        processor's caches were filled with something else. "load": from the bytes to a runtime that
-        can be called.
+        "batch 1", "batch 16", "batch 256": a call with that many rows. "cold": a call with one row
+        after the processor's caches were filled with something else. "load": from the bytes to a
+        runtime that can be called.
     samples_us, baseline_us, copy_us : tuple of tuples
         Of the file, of the uncompressed network, and of its identical copy.
     p90_us, baseline_p90_us : float or None
@@ -195,7 +195,7 @@ def time_by_protocol(
     runtime, against : str
         The runtimes of the file and of the uncompressed network, by name. By default ONNX Runtime,
         and what the file's runtime is fairly compared with.
-    batches : sequence of int, default (1, 256)
+    batches : sequence of int, default (1, 16, 256)
     processes, rounds : int
     report : callable, optional
         ``report(fraction, text)`` is told how far it is.

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _OWN = "own-model-"
 _OWN_DIGITS = 32  # of the network's hash: what nobody guesses
 _FORMAT = 3  # raise it when trained networks change, so that kept ones are trained again
+_TINY = 1e-30
 _LARGE_ROWS = 5_000
 _LARGE_EPOCHS = 12
 _SMALL_UPDATES = 2_500
@@ -252,7 +253,7 @@ def to_network(pipeline: Pipeline, data: Dataset, model: str, seed: int) -> Netw
         pairs = list(zip(estimator.coefs_, estimator.intercepts_, strict=True))
     else:
         pairs = [(estimator.coef_.T, estimator.intercept_)]
-    layers = [Dense(_float32(w), _float32(b)) for w, b in pairs]
+    layers = [Dense(_without_tiny(_float32(w)), _float32(b)) for w, b in pairs]
     if data.largest is None:
         center, factor = _float32(pipeline[0].mean_), _float32(1 / pipeline[0].scale_)
         return network_of(layers, data, model, seed, center, factor)
@@ -280,6 +281,15 @@ def network_of(
         "classes": json.dumps(data.class_names, separators=(",", ":")),
     }
     return build(layers, center, factor, metadata, image_shape)
+
+
+def _without_tiny(weight: FloatArray) -> FloatArray:
+    """Weights that decayed to nothing as zero, for their products leave the range of normal floats.
+
+    Processors compute with those many times slower: 1,400 of LeNet-300-100's 266,200 weights, those
+    of pixels that are always black, make the float32 file take 1.3 to 2.1 times as long.
+    """
+    return np.where(np.abs(weight) < _TINY, np.float32(0), weight)
 
 
 def _float32(values: Any) -> FloatArray:

@@ -114,7 +114,13 @@ def test_time_is_measured_when_asked_and_explore_shows_it(fresh: Path) -> None:
     app = until(button.click().run(), _drawn)
     assert not app.exception
     table = app.dataframe[0].value
-    assert list(table[""]) == ["One row", "256 rows", "One row, cold caches", "Loading the file"]
+    assert list(table[""]) == [
+        "One row",
+        "16 rows",
+        "256 rows",
+        "One row, cold caches",
+        "Loading the file",
+    ]
     allowed = {"faster", "slower", "no measurable difference", "inconclusive"}
     assert set(table["verdict"]) <= allowed
     assert _carries_provenance(_chart(app))

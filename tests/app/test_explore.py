@@ -20,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.app.pages import address, charts, figures, measured, open_page, until
 from tests.conftest import ROOT, load, trained
-from ui import server, view, words
+from ui import running, server, view, words
 
 RECIPE = "magnitude(threshold=0.1)+q(8)"
 
@@ -53,6 +53,26 @@ def test_a_first_visit_shows_figures_and_curves() -> None:
     assert "gzip" in size_chart["layout"]["xaxis"]["title"]["text"]
     assert "µs" in time_chart["layout"]["xaxis"]["title"]["text"]
     assert list(charts(app)) == ["chart-gzip", "chart-time", "chart-heat", "chart-weights"]
+
+
+def test_auto_becomes_what_is_faster_here_and_the_link_says_it() -> None:
+    """Another network asks for it; a link of before keeps its spelling."""
+    network = trained("fashion-mnist", "lenet-300-100")
+    app = until(
+        open_page(dataset="fashion-mnist", model="lenet-300-100", recipe="q(8)+auto"),
+        lambda a: bool(a.metric),
+    )
+    subject = server.subject("fashion-mnist", "lenet-300-100", network)
+    times = running.known(subject)
+    assert times is not None
+    assert address(app)["recipe"].endswith("+folded") == (times.choice == ps.Folded())
+    place = {"dataset": "fashion-mnist", "model": "lenet-300-100", "recipe": "q(8)"}
+    app = until(open_page(**place), lambda a: bool(a.metric))
+    assert "folded" not in address(app)["recipe"]
+    app = open_page(recipe=RECIPE)
+    app = until(app.selectbox(key="dataset").select("iris").run(), lambda a: bool(a.metric))
+    assert not {"auto", "folded"} & set(address(app)["recipe"].split("+"))  # makes no difference
+    assert not app.exception
 
 
 def test_the_figures_are_those_of_the_file(mlp: Network, digits: ps.Dataset) -> None:

@@ -12,15 +12,16 @@ from pathlib import Path
 
 import paretoscope as ps
 import pytest
+from paretoscope.fastest import KernelTimes
 from paretoscope.latency import Latency
 from paretoscope.network import Network
 from paretoscope.training import keep
 from streamlit.testing.v1 import AppTest
 
-from tests.app.pages import address, measured, open_page, until
+from tests.app.pages import address, charts, measured, open_page, until
 from tests.awkward import with_dequantized, with_float64, with_trees
 from tests.conftest import load, trained
-from ui import reasons, server, words
+from ui import reasons, running, server, words
 
 
 def _panel(app: AppTest) -> list[str]:
@@ -182,8 +183,7 @@ def test_zeros_that_are_multiplied_are_the_cause_and_removed_neurons_help() -> N
 
 
 def test_the_panel_is_silent_where_there_is_a_gain() -> None:
-    recipe = "magnitude(pattern=2:4)+symmetric(4)"
-    app = _shown("fashion-mnist", "lenet-300-100", recipe, _FASTER)
+    app = _shown("digits", "mlp-64-32", "magnitude(sparsity=0.5)+symmetric(4)", _FASTER)
     assert any("2.00× faster" in c.value for c in app.caption)
     assert not _panel(app)
 
@@ -211,3 +211,38 @@ def test_trees_are_the_cause(fresh: Path) -> None:
     _kept(network, "iris", "logistic-regression")
     app = _shown("iris", "logistic-regression", "q(8)", _SAME, network)
     assert [line for line in _panel(app) if "are trees. They have no weights" in line]
+
+
+def _kernel_times(app: AppTest, fused: float, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """The page where integer kernels take so many times as long as float32 with 16 rows."""
+    kept = KernelTimes(
+        tuple(Latency(b, (r,) * 31, (1.0,) * 31) for b, r in ((1, 0.6), (16, fused), (256, 1.0))),
+        tuple(Latency(b, (1.0,) * 31, (1.0,) * 31) for b in (1, 16, 256)),
+        "a processor",
+    )
+    monkeypatch.setattr(running, "known", lambda subject: kept)
+    return app.run()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "sentence", "button"),
+    [
+        ("q(64)", "integer kernels take 0.60 of float32's time for one row, 1.50 for 16", "floats"),
+        ("q(64)+folded", "these codes run as floats; integer kernels would take 0.60", "integers"),
+    ],
+)
+def test_what_integer_kernels_cost_or_save_here_is_said(
+    recipe: str, sentence: str, button: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = _shown("fashion-mnist", "lenet-300-100", recipe, _SAME)
+    app = _kernel_times(app, 1.5, monkeypatch)
+    app = _offered(app)
+    (line,) = [line for line in _panel(app) if "integer kernels" in line]
+    assert sentence in line
+    assert "(a processor)" in line
+    (offer,) = [b for b in app.button if b.label.startswith(f"Try {button}")]
+    assert "+0.1 pt" in offer.label
+    drawn = str(charts(app)["chart-time"])
+    assert "8-bit codes as integers: 0.60, 1.50, 1.00 of float32's time" in drawn
+    offer.click().run()
+    assert ("folded" in address(app)["recipe"]) == (button == "floats")

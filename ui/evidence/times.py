@@ -26,6 +26,7 @@ TASK = "timing_task"
 _SOME = 0.1  # processors that other programs keep busy, from which on they are named
 TITLES = {
     "batch 1": "One row",
+    "batch 16": "16 rows",
     "batch 256": "256 rows",
     "cold": "One row, cold caches",
     "load": "Loading the file",

@@ -1,0 +1,121 @@
+"""Which way of running codes is faster on this machine: measured once for each shape of network.
+
+Only shapes and types of codes decide, not the weights themselves, so what was measured is kept for
+this processor and this version of the runtime.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from paretoscope.kernels import Folded, Fused, Kernel
+from paretoscope.latency import BATCHES, MARGIN, Latency, time_in_turn
+from paretoscope.network import Network
+from paretoscope.parameters import FloatArray
+from paretoscope.processors import processor
+from paretoscope.recovery import Stored
+from paretoscope.runtimes import OnnxRuntime
+from paretoscope.spelling import can_fuse
+from paretoscope.store import default_store, sha256
+
+_FORMAT = 2  # raise it when files are written otherwise, so that kept times are taken again
+_ROUNDS = 31
+
+
+@dataclass(frozen=True)
+class KernelTimes:
+    """Times of the same codes, run by integer kernels and as floats, against float32.
+
+    Attributes
+    ----------
+    fused, folded : tuple of Latency
+        One for each batch of 1, 16 and 256 rows, on one thread, in turn with float32.
+    processor : str
+    """
+
+    fused: tuple[Latency, ...]
+    folded: tuple[Latency, ...]
+    processor: str
+
+    @property
+    def choice(self) -> Kernel:
+        """Integer kernels where they are slower than float32 for no number of rows, and faster for
+        some; else floats. What the times leave open is decided for floats."""
+        never_slower = all(t.ratio_interval[1] <= 1 + MARGIN for t in self.fused)
+        pays = any(t.verdict == "faster" for t in self.fused)
+        return Fused() if never_slower and pays else Folded()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types. `from_dict` is its inverse."""
+        plain = {
+            name: [[t.batch, t.samples_us, t.baseline_us] for t in getattr(self, name)]
+            for name in ("fused", "folded")
+        }
+        return plain | {"processor": self.processor}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> KernelTimes:
+        fused, folded = (
+            tuple(Latency(batch, tuple(ours), tuple(base)) for batch, ours, base in plain[name])
+            for name in ("fused", "folded")
+        )
+        return cls(fused, folded, plain["processor"])
+
+
+def fastest(
+    reduced: Network, stored: Stored, files: Mapping[str, bytes], X: FloatArray
+) -> KernelTimes:
+    """The times of codes of these shapes and types: those kept, else taken now, in a second or two.
+
+    Parameters
+    ----------
+    reduced : Network
+        With float32 weights of the shapes that the files have.
+    stored : Stored
+        Codes, of which some can be run by integer kernels.
+    files : mapping
+        The bytes of the same codes as "fused" and "folded".
+    X : float32 array of shape (n, d)
+        Rows to time with; they repeat where there are fewer than a batch.
+    """
+    key = _key(reduced, stored)
+    kept = default_store().find(key)
+    if kept is not None:
+        return KernelTimes.from_dict(json.loads(kept))
+    # Float32 with the values of the codes: a trained weight of 1e-40 makes products slow.
+    plain = reduced.with_layers(stored.decoded(), stored.biases)
+    arms = [plain.onnx_bytes, files["fused"], files["folded"]]
+    sessions = [OnnxRuntime(onnx_bytes, threads=1) for onnx_bytes in arms]
+    found: dict[str, list[Latency]] = {"fused": [], "folded": []}
+    for batch in BATCHES:
+        rows = np.ascontiguousarray(np.resize(X, (batch, reduced.n_features)))
+        calls = [session.caller(rows) for session in sessions]
+        base, *ours = (
+            tuple(1e6 * s for s in taken) for taken in time_in_turn(*calls, rounds=_ROUNDS)
+        )
+        for name, samples in zip(("fused", "folded"), ours, strict=True):
+            found[name].append(Latency(batch, samples, base))
+    times = KernelTimes(tuple(found["fused"]), tuple(found["folded"]), processor())
+    default_store().keep(key, json.dumps(times.to_dict()).encode())
+    return times
+
+
+def known(reduced: Network, stored: Stored) -> KernelTimes | None:
+    """The times of codes of these shapes and types, if they were taken on this machine."""
+    kept = default_store().find(_key(reduced, stored))
+    return None if kept is None else KernelTimes.from_dict(json.loads(kept))
+
+
+def _key(reduced: Network, stored: Stored) -> str:
+    """Names what decides: shapes, which layers fuse, the work between them, processor, runtime."""
+    layers = [(w.shape, can_fuse(stored.codes[name])) for name, w in reduced.weights.items()]
+    work = reduced.n_features, reduced.n_values
+    shapes = sha256(json.dumps([layers, work]).encode())
+    here = f"{processor()}, ONNX Runtime {version('onnxruntime')}"
+    return f"kernel times {_FORMAT} of {shapes} on {here}"
