@@ -37,7 +37,7 @@ FLOORS = (
     ("pruning", "quantization", "storage", "activations", "recovery"),
     ("recipe",),
     ("runtimes", "spelling", "fastest"),
-    ("artifact",),
+    ("artifact", "portability"),
     ("accuracy", "classes", "corruptions", "confirming", "sizes", "textbook"),
     ("timing", "measurement", "records", "budget", "diagnosis"),
     ("filesize", "layout", "vectors", "walking", "lines", "surface", "front", "tables"),

@@ -94,9 +94,12 @@ def _show(network: Network, title: str, places: Places) -> None:
     subject = server.subject(view.dataset, view.model, network)
     _look_up(subject, view.recipe)
     header = st.container(horizontal=True, vertical_alignment="center")
+    runs = st.container()  # a line at the download; it keeps its place
     header.markdown(f"#### {title} \u00b7 {network.n_parameters:,} parameters")
     _welcome()
     _draw(view, subject, title, header, places)
+    with runs:
+        reasons.show_where_it_runs(server.bench(), subject, view)
 
 
 def _look_up(subject: Subject, recipe: Recipe) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 from paretoscope.diagnosis import Reason, offered, reasons, shown_size
 from paretoscope.measurement import Measurement
+from paretoscope.portability import portable, runs_in, width
 from paretoscope.recipe import Recipe
 from paretoscope.recovery import Project
 from paretoscope.timing import Timing
@@ -27,6 +28,9 @@ def wish(bench: Bench, subject: Subject, view: View, timing: Timing | None) -> W
         return Wish(subject, ())
     found = _found(subject, now, before, timing, view)
     remedies = dict.fromkeys(remedy for reason in found for remedy in reason.remedies)
+    other = portable(view.recipe)
+    if other is not None and not view.recipe.trains and fails_somewhere(now):
+        remedies[other] = None
     return Wish(subject, (), tuple(remedies), zipped=view.zipped)
 
 
@@ -35,6 +39,48 @@ def _found(
 ) -> list[Reason]:
     kernels = running.known(subject)
     return reasons(subject.network, now, before, timing, zipped=view.zipped, kernels=kernels)
+
+
+def fails_somewhere(m: Measurement) -> bool:
+    """Whether a file's codes are of a type that not every runtime takes."""
+    return bool(runs_in(storage for *_, storage in m.bits)[1])
+
+
+def show_where_it_runs(bench: Bench, subject: Subject, view: View) -> None:
+    """Where the file that can be downloaded runs, and one click to one that runs everywhere."""
+    now = bench.known(subject, view.recipe)
+    if now is None:
+        return
+    runs, fails = runs_in(storage for *_, storage in now.bits)
+    if not fails:
+        st.caption(f"Runs in all of {words.listed(runs)}.")
+        return
+    bits = width(storage for *_, storage in now.bits)
+    row = st.container(horizontal=True, vertical_alignment="center")
+    row.caption(f"{bits}-bit codes run in {words.listed(runs)}; not in {words.listed(fails)}.")
+    other = portable(view.recipe)
+    known = None if other is None else bench.known(subject, other)
+    if other is not None and known is not None:
+        row.button(
+            f"8-bit codes run there too: {_more(known, now)}",
+            key="portable",
+            type="tertiary",
+            on_click=go_to,
+            args=(other,),
+            help=f"{plain(str(other))}: the same codes, a byte for each.",
+        )
+
+
+def _more(other: Measurement, now: Measurement) -> str:
+    """What another file takes more, on disk and zipped."""
+    told = [_signed(other.size_bytes - now.size_bytes) + " on disk"]
+    if other.gzip_bytes is not None and now.gzip_bytes is not None:
+        told.append(_signed(other.gzip_bytes - now.gzip_bytes) + " zipped")
+    return ", ".join(told)
+
+
+def _signed(n_bytes: int) -> str:
+    return f"{words.MINUS if n_bytes < 0 else '+'}{words.size(abs(n_bytes))}"
 
 
 def show(

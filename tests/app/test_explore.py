@@ -75,6 +75,27 @@ def test_auto_becomes_what_is_faster_here_and_the_link_says_it() -> None:
     assert not app.exception
 
 
+def test_where_the_file_runs_is_said_and_one_click_gives_one_that_runs_everywhere(
+    mlp: Network, digits: ps.Dataset
+) -> None:
+    app = until(open_page(recipe="q(8)"), figures)
+    assert any("4-bit codes run in ONNX Runtime 1.23" in c.value for c in app.caption)
+    assert any("not in ONNX Runtime 1.20 and OpenCV 5" in c.value for c in app.caption)
+
+    def offered(app: AppTest) -> bool:
+        return any(b.key == "portable" for b in app.run().button)
+
+    button = next(b for b in until(app, offered).button if b.key == "portable")
+    packed, wide = (
+        ps.compress(mlp, ps.Recipe.parse(text), digits.train).sizes
+        for text in ("q(8)", "q(8)+bytes")
+    )
+    assert f"+{words.size(wide.file - packed.file)} on disk" in button.label
+    app = until(button.click().run(), figures)
+    assert address(app)["recipe"].endswith("q(8)+bytes")
+    assert any(c.value.startswith("Runs in all of ONNX Runtime 1.20,") for c in app.caption)
+
+
 def test_the_figures_are_those_of_the_file(mlp: Network, digits: ps.Dataset) -> None:
     app = until(open_page(recipe=RECIPE), figures)
     artifact = ps.compress(mlp, ps.Recipe.parse(RECIPE), digits.train)
