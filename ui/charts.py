@@ -25,6 +25,7 @@ AXIS_TITLES: dict[Axis, str] = {
     "size": "Size of the file on disk (log scale)",
     "time": "Inference time of one row (µs, median)",
 }
+_KERNEL_LINES = 2
 _KINDS: dict[Axis, str] = {"gzip": "zipped", "size": "on disk"}
 
 
@@ -71,6 +72,7 @@ class TradeOff:
     y_range: tuple[float, float]
     limits: tuple[float | None, float | None] = (None, None)
     pins: tuple[tuple[str, Point], ...] = ()
+    lines: int = 0  # that are kept free below the provenance of some charts
 
     @property
     def alt(self) -> str:
@@ -94,14 +96,14 @@ def trade_off(
     budget: Budget | None = None,
     pins: Sequence[tuple[str, Measurement]] = (),
     others: Sequence[Measurement] = (),
-    kernels: str = "",
+    kernels: str | None = None,
 ) -> TradeOff:
     """What the chart of accuracy against `axis` draws.
 
     Measurements that lack the axis's figure are left out until it is there. `timing` is that of the
     recipe by protocol, if there is one: then the band is its noise, else quick quartiles. `pins`
-    are lettered; `kernels` says how codes run here. The front is that of all of them and of the
-    `others`, of which nothing else is drawn.
+    are lettered; `kernels` says how codes run here, or nothing yet. The front is that of all of
+    them and of the `others`, of which nothing else is drawn.
 
     Times were taken at different loads of the machine. Each point stands at its ratio to the
     uncompressed model that was timed beside it, times one reference: the time of that model itself.
@@ -136,6 +138,7 @@ def trade_off(
         ),
         y_range=y_range,
         limits=(None, None) if budget is None else _limits(budget, axis, baseline),
+        lines=0 if kernels is None else _KERNEL_LINES,
         pins=tuple((letter, p) for letter, m in pins if (p := _point(m, axis, reference))),
     )
 
@@ -299,7 +302,7 @@ def _provenance(
     baseline: Measurement,
     chosen: Measurement | None,
     timing: Timing | None,
-    kernels: str,
+    kernels: str | None,
 ) -> str:
     file = None if chosen is None else chosen.artifact_sha256
     *what, machine = provenance.lines(baseline, file=file)

@@ -94,12 +94,9 @@ def _show(network: Network, title: str, places: Places) -> None:
     subject = server.subject(view.dataset, view.model, network)
     _look_up(subject, view.recipe)
     header = st.container(horizontal=True, vertical_alignment="center")
-    runs = st.container()  # a line at the download; it keeps its place
     header.markdown(f"#### {title} \u00b7 {network.n_parameters:,} parameters")
     _welcome()
     _draw(view, subject, title, header, places)
-    with runs:
-        reasons.show_where_it_runs(server.bench(), subject, view)
 
 
 def _look_up(subject: Subject, recipe: Recipe) -> None:
@@ -196,7 +193,9 @@ def _main(view: View, scene: Scene, title: str) -> None:
         st.rerun()
     bench, visitor, subject = server.bench(), server.visitor(), scene.subject
     finished = _wished(view, scene)
-    large, both = st.container(), st.container()  # what is below them stays in its place
+    runs, large, both = (st.container() for _ in range(3))  # what is below them keeps its place
+    with runs:
+        reasons.show_where_it_runs(bench, subject, view)
     with large:
         _figures(view, subject)
     bench.compute_line(subject, scene.curve)
@@ -390,7 +389,8 @@ def _charts(bench: Bench, view: View, scene: Scene, title: str) -> None:
     axes: tuple[charts.Axis, charts.Axis] = (size_axis, "time")
     version, theme = bench.version(subject), here()
     kernels = running.known(subject)
-    told = "" if kernels is None else running.short(kernels)
+    told = "" if running.may_differ(subject.network) else None
+    told = told if kernels is None else running.short(kernels)
     for column, axis in zip(st.columns(2), axes, strict=True):
         plot.chart(
             _trade_off(scene, version, axis, title, timing, view.budget, theme, told),
@@ -410,7 +410,7 @@ def _trade_off(
     timing: Timing | None,
     budget: Budget,
     theme: Theme,
-    kernels: str,
+    kernels: str | None,
 ) -> plot.Drawn:
     """A main chart, at a version of what the bench knows."""
     bench, subject = server.bench(), scene.subject

@@ -17,6 +17,7 @@ from ui.plot import Figure, Trace, line_across, scatter
 _FRONT_GREY = "rgba(140,140,140,0.75)"
 _HEIGHT = 524
 _LINE_LETTERS = 70
+_LINE_HEIGHT = 13
 _NAME_WIDTH, _NAME_HEIGHT = 0.12, 0.07  # of a faint line's name, as shares of the chart
 _LABEL_FITS_UNTIL = 0.65  # the share of the width from which a label stands left of its point
 _LABEL_FITS_FROM = 0.12  # the share of the height below which it stands above its point
@@ -308,6 +309,7 @@ def _wrapped(recipe: str) -> str:
 
 
 def _layout(record: TradeOff, theme: Theme) -> dict[str, Any]:
+    room = _LINE_HEIGHT * record.lines
     x_title = {"text": AXIS_TITLES[record.axis], "standoff": 6}
     x_axis: dict[str, Any] = {"title": x_title, "gridcolor": theme.grid}
     if record.axis == "time":
@@ -322,11 +324,11 @@ def _layout(record: TradeOff, theme: Theme) -> dict[str, Any]:
         }
     return {
         "template": PLAIN,
-        "height": _HEIGHT,
+        "height": _HEIGHT + room,
         "font": {"color": theme.ink, "size": 13, "family": FONT},
         "paper_bgcolor": theme.paper,
         "plot_bgcolor": theme.paper,
-        "margin": {"l": 58, "r": 16, "t": 134, "b": 132},
+        "margin": {"l": 58, "r": 16, "t": 134, "b": 132 + room},
         "title": {
             "text": f"{record.network}<br><span style='font-size:15px'>{record.finding}</span>"
             f"<br><span style='font-size:12px'>{_wrapped(record.recipe)}</span>",
@@ -354,7 +356,7 @@ def _layout(record: TradeOff, theme: Theme) -> dict[str, Any]:
             "zeroline": False,
         },
         "shapes": _shapes(record, theme),
-        "annotations": [provenance_line(record.provenance, -50, -130, theme)],
+        "annotations": [provenance_line(record.provenance, -50, -130 - room, theme)],
         "hoverlabel": {"font": {"size": 13}},
         "uirevision": record.network,
     }

@@ -204,7 +204,7 @@ def _integers(f: Figures) -> str:
     return (
         "8-bit activations add operators that round between the layers, and on layers this small "
         f"they cost more than integer products save: {f['ratio']:.2f} of the time before. Weights "
-        "in codes, activations in floats are not slower."
+        "in codes, run as floats, take as long as float32."
     )
 
 

@@ -39,7 +39,7 @@ class Int8Activations(Activations):
 
     Activations are mapped to 0 to 255 over the range that training rows give them, weights to -127
     to 127 with a scale for each output. It brings its own weights, so layers are not quantized
-    otherwise. The only method here that can be slower than float32: on small layers it is.
+    otherwise. On small layers it is slower than float32.
 
     Source: Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
     Integer-Arithmetic-Only Inference" (arXiv 1712.05877).

@@ -1,7 +1,7 @@
 """Kernels: how a layer's codes are run. Either way gives the same file but for a few operators.
 
-Which is faster hangs on the processor: on one with AVX-512 and VNNI integer kernels take 0.6 of the
-time of float32, on one with AVX2 alone 1.5 times as long for many rows (docs/measuring.md).
+Which is faster hangs on the processor and on the number of rows: integer kernels were seen to take
+0.6 to 1.6 times as long as float32 (docs/measuring.md).
 """
 
 from __future__ import annotations
