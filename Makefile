@@ -45,6 +45,7 @@ bench-app: $(VENV)/dev.stamp chromium
 	$(BIN)/python -m benchmarks app
 
 bench-quality: $(VENV)/dev.stamp
+	-$(BIN)/pip install --quiet --disable-pip-version-check "torch>=2.6"
 	$(BIN)/python -m benchmarks quality
 
 bench-scale: $(VENV)/dev.stamp servers

@@ -6,8 +6,10 @@ Sizes are under gzip -9 against the float32 ONNX file under gzip -9, or as the f
 Other tools are measured in the same run where they are installed (ONNX Runtime's quantizers;
 PyTorch's pruning if PyTorch is there), else their recorded figures stand there, marked so.
 
-The CNNs of seeds 1 and 2 are trained by ``python -m paretoscope.train_cnn fashion-mnist --seed 1``
-(PyTorch); where they are missing, the line has fewer seeds and says so.
+The CNNs of seeds 1 and 2 are trained first, where PyTorch is installed (`make bench-quality` tries
+to install it); where they are missing, the line has fewer seeds and says so. Times are those of
+float32, of the same codes run as floats and, where a layer is large enough, as integers, on the
+processor at the head.
 """
 
 from __future__ import annotations
@@ -22,9 +24,15 @@ from importlib.util import find_spec
 
 import numpy as np
 import paretoscope as ps
-from paretoscope.artifact import Artifact, draft_artifact
-from paretoscope.latency import measure_latency
+from paretoscope import train_cnn
+from paretoscope.artifact import Artifact, draft_artifact, write_artifact
+from paretoscope.fastest import against_first
+from paretoscope.kernels import Spelling
+from paretoscope.latency import BATCHES
 from paretoscope.measurement import Baseline, score
+from paretoscope.processors import processor
+from paretoscope.spelling import can_fuse
+from paretoscope.training import find_trained
 from threadpoolctl import threadpool_limits
 
 from benchmarks import peers
@@ -57,7 +65,7 @@ _QUANTIZERS = (
     "symmetric(3,per=output,clip=mse)",
 )
 _HEAD = """\
-| model | target | reached (seeds) | test drop, pt | on disk | times faster | s | others, recorded |
+| model | target | reached (seeds) | test drop | on disk | time at 1, 16, 256 rows | s | others |
 |---|---|---|---|---|---|---|---|"""
 _CRITERIA = ("magnitude", "obs")
 _STORAGES = ("packed", "bytes")
@@ -224,7 +232,7 @@ def run() -> None:
         ):
             chosen[line.title, seed] = found
             print(f"  {line.title}, seed {seed}: {found}", file=sys.stderr, flush=True)
-    print(_HEAD)
+    print(f"times: {processor()}\n\n{_HEAD}")
     for line in LINES:
         seeds = [seed for seed in SEEDS if (line.title, seed) in chosen]
         print(_row(line, [_judge(line, s, chosen[line.title, s].recipe) for s in seeds]))
@@ -244,11 +252,19 @@ def run() -> None:
 
 def _is_there(line: Line, seed: int) -> bool:
     try:
+        if line.model == "cnn" and seed > 0 and find_spec("torch") is not None:
+            _train_cnn(line.dataset, seed)
         _network(line, seed)
     except ps.ParetoscopeError as error:
         print(f"left out: {line.title}, seed {seed}: {error}")
         return False
     return True
+
+
+def _train_cnn(dataset: str, seed: int) -> None:
+    if find_trained("cnn", ps.load_dataset(dataset, seed), seed) is None:
+        print(f"training the CNN for {dataset}, seed {seed}", flush=True)
+        train_cnn.main([dataset, "--seed", str(seed)])
 
 
 def _network(line: Line, seed: int) -> tuple[ps.Dataset, ps.Network]:
@@ -366,7 +382,7 @@ class Judged:
     ratio: float
     on_disk: float
     drop: float
-    times_faster: float
+    times: dict[str, list[float]]  # of float32's, by kernel, at 1, 16 and 256 rows
     seconds: float
 
 
@@ -377,16 +393,42 @@ def _judge(line: Line, seed: int, recipe: str) -> Judged:
     artifact = ps.compress(network, ps.Recipe.parse(recipe), data.train, data.validation)
     seconds = time.perf_counter() - start
     measured = score(artifact, baseline)
-    X = baseline.batch(1)
-    ours = ps.OnnxRuntime(artifact.onnx_bytes, threads=1).caller(X)
-    latency = measure_latency(ours, baseline.session.caller(X), 1, rounds=61)
     return Judged(
         _size(line, baseline.artifact) / _size(line, artifact),
         baseline.artifact.sizes.file / artifact.sizes.file,
         -100 * measured.change.value,
-        1 / latency.ratio,
+        _times(artifact, baseline),
         seconds,
     )
+
+
+def _times(artifact: Artifact, baseline: Baseline) -> dict[str, list[float]]:
+    """The same codes run as integers, where they can be, and as floats."""
+    spellings: tuple[Spelling, ...] = ("fused", "folded")
+    files = {
+        spelling: write_artifact(
+            artifact.network, artifact.reduced, artifact.recipe, artifact.stored, spelling
+        )
+        for spelling in spellings
+    }
+    if not any(can_fuse(codes) for codes in artifact.stored.codes.values()):
+        del files["fused"]
+    found: dict[str, list[float]] = {kernel: [] for kernel in files}
+    for batch in BATCHES:
+        arms = [baseline.artifact.onnx_bytes, *files.values()]
+        for kernel, latency in zip(files, against_first(arms, baseline.batch(batch)), strict=True):
+            found[kernel].append(latency.ratio)
+    return found
+
+
+def _told_times(judged: Sequence[Judged]) -> str:
+    """Means over the seeds in which a way of running codes made a difference."""
+    told = []
+    for kernel, name in (("folded", "floats"), ("fused", "integers")):
+        with_it = [j.times[kernel] for j in judged if kernel in j.times]
+        if with_it:
+            told.append(f"{name} " + ", ".join(f"{r:.2f}" for r in np.mean(with_it, axis=0)))
+    return "; ".join(told)
 
 
 def _row(line: Line, judged: Sequence[Judged]) -> str:
@@ -400,6 +442,6 @@ def _row(line: Line, judged: Sequence[Judged]) -> str:
     return (
         f"| {line.title} | {line.target} | {spread((j.ratio for j in judged), 1)}x | "
         f"{drop}{' OVER 0.5' if over else ''} | {spread((j.on_disk for j in judged), 1)}x | "
-        f"{spread((j.times_faster for j in judged), 2)} | "
+        f"{_told_times(judged)} | "
         f"{np.mean([j.seconds for j in judged]):.1f} | {line.recorded} |"
     )
