@@ -338,7 +338,8 @@ class Bench:
             if key in self._failed:
                 continue
             known = self._known.get(key)
-            if known is None or (wish.zipped and known.gzip_bytes is None):
+            zip_left = wish.zipped and known is not None and known.gzip_bytes is None
+            if known is None or (zip_left and known.computed):
                 return [recipe], "compute"
         return None
 

@@ -130,7 +130,7 @@ def _wished(view: View, scene: Scene) -> bool:
     finished = bench.finished(visitor)
     wish = reasons.wish(bench, subject, view, _timing(scene)) if finished else None
     bench.wish(advice, wish or Wish(subject, ()))
-    return finished and bench.finished(advice)
+    return finished and bench.finished(advice) and not running.pending(subject)
 
 
 def _timing(scene: Scene) -> Timing | None:

@@ -14,6 +14,8 @@ import streamlit as st
 from paretoscope.accuracy import Accuracy
 from paretoscope.dataset import Dataset, Raw, find_source, keep_own
 from paretoscope.errors import ParetoscopeError
+from paretoscope.kernels import Auto, Fused
+from paretoscope.spelling import may_fuse_any
 from paretoscope.store import sha256
 from paretoscope.training import keep_own_model
 from paretoscope.uploads.checking import (
@@ -517,8 +519,9 @@ def _take(upload: _Upload) -> None:
         st.session_state["own-wrong"] = _sentence(error)
         return
     exact = exact_recipe(network)  # of weights that stand for whole numbers: nothing is lost
-    recipe = {} if exact is None else {"recipe": exact}
-    view.change(dataset=dataset, model=kept, pins=(), **recipe)
+    kernel = Auto() if may_fuse_any(network.weights) else Fused()
+    recipe = replace(now.recipe, kernel=kernel) if exact is None else exact
+    view.change(dataset=dataset, model=kept, pins=(), recipe=recipe)
     st.session_state["own-used"] = True
 
 

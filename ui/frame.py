@@ -8,8 +8,9 @@ from typing import TypeVar
 import streamlit as st
 from paretoscope.dataset import SOURCES, find_source
 from paretoscope.errors import ParetoscopeError
-from paretoscope.kernels import Auto
+from paretoscope.kernels import Auto, Fused, Kernel
 from paretoscope.pruning import Criterion
+from paretoscope.spelling import may_fuse_any
 from paretoscope.sweeps import at
 from paretoscope.training import MODELS, models, own_model
 from streamlit.navigation.page import StreamlitPage
@@ -94,7 +95,19 @@ def _change_network(**parts: str) -> None:
         share = criterion.selection(criterion.scores(old, None)).sparsity(old.weights)
         recipe = replace(recipe, pruner=at(criterion, "sparsity", round(share, 3)))
         st.session_state.switch = ("threshold", criterion.scope)
-    view.change(recipe=replace(recipe, kernel=Auto()), **parts)
+    view.change(recipe=recipe, **parts)
+    now = st.session_state.view
+    view.change(recipe=replace(recipe, kernel=_first_kernel(now.dataset, now.model)))
+
+
+def _first_kernel(dataset: str, model: str) -> Kernel:
+    """How codes of another network are to run: to be measured, where it may make a difference."""
+    try:
+        network = server.network(dataset, model)
+    except ParetoscopeError:
+        network = None
+    small = network is not None and not may_fuse_any(network.weights)
+    return Fused() if small else Auto()
 
 
 def network_title(dataset: str, model: str) -> str:

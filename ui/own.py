@@ -39,12 +39,14 @@ def keep_in_browser() -> None:
 def _learn_from_browser() -> None:
     """Own data that the browser kept from visits before, as far as they are still here."""
     for dataset, known in list(browser.kept().items())[:_MOST_KEPT]:
-        if dataset in _brought() or dataset in _forgotten():
+        if dataset in _forgotten():
             continue
         if not _NAME.fullmatch(dataset) or not is_here(dataset):
             _forgotten().add(dataset)
             continue
-        _brought()[dataset] = [m for m in known if _is_own_model(m, dataset)][:_MOST_KEPT]
+        so_far = _brought().setdefault(dataset, [])
+        new = [m for m in known[:_MOST_KEPT] if m not in so_far and _is_own_model(m, dataset)]
+        so_far += new
 
 
 def _is_own_model(name: str, dataset: str) -> bool:

@@ -75,7 +75,7 @@ def figure_of(view: View, axis: charts.Axis) -> Figure:
         curve += ps.curve(network, view.recipe, place, CURVE_POINTS)
     recipes = dict.fromkeys([ps.Recipe(), *curve, *view.pins])
     baseline = Baseline(network, data)
-    found = {m.recipe: m for m in ps.sweep(network, data, recipes)}
+    found = dict(zip(recipes, ps.sweep(network, data, recipes), strict=True))
     lines = [] if view.recipe.trains else backdrop_of(list(dict.fromkeys(curve)), view.recipe)
     others = [_computed(recipe, baseline) for line in lines for recipe in line]
     record = charts.trade_off(

@@ -92,6 +92,7 @@ def _parts(m: Measurement) -> dict[str, str]:
         "layers by themselves": layers or "none",
         "recovery": str(recipe.recovery),
         "storage": str(recipe.storage),
+        "run as": recipe.kernel.title.lower(),
         "accuracy": f"{words.percent(m.accuracy.value)}, {words.accuracy_interval(m.accuracy)}",
         "change": words.change_interval(m.change),
         "zeros": words.percent(m.sparsity),

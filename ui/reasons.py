@@ -27,9 +27,10 @@ def wish(bench: Bench, subject: Subject, view: View, timing: Timing | None) -> W
     if now is None or before is None or now.computed:
         return Wish(subject, ())
     found = _found(subject, now, before, timing, view)
-    remedies = dict.fromkeys(remedy for reason in found for remedy in reason.remedies)
+    remedies = dict.fromkeys(r for reason in found for r in reason.remedies if not r.trains)
     other = portable(view.recipe)
     if other is not None and not view.recipe.trains and fails_somewhere(now):
+        bench.compute(subject, other)  # of a small network at once, so that no timer waits for it
         remedies[other] = None
     return Wish(subject, (), tuple(remedies), zipped=view.zipped)
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import streamlit as st
 from paretoscope.fastest import KernelTimes
-from paretoscope.kernels import KERNELS, Auto, Fused, Kernel
+from paretoscope.kernels import KERNELS, Auto, Folded, Fused, Kernel
 from paretoscope.network import Network
 from paretoscope.recipe import Recipe
-from paretoscope.spelling import may_fuse
+from paretoscope.spelling import may_fuse_any
 
 from ui import server, view, words
 from ui.bench import Subject
@@ -20,7 +20,7 @@ _TASK = "kernels_task"
 
 def may_differ(network: Network) -> bool:
     """Whether a layer is large enough for integer kernels."""
-    return any(may_fuse("int8", weight) for weight in network.weights.values())
+    return may_fuse_any(network.weights)
 
 
 def settle(network: Network) -> None:
@@ -34,10 +34,14 @@ def settle(network: Network) -> None:
     kernel: Kernel = Fused()  # which no layer is large enough for: it says nothing
     if may_differ(network):
         subject = server.subject(now.dataset, now.model, network)
-        found = result_or_progress(subject, _TASK, _arguments(subject), "Timing how codes run")
-        if found is None:
-            st.stop()
-        kernel = next(k() for k in KERNELS if k.text_name == found["choice"])
+        job = server.work(_TASK, _arguments(subject))
+        if job is not None and job.state in ("failed", "stopped"):
+            kernel = Folded()  # what runs everywhere as fast as float32
+        else:
+            found = result_or_progress(subject, _TASK, _arguments(subject), "Timing how codes run")
+            if found is None:
+                st.stop()
+            kernel = next(k() for k in KERNELS if k.text_name == found["choice"])
     view.change(recipe=replace(now.recipe, kernel=kernel))
     st.rerun()
 
@@ -54,6 +58,12 @@ def known(subject: Subject) -> KernelTimes | None:
             server.start_work(_TASK, arguments)
         return None
     return None if found["times"] is None else KernelTimes.from_dict(found["times"])
+
+
+def pending(subject: Subject) -> bool:
+    """Whether the times of a network are being taken."""
+    job = server.work(_TASK, _arguments(subject)) if may_differ(subject.network) else None
+    return job is not None and job.state == "running"
 
 
 def short(times: KernelTimes) -> str:

@@ -157,8 +157,8 @@ def report(
         )
     source = "<br>".join(provenance.lines(now, file=now.artifact_sha256))
     same_view = f"<a href='{html.escape(link)}'>the same view</a>"
-    if is_own(view.dataset):  # the link opens the data; who is to have it gets it by itself
-        same_view = "of somebody's own data: their link is not in this report"
+    if is_own(view.dataset) or view.has_own_model:  # the link opens them
+        same_view = "of somebody's own data or model: their link is not in this report"
     parts.append(f"<p class='quiet'>{source}<br>{same_view}</p>")
     return _page(title, "\n".join(parts))
 

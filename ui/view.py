@@ -87,6 +87,11 @@ class View:
     layer: str = ""
 
     @property
+    def has_own_model(self) -> bool:
+        """Whether the model was brought, so that its name opens it."""
+        return self.model.startswith("own-model-")
+
+    @property
     def zipped(self) -> bool:
         """Whether the size that is shown everywhere is that of the zipped file."""
         return self.size == "gzip"
@@ -103,7 +108,7 @@ class View:
     def file_name(self) -> str:
         """How files of this dataset and model begin. The name of own data is their key, and goes
         nowhere but into links."""
-        model = "own-model" if self.model.startswith("own-model-") else self.model
+        model = "own-model" if self.has_own_model else self.model
         return f"{'own-data' if is_own(self.dataset) else self.dataset}-{model}"
 
     def query(self) -> dict[str, str]:

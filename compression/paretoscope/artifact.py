@@ -12,7 +12,7 @@ from paretoscope.activations import Int8Activations, codes_in
 from paretoscope.dataset import Report, Rows
 from paretoscope.errors import ParetoscopeError
 from paretoscope.fastest import fastest
-from paretoscope.kernels import Fused, Kernel, Spelling
+from paretoscope.kernels import Auto, Folded, Fused, Kernel, Spelling
 from paretoscope.network import Network
 from paretoscope.parameters import FloatArray
 from paretoscope.pruning import Cut, cut, remove_units
@@ -132,17 +132,19 @@ def compress(
     if isinstance(recipe.activations, Int8Activations):
         _check_integers(draft, features[:_REFERENCE_ROWS])
         return draft
-    expected, recipe = draft.scores(features), draft.recipe
+    expected, asked, recipe = draft.scores(features), recipe.kernel, draft.recipe
     fused = recipe.kernel == Fused() and _fuses(draft.stored)
     if fused and _agrees(draft.onnx_bytes, features, expected, fused=True):
         return draft
+    if asked == Auto():
+        recipe = replace(recipe, kernel=Folded() if fused else recipe.kernel)
     folded = write_artifact(network, draft.reduced, recipe, draft.stored, "folded")
     if not _agrees(folded, features, expected, fused=False):
         raise ParetoscopeError(
             f"ONNX Runtime computes other scores for {recipe} than float arithmetic on the stored "
             "values; the file is not used"
         )
-    return replace(draft, onnx_bytes=folded)
+    return replace(draft, onnx_bytes=folded, recipe=recipe)
 
 
 def draft_artifact(

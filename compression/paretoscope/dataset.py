@@ -357,6 +357,9 @@ def _own_data(name: str) -> bytes:
         raise ParetoscopeError(
             "these own data are not, or no longer, on this machine: upload the file again"
         )
+    mark = _mark_key(public_name(name))
+    if default_store().find(mark) is None:  # kept before there were marks
+        default_store().keep(mark, name.encode())
     return kept
 
 

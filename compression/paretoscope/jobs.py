@@ -42,7 +42,11 @@ _NICE = 10  # unless the variable says another
 _SPIN = "4"
 _PATIENCE_S = 0.2  # a job that waits so long is not just about to start
 _MOST_OF_ONE = 4  # jobs of one visitor that run or wait
-_TAKE_TIMES = ("tasks:timing_task", "timing:process_task")  # all others pause meanwhile
+_TAKE_TIMES = (
+    "tasks:timing_task",
+    "tasks:kernels_task",
+    "timing:process_task",
+)  # all others pause meanwhile
 _REMEMBERED = 500  # jobs of a server, ended ones among them
 
 Arguments = Mapping[str, Any]

@@ -136,9 +136,20 @@ class Network:
 
     @property
     def n_parameters(self) -> int:
-        """Weights and biases of the prunable layers."""
-        arrays = [*self.weights.values(), *self.biases.values()]
-        return sum(array.size for array in arrays)
+        """Weights and biases of the prunable layers, each once."""
+        biases = {name: self._array(name).size for name in self.bias_names}
+        return sum(weight.size for weight in self.weights.values()) + sum(biases.values())
+
+    @cached_property
+    def bias_names(self) -> tuple[str, ...]:
+        """The biases of all uses of the prunable weights."""
+        names = {layer.weight for layer in self.layers}
+        found = [
+            (_dense_layer(node) if node.op_type == "MatMul" else _convolution(node)).bias
+            for node in self._model.graph
+            if node.op_type in ("MatMul", "Conv") and str(node.inputs[1].name) in names  # type: ignore[union-attr]
+        ]
+        return tuple(dict.fromkeys(name for name in found if name is not None))
 
     def scores(
         self, X: FloatArray, weights: Weights | None = None, biases: Weights | None = None

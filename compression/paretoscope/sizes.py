@@ -136,7 +136,7 @@ def _initializers(onnx_bytes: bytes) -> dict[str, ir.TensorProtocol]:
 
 def _parts(onnx_bytes: bytes, network: Network) -> dict[str, int]:
     found = dict.fromkeys(PARTS, 0)
-    biases = {layer.bias for layer in network.layers if layer.bias is not None}
+    biases = set(network.bias_names)
     tables = tuple(f"{name}{ending}" for name in network.weights for ending in (".", "_"))
     for name, tensor in _initializers(onnx_bytes).items():
         own = name.removesuffix("_quantized")

@@ -32,7 +32,7 @@ import onnx_ir as ir
 
 from paretoscope.kernels import Spelling
 from paretoscope.network import Network, as_filters, constant, serialize
-from paretoscope.parameters import FloatArray
+from paretoscope.parameters import FloatArray, Weights
 from paretoscope.quantization import Codes
 from paretoscope.recovery import Stored
 
@@ -59,6 +59,11 @@ def may_fuse(storage: str, values: npt.NDArray[Any]) -> bool:
     if storage not in _FUSED_STORAGE or values.ndim != 2:
         return False
     return values.shape[0] >= _FUSED_MIN_INPUTS and values.size >= _FUSED_MIN_WEIGHTS
+
+
+def may_fuse_any(weights: Weights) -> bool:
+    """Whether a layer is large enough for integer kernels, were its codes of 8 bits."""
+    return any(may_fuse("int8", weight) for weight in weights.values())
 
 
 def write(

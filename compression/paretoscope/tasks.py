@@ -40,6 +40,7 @@ from paretoscope.network import Network
 from paretoscope.processors import Others
 from paretoscope.pruning import CRITERIA
 from paretoscope.quantization import FixedPoint, Symmetric
+from paretoscope.quiet import quiet
 from paretoscope.recipe import Recipe
 from paretoscope.runtimes import OnnxRuntime
 from paretoscope.searches import search
@@ -260,7 +261,8 @@ def kernels_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
     """
     network, rows = _baseline_of(arguments).network, _baseline_of(arguments).dataset.train
     emit({"fraction": None, "text": "timing its codes as integers and as floats"})
-    artifact = compress(network, Recipe(quantizer=Symmetric(8), kernel=Auto()), rows)
+    with quiet():  # what is found is kept for good
+        artifact = compress(network, Recipe(quantizer=Symmetric(8), kernel=Auto()), rows)
     times = known(artifact.reduced, artifact.stored)
     return {
         "times": None if times is None else times.to_dict(),

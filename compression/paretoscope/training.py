@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _OWN = "own-model-"
 _OWN_DIGITS = 32  # of the network's hash: what nobody guesses
 _FORMAT = 3  # raise it when trained networks change, so that kept ones are trained again
+_OWN_FORMAT = 2  # of networks that were brought, which cannot be trained again
 _TINY = 1e-30
 _LARGE_ROWS = 5_000
 _LARGE_EPOCHS = 12
@@ -297,7 +298,8 @@ def _float32(values: Any) -> FloatArray:
 
 
 def _key(model: str, data: Dataset, seed: int) -> str:
-    return f"network {model} seed {seed} on {data.sha256} format {_FORMAT}"
+    written = _OWN_FORMAT if model.startswith(_OWN) else _FORMAT
+    return f"network {model} seed {seed} on {data.sha256} format {written}"
 
 
 MODELS: tuple[Model, ...] = (

@@ -424,7 +424,7 @@ def test_fake_quantized_weights_are_explored_as_the_whole_numbers_they_are(fresh
     (button,) = [b for b in app.button if b.label == "Explore it on this table"]
     app = button.click().run(timeout=HANGS_S)
     place = address(app)
-    assert "q(78.0001);dense2=q(88.8582)" in place["recipe"]
+    assert "q(78.0001)+folded;dense2=q(88.8582)" in place["recipe"]
     shown = {name: place[name] for name in ("dataset", "model", "recipe")}
     app = until(open_page(**shown, size="file"), figures)
     captions = " ".join(c.value for c in app.caption)

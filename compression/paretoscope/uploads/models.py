@@ -348,7 +348,7 @@ def _notes_on_weights(passed: Passed) -> list[str]:
     elif any(kind in floats for kind in held):
         notes.append(
             "its weights are floats that are rounded at each call (fake-quantized): stored as the "
-            "whole numbers that they stand for they are about a quarter as large: Explore starts so"
+            "whole numbers that they stand for they are about a quarter as large"
         )
     if any(name.startswith("TreeEnsemble") for name in operators):
         notes.append("it holds trees, which have no weights: no recipe changes them")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from paretoscope.errors import ParetoscopeError
+from paretoscope.kernels import Folded
 from paretoscope.network import Network
 from paretoscope.parameters import FloatArray
 from paretoscope.quantization import FixedPoint, Float32
@@ -37,6 +38,7 @@ def exact_recipe(network: Network) -> Recipe | None:
         return None
     everywhere, *_ = quantizers.values()
     return Recipe(
+        kernel=Folded(),  # integer kernels would round activations
         quantizer=everywhere,
         overrides={
             name: Treatment(quantizer=quantizer)

@@ -397,7 +397,10 @@ class Rewriting:
         if sorted(order) != list(range(max(2, n_scores))):
             raise ParetoscopeError(f"{len(order)} classes are named, the model has {n_scores}")
         if n_scores == 1:
-            if cut:
+            if cut and scores in self._layers:
+                bias = self._layers[scores].bias
+                self.constants[bias] = (self.constants[bias] - cut).astype(np.float32)
+            elif cut:
                 shift = self.constant("cut", np.array([cut], np.float32))
                 scores = self.op("Sub", scores, shift, shape=(1,))
             halves = np.array([[-0.5, 0.5]], np.float32)[:, list(order)]
