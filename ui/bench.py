@@ -32,6 +32,7 @@ _AT_ONCE = 2e7  # rows times weights and values that a page may compute itself: 
 _TASK = "tasks:measure_task"
 _TASKS = {"surface": "tasks:surface_task"}
 _SETTLE_S = 0.15  # a slider that is still moving need not be measured, and pages draw undisturbed
+_PATIENCE_S = 0.6  # advice is worked on once a visitor who stays at it said so again
 _AWAY_S = 10.0  # a page says its wish again at every poll, so a dropped one comes back
 _LOG = logging.getLogger(__name__)
 
@@ -85,7 +86,8 @@ class Wish:
     """What one visitor looks at: recipes to measure, in their order, and others to compute only.
 
     Lines are computed whole, those that come first first. With `zipped`, a file's zipped size comes
-    with its first figures, not after all others'.
+    with its first figures, not after all others'. A patient one waits until it was said again, a
+    while after it was first said: a visitor who goes on wants no more of it.
     """
 
     subject: Subject
@@ -93,6 +95,7 @@ class Wish:
     backdrop: Sequence[Recipe] = ()
     lines: Sequence[Sequence[Recipe]] = ()
     zipped: bool = False
+    patient: bool = False
 
     @cached_property
     def keyed(self) -> list[tuple[Recipe, Key]]:
@@ -198,10 +201,12 @@ class Bench:
             self._seen[visitor] = now
             last = self._wishes.get(visitor)
             if last is not wish and last != wish:
-                self._settles[visitor] = now + _SETTLE_S
+                self._settles[visitor] = now + (_PATIENCE_S if wish.patient else _SETTLE_S)
                 self._wishes[visitor] = wish
                 self._served.discard(visitor)
                 self._unasked.add(visitor)
+                self._changed.notify_all()
+            elif wish.patient and self._settles[visitor] <= now:
                 self._changed.notify_all()
 
     def compute(self, subject: Subject, recipe: Recipe) -> None:
@@ -297,10 +302,14 @@ class Bench:
             self._served.discard(visitor)
             self._unasked.discard(visitor)
         for visitor in self._wishes:
-            step = self._step_for(visitor) if self._settles[visitor] <= now else None
+            step = self._step_for(visitor) if self._has_settled(visitor, now) else None
             if step is not None:
                 return visitor, *step
         return None
+
+    def _has_settled(self, visitor: str, now: float) -> bool:
+        said = self._seen[visitor] if self._wishes[visitor].patient else now
+        return self._settles[visitor] <= said
 
     def _step_for(self, visitor: str) -> tuple[Sequence[Recipe], str] | None:
         """The next step for a visitor; one that is served is not looked at again."""

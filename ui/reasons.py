@@ -32,7 +32,7 @@ def wish(bench: Bench, subject: Subject, view: View, timing: Timing | None) -> W
     if other is not None and not view.recipe.trains and fails_somewhere(now):
         bench.compute(subject, other)  # of a small network at once, so that no timer waits for it
         remedies[other] = None
-    return Wish(subject, (), tuple(remedies), zipped=view.zipped)
+    return Wish(subject, (), tuple(remedies), zipped=view.zipped, patient=True)
 
 
 def _found(

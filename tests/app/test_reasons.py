@@ -13,6 +13,7 @@ from pathlib import Path
 import paretoscope as ps
 import pytest
 from paretoscope.fastest import KernelTimes
+from paretoscope.kernels import Folded
 from paretoscope.latency import Latency
 from paretoscope.network import Network
 from paretoscope.training import keep
@@ -52,7 +53,7 @@ def _shown(
 ) -> AppTest:
     """The page once all is measured; with `times`, once the file was run, and taking these."""
     network = network or trained(dataset, model)
-    place = {"dataset": dataset, "model": model, "recipe": recipe, "size": "file"}
+    place = {"dataset": dataset, "model": model, "recipe": recipe, "size": "file", "drop": "20"}
     app = until(open_page(**place), _timed)
     assert not app.exception
     if not times:
@@ -128,7 +129,7 @@ def test_advice_that_would_cost_more_than_the_budget_is_not_given() -> None:
 
 def test_no_advice_stands_there_twice() -> None:
     """Integer kernels would make the file both smaller and faster: one button."""
-    app = _shown("fashion-mnist", "lenet-300-100", "magnitude(sparsity=0.3)+q(300)", _SAME)
+    app = _shown("fashion-mnist", "lenet-300-100", "magnitude(pattern=2:4)+q(300)", _SAME)
     app = _offered(app)
     offers = _offers(app)
     assert offers
@@ -175,7 +176,7 @@ def test_codes_that_run_as_floats_are_the_cause() -> None:
 
 
 def test_zeros_that_are_multiplied_are_the_cause_and_removed_neurons_help() -> None:
-    app = _offered(_shown("fashion-mnist", "lenet-300-100", "magnitude(sparsity=0.3)", _SAME))
+    app = _offered(_shown("digits", "cnn", "magnitude(sparsity=0.3)", _SAME))
     assert [line for line in _panel(app) if "ONNX Runtime multiplies by them" in line]
     (button,) = [b for b in app.button if b.label.startswith("Try fewer neurons")]
     button.click().run()
@@ -225,15 +226,24 @@ def _kernel_times(app: AppTest, fused: float, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    ("recipe", "sentence", "button"),
+    ("kernel", "sentence", "button"),
     [
-        ("q(64)", "integer kernels take 0.60 of float32's time for one row, 1.50 for 16", "floats"),
-        ("q(64)+folded", "these codes run as floats; integer kernels would take 0.60", "integers"),
+        (
+            "",
+            "integer kernels take 0.60 of float32's time for one row, 1.50 for 16",
+            "floats",
+        ),
+        (
+            "+folded",
+            "these codes run as floats; integer kernels would take 0.60",
+            "integers",
+        ),
     ],
 )
 def test_what_integer_kernels_cost_or_save_here_is_said(
-    recipe: str, sentence: str, button: str, monkeypatch: pytest.MonkeyPatch
+    kernel: str, sentence: str, button: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    recipe = f"magnitude(pattern=2:4)+q(64){kernel}"  # patterns have no curve of files to wait for
     app = _shown("fashion-mnist", "lenet-300-100", recipe, _SAME)
     app = _kernel_times(app, 1.5, monkeypatch)
     app = _offered(app)
@@ -241,7 +251,10 @@ def test_what_integer_kernels_cost_or_save_here_is_said(
     assert sentence in line
     assert "(a processor)" in line
     (offer,) = [b for b in app.button if b.label.startswith(f"Try {button}")]
-    assert "+0.1 pt" in offer.label
+    other = replace(ps.Recipe.parse(recipe), kernel=Folded())  # computed in float arithmetic
+    network, data = trained("fashion-mnist", "lenet-300-100"), load("fashion-mnist")
+    change = ps.measure(ps.compress(network, other, data.train), data, batches=()).change
+    assert offer.label.endswith(words.points(change.value))
     drawn = str(charts(app)["chart-time"])
     assert "8-bit codes as integers: 0.60, 1.50, 1.00 of float32's time" in drawn
     offer.click().run()
