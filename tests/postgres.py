@@ -11,11 +11,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from tests.browser.serving import free_port
 
 _NAMES = ("postgresql", "nginx-light")
+_COUNTER = count()
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Postgres:
         self._control("stop", "-m", mode)
 
     def fresh(self, name: str) -> str:
-        """The address of a new, empty database."""
+        """The address of a new, empty database; two of one name are two databases."""
+        name = f"{name}_{next(_COUNTER)}"
         _run(str(_program("createdb")), "-h", "127.0.0.1", "-p", str(self.port),
              "-U", "paretoscope", name)  # fmt: skip
         return self.url.removesuffix("postgres") + name

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 
 import paretoscope as ps
@@ -23,7 +22,6 @@ from tests.conftest import ROOT, give, trained
 from tests.postgres import Postgres
 from tests.waiting import HANGS_S
 
-_NUMBERS = count()
 RECIPES = ps.grid(threshold=[0.0, 0.05, 0.1, 0.2], q=[4, 8])
 
 
@@ -34,7 +32,7 @@ def history(
     """An empty history of each kind, found as the app and the command line find it."""
     if request.param == "postgresql":
         server: Postgres = request.getfixturevalue("database")
-        monkeypatch.setenv("PARETOSCOPE_DATABASE_URL", server.fresh(f"test_{next(_NUMBERS)}"))
+        monkeypatch.setenv("PARETOSCOPE_DATABASE_URL", server.fresh("test"))
     made = History()
     yield made
     made.close()
