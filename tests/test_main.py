@@ -148,7 +148,7 @@ def test_stopping_writes_nothing(capsys: Any, tmp_path: Path, monkeypatch: Any) 
     path = tmp_path / "t.csv"
     code, _, err = _run(capsys, "sweep", "iris", "mlp-32", "--q", "4", "-o", str(path))
     assert code == 130
-    assert err == "paretoscope: stopped; nothing was written\n"
+    assert err == "paretoscope: stopped; no output was written; a sweep's points so far are kept\n"
     assert not path.exists()
 
 

@@ -63,10 +63,11 @@ def _welcome() -> None:
     with place.container(border=True):
         text, button = st.columns([6, 1], vertical_alignment="center")
         text.markdown(
-            "Each point is this model in a smaller file that was run and weighed, beside the "
-            "uncompressed one (star). Slide the threshold to cut small weights and Q to round the "
-            "others: figures and charts follow, with what the data can and cannot tell. Click a "
-            "point to go there, and download the very file whose figures you see."
+            "Each filled point is this model in a smaller file that was run and weighed (hollow: "
+            "only computed), beside the uncompressed one (star). Slide the threshold to cut small "
+            "weights and Q to round the others: figures and charts follow, with what the data can "
+            "and cannot tell. Click a point to go there, and download the very file whose figures "
+            "you see."
         )
         button.button("Got it", on_click=_put_away, width="stretch")
 

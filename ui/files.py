@@ -305,7 +305,8 @@ def model() -> None:
     """Upload a model and be told what it is, or why it is refused."""
     st.markdown(
         "An ONNX classifier, or a scikit-learn model as `.skops`. It is run only in a process of "
-        "its own with limits. Pickles are never loaded."
+        "its own with limits; *Explore it* runs a copy rewritten with known operators. Pickles are "
+        "never loaded."
     )
     if not limits_hold():
         st.warning("This system cannot hold a model to limits of memory and processor time.")

@@ -54,7 +54,12 @@ def show_where_it_runs(bench: Bench, subject: Subject, view: View) -> None:
         return
     runs, fails = runs_in(storage for *_, storage in now.bits)
     if not fails:
-        st.caption(f"Runs in all of {words.listed(runs)}.")
+        told = f"Runs in all of {words.listed(runs)}."
+        if subject.network.brought is not None:
+            told = (
+                f"Its codes run in all of {words.listed(runs)}; its operators were not tried there."
+            )
+        st.caption(told)
         return
     bits = width(storage for *_, storage in now.bits)
     row = st.container(horizontal=True, vertical_alignment="center")
@@ -213,8 +218,8 @@ def _zeros_in_time(f: Figures) -> str:
     return (
         f"{words.percent(f['zeros'])} of the weights are zero, and ONNX Runtime multiplies by "
         f"them as by any other number: {f['ratio']:.2f} of the time before. Removing whole neurons "
-        "or filters makes products smaller; a sparse runtime pays from about nine zeros in ten "
-        "(page Evidence, Time)."
+        "or filters makes products smaller; a sparse runtime may pay where most weights are zero "
+        "(page Evidence, Time, measures it here)."
     )
 
 
@@ -237,8 +242,9 @@ def _integers_would_pay(f: Figures) -> str:
 def _floats(f: Figures) -> str:
     return (
         f"the {f['bits']}-bit codes ({f['storage']}) are unpacked once, when the file is loaded, "
-        f"and run as floats: {f['ratio']:.2f} of the time before. Integer kernels can be had for "
-        "codes of up to 8 bits in dense layers with at least 512 inputs; elsewhere they are slower."
+        f"and run as floats: {f['ratio']:.2f} of the time before. Integer kernels are used "
+        "only for whole-number codes of up to 8 bits in dense layers with at least 512 inputs and "
+        "200,000 weights."
     )
 
 
@@ -246,7 +252,7 @@ def _noise(f: Figures) -> str:
     told = f"{f['low']:.2f} to {f['high']:.2f} of the time before"
     if f["how"] == "quick":
         return f"the quick figure cannot tell: {told}. *Measure properly* takes about ten seconds."
-    return f"the machine is too busy to tell: {told}. Measure again when it is not."
+    return f"the protocol cannot tell: {told}. The page Evidence, Time, says what disturbed it."
 
 
 SENTENCES: Mapping[str, Callable[[Figures], str]] = {

@@ -38,7 +38,8 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit code: 0, or 2 after a sentence on standard error."""
+    """Run a command; returns its exit code: 0; 2 after a sentence on standard error; 130 when
+    stopped."""
     try:
         arguments = _parser().parse_args(argv)
         arguments.run(arguments)
@@ -46,7 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"paretoscope: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("paretoscope: stopped; nothing was written", file=sys.stderr)
+        print(
+            "paretoscope: stopped; no output was written; a sweep's points so far are kept",
+            file=sys.stderr,
+        )
         return 130
     return 0
 

@@ -23,8 +23,9 @@ class Kernel(Member):
 
 @dataclass(frozen=True)
 class Fused(Kernel):
-    """Large dense layers of codes of up to 8 bits by an integer kernel that rounds activations to 8
-    bits: fast on processors with instructions for it, slow without. Other layers as floats."""
+    """Large dense layers by an integer kernel that rounds activations to 8 bits, for whole-number
+    codes of up to 8 bits: faster or slower than float32 by processor and number of rows. Other
+    layers as floats."""
 
     text_name = "fused"
     title = "Integers"
@@ -42,11 +43,11 @@ class Folded(Kernel):
 
 @dataclass(frozen=True)
 class Auto(Kernel):
-    """The faster of the two on the machine that makes the file, at 1, 16 and 256 rows; floats where
-    integers would be slower than float32 at any of these. The file's recipe says which it was."""
+    """Integers if, on the machine that makes the file, they are faster than float32 for 1, 16 or
+    256 rows and more than 5 % slower for none; else floats. The file's recipe says which."""
 
     text_name = "auto"
-    title = "The faster here"
+    title = "As measured here"
     spelling = None
 
 

@@ -156,8 +156,8 @@ def _why(here: Accuracy, recorded: Measurement | None, *, same_data: bool) -> li
     now, then = environment(), recorded.environment
     if now.cpu != then.cpu:
         told.append(
-            f"The processors differ ({then.cpu} there, {now.cpu} here): fused integer kernels "
-            "round otherwise on other vector instructions, by up to 0.5 % of the labels."
+            f"The processors differ ({then.cpu} there, {now.cpu} here): where layers "
+            "run by integer kernels, their rounding can change some labels."
         )
     if now.onnxruntime != then.onnxruntime:
         told.append(

@@ -9,8 +9,8 @@ folded  ``Cast(codes) -> Mul(scale) -> MatMul``, or ``Gather(codebook, Cast(plac
         computes the float weight once, when it loads the file: small on disk, exactly as fast and
         as exact as float32.
 fused   ``[Cast to int8 ->] DequantizeLinear(axis=1, one scale per column) -> MatMul``, which the
-        runtime replaces by its integer kernel ``MatMulNBits``: with VNNI faster than float32 for
-        large layers and slower for small ones; with AVX2 alone slower from a few rows on. A ReLU
+        runtime replaces by its integer kernel ``MatMulNBits``: faster or slower than float32 by
+        processor and number of rows (docs/measuring.md), slower for small layers. A ReLU
         behind it is written ``Max(x, 0)``, because ``Add -> Relu`` would be fused first and leave
         the dequantization in every call. Codes of
         2 and 4 bits are cast to int8 at load: the 2-bit kernel of ONNX Runtime 1.32 is wrong at
@@ -50,7 +50,7 @@ _VERSION = version("paretoscope")  # looked up once: it takes as long as a third
 
 
 def can_fuse(codes: Codes) -> bool:
-    """Whether the fused spelling is right and faster for a layer with these codes."""
+    """Whether the fused spelling is right for a layer with these codes, and may pay."""
     return may_fuse(codes.storage, codes.values)
 
 

@@ -26,7 +26,8 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
     chosen_on = words.rows(subject.baseline.split)
     st.markdown(
         f"The curves are drawn, and recipes chosen, on **{chosen_on}**; what is chosen as the best "
-        "of many looks better there than it is. The **test rows** are read only here, for a recipe "
+        "of many looks better there than it is. In this app the **test rows** are read only "
+        "here, for a recipe "
         "that is already chosen."
     )
     times = len(readings)

@@ -45,7 +45,7 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
     )
     n = st.number_input(
         "Seeds", _FEWEST, _MOST, _USUAL, key="seeds", persist_state="session", width=140,
-        help="How many splits with a training each. Large networks take up to a minute each.",
+        help="How many splits with a training each. Large networks take longest.",
     )  # fmt: skip
     asked = arguments | {"seeds": int(n)}
     result = result_or_progress(subject, "seeds_task", asked, "Seeds", start=f"Train {n} seeds")

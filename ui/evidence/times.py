@@ -86,7 +86,7 @@ def offer_again(subject: Subject, arguments: dict[str, Any]) -> None:
         key="measure-again",
         on_click=server.work_again,
         args=(subject, TASK, arguments),
-        help="All else that this app does on this machine waits meanwhile.",
+        help="Trainings, sweeps and files being measured wait meanwhile; pages still answer.",
     )
 
 
@@ -149,7 +149,7 @@ def _choose_runtimes() -> tuple[str, str]:
         persist_state="session",
         help="ONNX Runtime runs the file as it is. scikit-learn, numpy and scipy run float "
         "arithmetic on the weights that its codes stand for; scipy's compressed rows (CSR) skip "
-        "zeros, which pays when nearly all weights are zero.",
+        "zeros, which may pay where most weights are zero.",
     )
     fair = find_runtime(runtime).dense_form
     against = right.selectbox(

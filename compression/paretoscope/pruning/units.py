@@ -53,7 +53,8 @@ class UnitCriterion(Member):
         Number(0, 0.99),
         label="Units removed",
         help="The share of each hidden layer's neurons or filters that go. The matrices shrink, so "
-        "the file is smaller and faster in every runtime.",
+        "the file is smaller; mostly it is faster, too, but not with every number of units: the "
+        "measured time tells.",
         stops=_share_stops,
     )
     repair: str = parameter(
