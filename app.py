@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from ui import frame, logs, view
+from ui import frame, late_requests, logs, view
 
 logs.begin()
+late_requests.begin()
 st.set_page_config(page_title="Paretoscope", page_icon="📉", layout="wide")
 st.session_state.routed = True
 page = st.navigation(frame.pages())

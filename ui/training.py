@@ -13,7 +13,16 @@ from ui.progress import follow
 
 
 def network_or_progress(dataset: str, model: str) -> Network:
-    """The trained network. Where there is none yet, the page shows its training and ends here."""
+    """The trained network. Where there is none yet, the page shows its training and ends here.
+
+    All of that stands in a place of its own. A timer of the page before may still draw into its
+    part; a browser that finds a line of text where that part was gives the whole page up.
+    """
+    with st.container():
+        return _network_or_progress(dataset, model)
+
+
+def _network_or_progress(dataset: str, model: str) -> Network:
     if not _present(dataset):
         _offer_fetch(dataset)
         st.stop()

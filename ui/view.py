@@ -339,8 +339,9 @@ def mend(recipe: Recipe, complaint: str) -> None:
 def show_complaints() -> None:
     """Say what was wrong with the link."""
     outdated()  # not any more
-    for complaint in st.session_state.get("complaints", []):
-        _show_complaint(complaint)
+    with st.container():  # so that what is below keeps its place without them
+        for complaint in st.session_state.get("complaints", []):
+            _show_complaint(complaint)
 
 
 def _show_complaint(complaint: str) -> None:
