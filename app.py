@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from ui import frame, late_requests, logs, view
+from ui.base import late_requests, logs
+from ui.parts import frame
+from ui.state import view
 
 logs.begin()
 late_requests.begin()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-from paretoscope.measurement import environment
+from paretoscope.measurement.measurement import environment
 
 QUICK = ("spelling", "curve", "methods", "uploads", "surface", "app")
 ALL = (*QUICK, "intervals", "noise", "beside", "search", "quality", "scale")

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from paretoscope.store import home
+from paretoscope.base.store import home
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser import chromium

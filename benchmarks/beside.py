@@ -15,9 +15,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import paretoscope as ps
-from paretoscope.jobs import Worker
-from paretoscope.network import Network
-from paretoscope.timing import time_by_protocol
+from paretoscope.base.jobs import Worker
+from paretoscope.measurement.latency_protocol import time_by_protocol
+from paretoscope.network.network import Network
 
 _SUBJECT = {"dataset": "digits", "split_seed": 0, "model": "cnn", "seed": 0, "stage": "measure",
             "zipped": True}  # fmt: skip
@@ -25,7 +25,7 @@ _RUNS = 3
 # The same steps in processes that do not pause: two, as a bench and a job are.
 _UNPAUSED = f"""
 import itertools
-from paretoscope.tasks import measure_task
+from paretoscope.cli.tasks import measure_task
 for k in itertools.count():
     recipe = f"magnitude(threshold={{0.001 + k % 300 / 1000:g}})+q({{4 + k % 60}})"
     measure_task({_SUBJECT!r} | {{"recipe": recipe}}, lambda message: None)
@@ -80,7 +80,7 @@ def _paused() -> Iterator[None]:
                 return
             recipe = f"magnitude(threshold={0.001 + k % 300 / 1000:g})+q({4 + k % 60})"
             with contextlib.suppress(ps.ParetoscopeError):  # the process was ended
-                list(worker.run("tasks:measure_task", _SUBJECT | {"recipe": recipe}))
+                list(worker.run("cli.tasks:measure_task", _SUBJECT | {"recipe": recipe}))
 
     threads = [threading.Thread(target=sweep, args=(worker,)) for worker in workers]
     for thread in threads:

@@ -15,8 +15,8 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import paretoscope as ps
-from paretoscope.artifact import draft_artifact
-from paretoscope.measurement import Baseline, score, with_latency
+from paretoscope.artifact.artifact import draft_artifact
+from paretoscope.measurement.measurement import Baseline, score, with_latency
 from threadpoolctl import threadpool_limits
 
 RUNS = 5

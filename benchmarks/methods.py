@@ -6,10 +6,10 @@ from __future__ import annotations
 import time
 
 import paretoscope as ps
-from paretoscope.artifact import draft_artifact
-from paretoscope.latency import BATCHES
-from paretoscope.measurement import Baseline, compute, score, with_latency
-from paretoscope.pruning import UNIT_CRITERIA
+from paretoscope.artifact.artifact import draft_artifact
+from paretoscope.artifact.quick_latency import BATCHES
+from paretoscope.measurement.measurement import Baseline, compute, score, with_latency
+from paretoscope.methods.pruning import UNIT_CRITERIA
 
 from benchmarks.spelling import ROUNDS
 

@@ -14,12 +14,12 @@ from itertools import pairwise
 
 import numpy as np
 import paretoscope as ps
-from paretoscope.building import Dense
-from paretoscope.latency import BATCHES, time_in_turn
-from paretoscope.network import Network
-from paretoscope.runtimes import OnnxRuntime
-from paretoscope.timing import time_by_protocol
-from paretoscope.training import network_of
+from paretoscope.artifact.quick_latency import BATCHES, time_in_turn
+from paretoscope.artifact.runtimes import OnnxRuntime
+from paretoscope.measurement.latency_protocol import time_by_protocol
+from paretoscope.network.building import Dense
+from paretoscope.network.network import Network
+from paretoscope.training.training import network_of
 
 RUNS = 40
 SLOWER = 1.10

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import paretoscope as ps
-from paretoscope.artifact import Sizes
-from paretoscope.latency import measure_latency
-from paretoscope.measurement import Baseline
-from paretoscope.network import Network
+from paretoscope.artifact.artifact import Sizes
+from paretoscope.artifact.quick_latency import measure_latency
+from paretoscope.measurement.measurement import Baseline
+from paretoscope.network.network import Network
 
 SPARSITIES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9)
 ALLOWED_DROP = 0.003  # on validation rows, as for our own

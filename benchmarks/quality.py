@@ -24,15 +24,15 @@ from importlib.util import find_spec
 
 import numpy as np
 import paretoscope as ps
-from paretoscope import train_cnn
-from paretoscope.artifact import Artifact, draft_artifact, write_artifact
-from paretoscope.fastest import against_first
-from paretoscope.kernels import Spelling
-from paretoscope.latency import BATCHES
-from paretoscope.measurement import Baseline, score
-from paretoscope.processors import processor
-from paretoscope.spelling import can_fuse
-from paretoscope.training import find_trained
+from paretoscope.artifact.artifact import Artifact, draft_artifact, write_artifact
+from paretoscope.artifact.kernel_times import against_first
+from paretoscope.artifact.quick_latency import BATCHES
+from paretoscope.artifact.writing import can_fuse
+from paretoscope.base.blas import processor
+from paretoscope.measurement.measurement import Baseline, score
+from paretoscope.methods.kernels import Spelling
+from paretoscope.training import train_cnn
+from paretoscope.training.training import find_trained
 from threadpoolctl import threadpool_limits
 
 from benchmarks import peers

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 import paretoscope as ps
-from paretoscope.cluster import Cluster
-from paretoscope.history import History
-from paretoscope.measurement import Baseline, Measurement
-from paretoscope.recipe import Recipe
-from paretoscope.store import Store, home
-from paretoscope.surface import surface
+from paretoscope.base.store import Store, home
+from paretoscope.measurement.measurement import Baseline, Measurement
+from paretoscope.methods.recipe import Recipe
+from paretoscope.sweeps.cluster import Cluster
+from paretoscope.sweeps.history import History
+from paretoscope.sweeps.surface import surface
 
 from tests.browser.serving import Server, serve
 from tests.browser.visitors import stay, visit_often

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 import paretoscope as ps
-from paretoscope.budget import Budget
-from paretoscope.measurement import Baseline
-from paretoscope.pruning import Magnitude
-from paretoscope.quantization import FixedPoint
-from paretoscope.searches import search
-from paretoscope.surface import table
-from paretoscope.sweeps import stops
+from paretoscope.measurement.budget import Budget
+from paretoscope.measurement.measurement import Baseline
+from paretoscope.methods.pruning import Magnitude
+from paretoscope.methods.quantization import FixedPoint
+from paretoscope.searches.search import search
+from paretoscope.sweeps.surface import table
+from paretoscope.sweeps.sweep import stops
 
 SPLITS = 20
 MAX_DROP = 0.005

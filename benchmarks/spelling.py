@@ -9,11 +9,11 @@ processor, which stands at the head.
 from __future__ import annotations
 
 import paretoscope as ps
-from paretoscope.fastest import against_first
-from paretoscope.latency import BATCHES, Latency
-from paretoscope.measurement import Baseline
-from paretoscope.network import Network
-from paretoscope.processors import processor
+from paretoscope.artifact.kernel_times import against_first
+from paretoscope.artifact.quick_latency import BATCHES, Latency
+from paretoscope.base.blas import processor
+from paretoscope.measurement.measurement import Baseline
+from paretoscope.network.network import Network
 
 ROUNDS = 61
 SLOWER = 1.05

@@ -23,16 +23,16 @@ from typing import Any
 import numpy as np
 import onnx
 import paretoscope as ps
-from paretoscope.chain import as_chain
-from paretoscope.dataset import Dataset, Rows
-from paretoscope.measurement import Baseline
-from paretoscope.network import Network
-from paretoscope.pruning import Magnitude
-from paretoscope.quantization import FixedPoint
-from paretoscope.runtimes import OnnxRuntime
-from paretoscope.surface import table
-from paretoscope.sweeps import stops
-from paretoscope.training import find_model, fit
+from paretoscope.artifact.runtimes import OnnxRuntime
+from paretoscope.data.dataset import Dataset, Rows
+from paretoscope.measurement.measurement import Baseline
+from paretoscope.methods.pruning import Magnitude
+from paretoscope.methods.quantization import FixedPoint
+from paretoscope.network.chain import as_chain
+from paretoscope.network.network import Network
+from paretoscope.sweeps.surface import table
+from paretoscope.sweeps.sweep import stops
+from paretoscope.training.training import find_model, fit
 from threadpoolctl import threadpool_limits
 
 RUNS = 5

@@ -15,8 +15,8 @@ import numpy as np
 import onnxruntime as ort
 import paretoscope as ps
 from onnx import TensorProto, helper
-from paretoscope.errors import ParetoscopeError
-from paretoscope.store import home
+from paretoscope.base.errors import ParetoscopeError
+from paretoscope.base.store import home
 from paretoscope.uploads.models import read_model
 
 from benchmarks.app import spread

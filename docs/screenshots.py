@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import paretoscope as ps  # noqa: E402
-from paretoscope.store import home  # noqa: E402
+from paretoscope.base.store import home  # noqa: E402
 
 from tests.browser import chromium  # noqa: E402
 from tests.browser.serving import serve  # noqa: E402

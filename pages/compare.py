@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from ui import comparing, frame, server, training, view
+from ui.compare import page
+from ui.parts import frame, training
+from ui.state import server, view
 
 frame.require_router()
 
@@ -17,7 +19,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
     st.markdown(f"#### Compare · {title}")
     view.show_link()
 st.code(str(looking_at.recipe), language=None, wrap_lines=True)
-comparing.choose(view.current())
+page.choose(view.current())
 view.publish()
 subject = server.subject(looking_at.dataset, looking_at.model, network)
-comparing.show(view.current(), subject, title)
+page.show(view.current(), subject, title)

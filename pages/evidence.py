@@ -1,13 +1,14 @@
 """Evidence: what stands behind the figures of one recipe, and whether they can be trusted."""
 
 import streamlit as st
-from paretoscope.errors import ParetoscopeError
-from paretoscope.recipe import Recipe
+from paretoscope.base.errors import ParetoscopeError
+from paretoscope.methods.recipe import Recipe
 
-from ui import frame, server, training, view
-from ui.evidence import judged, robustness, rows, seeds, sizes, times
-from ui.frame import hold
-from ui.view import SECTIONS, plain
+from ui.evidence import confirmation, robustness, rows, seeds, sizes, times
+from ui.parts import frame, training
+from ui.parts.frame import hold
+from ui.state import server, view
+from ui.state.view import SECTIONS, plain
 
 frame.require_router()
 
@@ -50,7 +51,7 @@ if looking_at.recipe.trains:
         st.stop()
     arguments["artifact_sha256"] = known.artifact_sha256
 drawn = {
-    "rows": rows, "test": judged, "time": times, "size": sizes, "robustness": robustness,
+    "rows": rows, "test": confirmation, "time": times, "size": sizes, "robustness": robustness,
     "seeds": seeds,
 }  # fmt: skip
 drawn[looking_at.section].show(subject, looking_at, arguments)

@@ -1,6 +1,8 @@
 """Explore: slide threshold and Q, and see accuracy against size and time, each point a file."""
 
-from ui import controls, explore, frame, training, view
+from ui.explore import page
+from ui.parts import controls, frame, training
+from ui.state import view
 
 frame.require_router()
 
@@ -15,4 +17,4 @@ controls.apply_switch(network)
 view.publish()
 
 places = controls.recipe_controls(network, view.current().recipe)
-explore.show(network, frame.network_title(looking_at.dataset, looking_at.model), places)
+page.show(network, frame.network_title(looking_at.dataset, looking_at.model), places)

@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from ui import files, frame, own, view
+from ui.files import page
+from ui.parts import frame
+from ui.state import own_data, view
 
 frame.require_router()
 
@@ -12,7 +14,7 @@ view.publish()
 st.markdown("#### Your files")
 table, model = st.tabs(["Data", "Model"])
 with table:
-    own.show()
-    files.table()
+    own_data.show()
+    page.table()
 with model:
-    files.model()
+    page.model()

@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from ui import controls, frame, sensitivity, server, training, view
+from ui.layers import page
+from ui.parts import controls, frame, training
+from ui.state import server, view
 
 frame.require_router()
 
@@ -22,4 +24,4 @@ with st.container(horizontal=True, vertical_alignment="center"):
 st.code(str(view.current().recipe), language=None, wrap_lines=True)
 st.page_link("pages/explore.py", label="Change the recipe on Explore")
 subject = server.subject(looking_at.dataset, looking_at.model, network)
-sensitivity.show(view.current(), subject, title)
+page.show(view.current(), subject, title)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from ui import frame, view
+from ui.parts import frame
+from ui.state import view
 
 frame.require_router()
 

@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from ui import frame, hunt, server, training, view
+from ui.parts import frame, training
+from ui.search import page
+from ui.state import server, view
 
 frame.require_router()
 
@@ -18,6 +20,6 @@ with st.container(horizontal=True, vertical_alignment="center"):
     view.show_link()
 if st.session_state.pop("taken", None):
     st.switch_page("pages/explore.py", query_params=st.session_state.view.query())
-hunt.ask(view.current())
+page.ask(view.current())
 view.publish()
-hunt.show(server.subject(looking_at.dataset, looking_at.model, network), view.current(), title)
+page.show(server.subject(looking_at.dataset, looking_at.model, network), view.current(), title)

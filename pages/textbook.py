@@ -1,11 +1,14 @@
 """Textbook: the article's two programs on iris, and what happens when they are run as printed."""
 
 import streamlit as st
-from paretoscope.accuracy import Accuracy
+from paretoscope.measurement.accuracy import Accuracy
 from paretoscope.textbook import PRINTED_Q, Q_VALUES
 
-from ui import frame, plot, provenance, textbook, training, view, words
-from ui.palette import camera, here
+from ui.base import plot, words
+from ui.base.theme import camera, here
+from ui.parts import frame, provenance, training
+from ui.state import view
+from ui.textbook import page
 
 frame.require_router()
 
@@ -35,11 +38,11 @@ st.markdown(
 )
 printed, mended = st.columns(2)
 printed.markdown("**As printed**")
-printed.code(textbook.PRUNING_AS_PRINTED, language="python", wrap_lines=True)
+printed.code(page.PRUNING_AS_PRINTED, language="python", wrap_lines=True)
 for failure in found.failures:
     printed.error(f"`{failure.line}`  \n{view.plain(failure.error)}")
 mended.markdown("**Mended**")
-mended.code(textbook.PRUNING_MENDED, language="python", wrap_lines=True)
+mended.code(page.PRUNING_MENDED, language="python", wrap_lines=True)
 mended.markdown(
     "`saga` handles three classes; a fitted estimator is copied with `copy.deepcopy`; and a mask "
     "must multiply the weights, for indexing with it flattens them. Even then the printed mask, "
@@ -54,34 +57,34 @@ st.header("2. Quantization by Q", divider="gray")
 st.latex(r"a_i = \mathrm{round}(w_i \cdot Q), \qquad w_i \approx a_i / Q")
 printed, mended = st.columns(2)
 printed.markdown("**As printed**")
-printed.code(textbook.QUANTIZATION_AS_PRINTED, language="python", wrap_lines=True)
+printed.code(page.QUANTIZATION_AS_PRINTED, language="python", wrap_lines=True)
 printed.error(
     f"`clf.copy()` fails as above. Copied otherwise, the codes at Q = {PRINTED_Q} stand beside an "
     "intercept on the old scale: the products are "
     f"{PRINTED_Q} times too large for it."
 )
 mended.markdown("**Mended**")
-mended.code(textbook.QUANTIZATION_MENDED, language="python", wrap_lines=True)
+mended.code(page.QUANTIZATION_MENDED, language="python", wrap_lines=True)
 mended.markdown(
     "The codes are divided by Q again before they meet the intercept. A file stores the codes and "
     "Q, so it stays small."
 )
 
 q = st.select_slider("Q", Q_VALUES, value=PRINTED_Q, key="textbook_q", persist_state="session")
-point = textbook.at_q(found, q)
+point = page.at_q(found, q)
 rescaled, unscaled = st.columns(2)
 result(f"Q = {q}, codes divided by Q", point.rescaled, rescaled)
 result(f"Q = {q}, codes as they are", point.unscaled, unscaled)
 
-record = textbook.q_chart(found)
+record = page.q_chart(found)
 plot.chart(
-    textbook.q_figure(record, here()),
+    page.q_figure(record, here()),
     key="textbook-chart",
     alt=record.alt,
     config=camera("paretoscope-textbook"),
 )
 st.dataframe(
-    textbook.weight_table(found, q).style.format(precision=3),
+    page.weight_table(found, q).style.format(precision=3),
     hide_index=True,
     height="content",
 )

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import paretoscope as ps
 from onnx import TensorProto, helper, numpy_helper
-from paretoscope.network import Network
+from paretoscope.network.network import Network
 from sklearn.ensemble import RandomForestClassifier
 
 

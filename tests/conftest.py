@@ -20,7 +20,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 from filelock import FileLock
-from paretoscope.store import home as home_of_the_user
+from paretoscope.base.store import home as home_of_the_user
 
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER")
 if _WORKER is None:
@@ -39,11 +39,11 @@ os.environ["PARETOSCOPE_HOME"] = str(_OWN)
 os.environ["PARETOSCOPE_LOCKS"] = tempfile.mkdtemp(dir=FOLDER)  # none pauses the other's workers
 
 import paretoscope as ps  # noqa: E402  (after the store's place is set)
-from paretoscope import training  # noqa: E402
-from paretoscope.dataset import Dataset, load_dataset  # noqa: E402
-from paretoscope.network import Network  # noqa: E402
-from paretoscope.store import Store  # noqa: E402
-from paretoscope.training import find_trained, keep  # noqa: E402
+from paretoscope.base.store import Store  # noqa: E402
+from paretoscope.data.dataset import Dataset, load_dataset  # noqa: E402
+from paretoscope.network.network import Network  # noqa: E402
+from paretoscope.training import training  # noqa: E402
+from paretoscope.training.training import find_trained, keep  # noqa: E402
 
 from tests import graphs  # noqa: E402
 from tests.postgres import Postgres, postgres  # noqa: E402
@@ -57,8 +57,8 @@ ROOT = Path(__file__).resolve().parents[1]
 _EARLY = (("digits", "mlp-64-32"), ("iris", "logistic-regression"))
 _COMPILE = """
 import paretoscope as ps
-from paretoscope.measurement import Baseline
-from paretoscope.surface import surface
+from paretoscope.measurement.measurement import Baseline
+from paretoscope.sweeps.surface import surface
 data = ps.load_dataset("iris")
 network = ps.train("linear-svm", data)
 list(surface(network, ps.grid(threshold=[0, 0.1], q=[8]), Baseline(network, data)))

@@ -10,8 +10,8 @@ import shutil
 import subprocess
 import sys
 
-from paretoscope.dataset import fetch_dataset, is_present
-from paretoscope.errors import ParetoscopeError
+from paretoscope.base.errors import ParetoscopeError
+from paretoscope.data.dataset import fetch_dataset, is_present
 
 NAME = "fashion-mnist"
 

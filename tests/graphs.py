@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from paretoscope.building import Dense, build
-from paretoscope.network import Network
+from paretoscope.network.building import Dense, build
+from paretoscope.network.network import Network
 
 RNG = np.random.default_rng(0)
 _START = RNG.bit_generator.state

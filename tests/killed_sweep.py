@@ -19,8 +19,8 @@ from itertools import count
 from pathlib import Path
 
 import paretoscope as ps
-from paretoscope.history import History
-from paretoscope.store import home, sha256
+from paretoscope.base.store import home, sha256
+from paretoscope.sweeps.history import History
 
 from tests.dying import POINTS, die_at
 

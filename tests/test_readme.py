@@ -12,11 +12,11 @@ import sys
 import tomllib
 from pathlib import Path
 
-from paretoscope.activations import ACTIVATIONS
-from paretoscope.corruptions import CORRUPTIONS
-from paretoscope.pruning import PRUNERS, UNITS
-from paretoscope.quantization import QUANTIZERS
-from paretoscope.recovery import RECOVERIES
+from paretoscope.measurement.corruptions import CORRUPTIONS
+from paretoscope.methods.activations import ACTIVATIONS
+from paretoscope.methods.pruning import PRUNERS, UNITS
+from paretoscope.methods.quantization import QUANTIZERS
+from paretoscope.methods.recovery import RECOVERIES
 
 from tests.browser.serving import await_health
 from tests.conftest import ROOT

@@ -8,44 +8,30 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.conftest import ROOT
 
 LIBRARY = ROOT / "compression" / "paretoscope"
-# Each module's floor, a folder being one module. Imports go to a lower floor, or within one to a
-# module that is listed before.
+# The library's floors, from the ground up: a folder imports from those before it, and within a
+# folder no import leads back. `textbook` and what starts the library stand beside the folders.
 FLOORS = (
-    ("errors", "parameters"),
-    (
-        "store",
-        "idx",
-        "quiet",
-        "jobs",
-        "processors",
-        "kernels",
-        "latency",
-        "windows",
-        "operators",
-        "network",
-        "folding",
-        "building",
-        "shipped",
-        "dataset",
-    ),
-    ("chain", "descent", "gram", "training", "train_cnn"),
-    ("pruning", "quantization", "storage", "activations", "recovery"),
-    ("recipe",),
-    ("runtimes", "spelling", "fastest"),
-    ("artifact", "portability"),
-    ("accuracy", "classes", "corruptions", "confirming", "sizes", "textbook"),
-    ("timing", "measurement", "records", "budget", "diagnosis"),
-    ("filesize", "layout", "vectors", "walking", "lines", "surface", "front", "tables"),
-    ("racing", "searches", "history", "cluster", "sweeps", "tasks"),
-    ("uploads",),
-    ("__init__", "__main__"),
+    "base",
+    "data",
+    "network",
+    "methods",
+    "training",
+    "artifact",
+    "measurement",
+    "sweeps",
+    "searches",
+    "uploads",
+    "textbook",
+    "cli",
+    "__init__",
+    "__main__",
 )
-ORDER = [name for floor in FLOORS for name in floor]
+# Then a folder for each page, none of which knows another; commands may use a page.
+UI_FLOORS = ("base", "state", "parts")
+UI_COMMANDS = ("pictures",)
 # New in Python 3.14, so that no older one can tell.
 NEW_IN_314 = {"compression", "annotationlib"}
 
@@ -79,32 +65,111 @@ def test_every_way_to_import_is_seen() -> None:
     assert "a.b._c" in _imports_of("from a.b import _c as d")
 
 
-def _module(path: Path) -> str:
-    return path.relative_to(LIBRARY).parts[0].removesuffix(".py")
+def _modules(top: Path, package: str) -> dict[str, set[str]]:
+    """Each module of a package, by its name within it, with those of the package that it imports.
+
+    What is taken from a folder as such counts as an import of the folder's `__init__`.
+    """
+    names = {
+        str(path.relative_to(top).with_suffix("")).replace("/", "."): path
+        for path in top.rglob("*.py")
+    }
+
+    def module(imported: str) -> str | None:
+        parts = imported.split(".")
+        for end in range(len(parts), -1, -1):
+            for name in (".".join(parts[:end]), ".".join([*parts[:end], "__init__"])):
+                if name in names:
+                    return name
+        return None
+
+    found: dict[str, set[str]] = {}
+    for name, path in names.items():
+        own = {n.removeprefix(f"{package}.") for n in _imports(path) if n.startswith(f"{package}.")}
+        found[name] = {m for n in own if (m := module(n)) is not None} - {name}
+    return found
 
 
-@pytest.mark.parametrize(
-    "path", sorted(LIBRARY.rglob("*.py")), ids=lambda p: str(p.relative_to(LIBRARY))
-)
-def test_the_library_imports_downward_only(path: Path) -> None:
-    place = ORDER.index(_module(path))
-    for name in _imports(path):
-        package, _, module = name.partition(".")
-        assert package not in {"streamlit", "plotly", "ui", "pages", "app", "tests", "benchmarks"}
-        if package == "paretoscope":
-            module = module.partition(".")[0]
-            module = module if module in ORDER else "__init__"  # a public name of the whole
-            own = module == _module(path)
-            assert own or ORDER.index(module) < place, f"{path} imports {module} from above"
+def _circle(modules: dict[str, set[str]]) -> list[str]:
+    """Modules each of which imports the next, and the last the first; none if there are none."""
+    done: set[str] = set()
+
+    def walk(name: str, way: list[str]) -> list[str]:
+        if name in way:
+            return way[way.index(name) :]
+        if name in done:
+            return []
+        for other in sorted(modules[name]):
+            if found := walk(other, [*way, name]):
+                return found
+        done.add(name)
+        return []
+
+    return next((found for name in modules if (found := walk(name, []))), [])
+
+
+def test_a_circle_is_found() -> None:
+    assert _circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c"]
+    assert _circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
+def _floor(module: str) -> str:
+    return module.split(".")[0]
+
+
+def test_the_library_imports_downward_only() -> None:
+    modules = _modules(LIBRARY, "paretoscope")
+    assert {_floor(name) for name in modules} == set(FLOORS)
+    for name, imported in modules.items():
+        for other in imported:
+            own, theirs = FLOORS.index(_floor(name)), FLOORS.index(_floor(other))
+            assert theirs <= own, f"{name} imports {other} from above"
+    assert _circle(modules) == []
+
+
+def test_the_library_knows_nothing_of_the_app() -> None:
+    for path in LIBRARY.rglob("*.py"):
+        tops = {name.split(".")[0] for name in _imports(path)}
+        assert not tops & {"streamlit", "plotly", "ui", "pages", "app", "tests", "benchmarks"}, path
+
+
+def test_the_house_is_easy_to_see() -> None:
+    """Few things stand at the top of the library and of `ui`, and each folder says what it is."""
+    folders = sorted(path.parent for path in LIBRARY.glob("*/__init__.py"))
+    assert len(folders) >= 9
+    assert len(list(LIBRARY.glob("*.py"))) <= 4
+    rooms = sorted(path.parent for path in (ROOT / "ui").glob("*/__init__.py"))
+    assert len(rooms) + len(list((ROOT / "ui").glob("*.py"))) <= 12
+    folders += rooms
+    for folder in folders:
+        told = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
+        assert told, folder
+        assert len(re.findall(r"\.(\s|$)", told)) >= 2, f"{folder} says less than two sentences"
 
 
 def test_pruning_and_quantization_do_not_know_each_other() -> None:
     for one, other in (("pruning", "quantization"), ("quantization", "pruning")):
-        for path in (LIBRARY / one).glob("*.py"):
-            assert not any(n.startswith(f"paretoscope.{other}") for n in _imports(path))
+        for path in (LIBRARY / "methods" / one).glob("*.py"):
+            assert not any(n.startswith(f"paretoscope.methods.{other}") for n in _imports(path))
 
 
-def test_ui_does_not_import_pages() -> None:
+def test_ui_imports_downward_only() -> None:
+    """First its floors; then pages, none of which knows another."""
+    modules = _modules(ROOT / "ui", "ui")
+    pages = {_floor(name) for name in modules} - {*UI_FLOORS, *UI_COMMANDS, "__init__"}
+    assert len(pages) >= 7
+    for name, imported in modules.items():
+        for other in imported:
+            own, theirs = _floor(name), _floor(other)
+            if theirs in UI_FLOORS and own in UI_FLOORS:
+                assert UI_FLOORS.index(theirs) <= UI_FLOORS.index(own), f"{name} imports {other}"
+            else:
+                lower = {*UI_FLOORS, own} | (pages if own in UI_COMMANDS else set())
+                assert theirs in lower, f"{name} imports {other}"
+    assert _circle(modules) == []
+
+
+def test_ui_does_not_import_what_stands_above_it() -> None:
     for path in _folders("ui"):
         tops = {name.split(".")[0] for name in _imports(path)}
         assert not tops & {"pages", "app", "tests", "benchmarks"}, path

@@ -1,68 +1,30 @@
-"""Pictures of charts made without a visitor's browser, where Chrome or Chromium is installed.
+"""A link as a picture, from the folder of the project: ``python -m ui.pictures LINK -o chart.png``.
 
-On the command line, from the folder of the project: ``python -m ui.pictures LINK -o chart.png``
-draws what the link shows, its curve measured on this machine.
+Its curve is measured on this machine; Chrome or Chromium draws it.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import shutil
 import sys
-import threading
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import paretoscope as ps
-from paretoscope.errors import ParetoscopeError
-from paretoscope.measurement import Baseline, as_brought, compute, with_gzip
-from paretoscope.store import write_atomically
-from paretoscope.sweeps import CURVE_POINTS
+from paretoscope.base.errors import ParetoscopeError
+from paretoscope.base.store import write_atomically
+from paretoscope.measurement.measurement import Baseline, as_brought, compute, with_gzip
+from paretoscope.sweeps.sweep import CURVE_POINTS
 
-from ui import charts, figures
-from ui.frame import network_title
-from ui.members import axis_of, pruner_of
-from ui.palette import LETTERS, LIGHT, PICTURE
-from ui.plot import SCRIPT, Figure, to_json
-from ui.scene import backdrop_of
-from ui.view import View, parse_query
-
-_one_at_a_time = threading.Lock()  # a browser takes hundreds of megabytes
-_CHROMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-
-
-@cache
-def possible() -> bool:
-    """Whether there is a browser to draw with."""
-    return any(map(shutil.which, _CHROMES))
-
-
-def png(figure: Figure) -> bytes:
-    """A figure as PNG of 1200 x 630 pixels, twice that sharp, as the camera button makes it.
-
-    Raises
-    ------
-    ParetoscopeError
-        There is no browser, or it did not answer.
-    """
-    if not possible():
-        raise ParetoscopeError("pictures need Chrome or Chromium on this machine, which has none")
-    import kaleido
-
-    try:
-        # Its defaults would load scripts from elsewhere.
-        with _one_at_a_time:
-            drawn: bytes = kaleido.calc_fig_sync(
-                json.loads(to_json(figure)),
-                opts={"format": "png", **PICTURE},
-                kopts={"plotlyjs": SCRIPT, "mathjax": False, "timeout": 60},
-            )
-    except Exception as error:  # kaleido and the browser's driver have errors of their own
-        raise ParetoscopeError(f"the browser could not draw the chart: {error}") from error
-    return drawn
+from ui.base import rendering
+from ui.base.plot import Figure
+from ui.base.theme import LETTERS, LIGHT
+from ui.explore.plan import backdrop_of
+from ui.parts import charts, figures
+from ui.parts.frame import network_title
+from ui.parts.method_controls import axis_of, pruner_of
+from ui.state.view import View, parse_query
 
 
 def figure_of(view: View, axis: charts.Axis) -> Figure:
@@ -115,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if complaints:
             raise ParetoscopeError(f"the link is partly wrong: {complaints[0]}")
         size: charts.Axis = "gzip" if view.zipped else "size"
-        picture = png(figure_of(view, size if given.chart == "size" else "time"))
+        picture = rendering.png(figure_of(view, size if given.chart == "size" else "time"))
         write_atomically(Path(given.output), picture)
     except ParetoscopeError as error:
         print(f"paretoscope: {error}", file=sys.stderr)

@@ -13,21 +13,21 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import paretoscope as ps
-from paretoscope.accuracy import Accuracy
-from paretoscope.dataset import SOURCES, SPLITS, Dataset, find_source, is_present
-from paretoscope.errors import ParetoscopeError, one_of
-from paretoscope.measurement import Baseline
-from paretoscope.network import Network
-from paretoscope.parameters import Choice, Member, parameters, parse_member
-from paretoscope.pruning import CRITERIA, Criterion
-from paretoscope.quantization import QUANTIZERS
-from paretoscope.records import record_path, remeasure, to_json
-from paretoscope.recovery import RECOVERIES
-from paretoscope.searches import AIMS
-from paretoscope.store import write_atomically
-from paretoscope.sweeps import CURVE_POINTS, MEASURED, stops
-from paretoscope.tables import ENDINGS, table
-from paretoscope.training import MODELS, models
+from paretoscope.base.errors import ParetoscopeError, one_of
+from paretoscope.base.parameters import Choice, Member, parameters, parse_member
+from paretoscope.base.store import write_atomically
+from paretoscope.data.dataset import SOURCES, SPLITS, Dataset, find_source, is_present
+from paretoscope.measurement.accuracy import Accuracy
+from paretoscope.measurement.measurement import Baseline
+from paretoscope.measurement.provenance import record_path, remeasure, to_json
+from paretoscope.methods.pruning import CRITERIA, Criterion
+from paretoscope.methods.quantization import QUANTIZERS
+from paretoscope.methods.recovery import RECOVERIES
+from paretoscope.network.network import Network
+from paretoscope.searches.search import AIMS
+from paretoscope.sweeps.export import ENDINGS, table
+from paretoscope.sweeps.sweep import CURVE_POINTS, MEASURED, stops
+from paretoscope.training.training import MODELS, models
 
 _PLACES = {"threshold", "sparsity", "pattern"}
 
@@ -375,7 +375,7 @@ def _cluster(arguments: argparse.Namespace) -> AbstractContextManager[Any]:
         raise ParetoscopeError(f"--workers must be 1 to 1,000, not {arguments.workers}")
     if arguments.measured == "all":
         raise ParetoscopeError("workers compute, they do not run files: add --measured front")
-    from paretoscope.cluster import Cluster
+    from paretoscope.sweeps.cluster import Cluster
 
     return Cluster(arguments.scheduler, arguments.workers or 2)
 

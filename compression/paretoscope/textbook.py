@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from paretoscope.parameters import FloatArray
-from paretoscope.quantization import UniformGrid
+from paretoscope.base.parameters import FloatArray
+from paretoscope.methods.quantization import UniformGrid
 
 Q_VALUES = (1, 2, 3, 5, 10, 20, 50, 100)
 PRINTED_Q = 10

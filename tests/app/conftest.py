@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import streamlit as st
 
-from ui.bench import Bench
+from ui.state.measuring import Bench
 
 _benches: list[Bench] = []  # of the servers that tests started
 

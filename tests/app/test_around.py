@@ -9,15 +9,17 @@ import numpy as np
 import paretoscope as ps
 import plotly.graph_objects as go
 import pytest
-from paretoscope.budget import Budget
-from paretoscope.measurement import Baseline
-from paretoscope.network import Network
-from paretoscope.surface import surface
+from paretoscope.measurement.budget import Budget
+from paretoscope.measurement.measurement import Baseline
+from paretoscope.network.network import Network
+from paretoscope.sweeps.surface import surface
 
 from tests.app.pages import address, charts, figures, measured, open_page, until
 from tests.conftest import load, trained
-from ui import grid, pins, weights, words
-from ui.palette import DARK, LIGHT
+from ui.base import words
+from ui.base.theme import DARK, LIGHT
+from ui.explore import weights
+from ui.parts import grid, pins
 
 RECIPE = "magnitude(threshold=0.1)+q(8)"
 

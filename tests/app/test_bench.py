@@ -8,14 +8,15 @@ from typing import Any
 
 import paretoscope as ps
 import pytest
-from paretoscope.jobs import Worker
-from paretoscope.network import Network
+from paretoscope.base.jobs import Worker
+from paretoscope.network.network import Network
 
 from tests.waiting import until
-from ui import bench as module
-from ui.bench import Bench, Subject, Wish
-from ui.scene import scene_of
-from ui.view import View
+from ui.explore.plan import scene_of
+from ui.state import measuring as module
+from ui.state.measuring import Bench, Wish
+from ui.state.subject import Subject
+from ui.state.view import View
 
 
 @pytest.fixture

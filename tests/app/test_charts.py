@@ -7,14 +7,14 @@ from dataclasses import replace
 import paretoscope as ps
 import plotly.graph_objects as go
 import pytest
-from paretoscope.accuracy import Accuracy, Change
-from paretoscope.budget import Budget
-from paretoscope.latency import Latency
+from paretoscope.artifact.quick_latency import Latency
+from paretoscope.measurement.accuracy import Accuracy, Change
+from paretoscope.measurement.budget import Budget
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.forward_msg_cache import populate_hash_if_needed
 
-from ui import charts, figures
-from ui.palette import DARK, LIGHT, Theme
+from ui.base.theme import DARK, LIGHT, Theme
+from ui.parts import charts, figures
 
 RECIPE = ps.Recipe.parse("magnitude(threshold=0.1)+q(8)")
 

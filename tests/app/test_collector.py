@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-from ui.collector import Collector
+from ui.base.collector import Collector
 
 
 def test_it_collects_at_rest_and_at_the_latest_after_two_minutes() -> None:

@@ -8,17 +8,19 @@ from typing import Any
 import numpy as np
 import paretoscope as ps
 import pytest
-from paretoscope.accuracy import Accuracy, Change
-from paretoscope.confirming import confirmations
-from paretoscope.timing import Timing
+from paretoscope.measurement.accuracy import Accuracy, Change
+from paretoscope.measurement.confirmation import confirmations
+from paretoscope.measurement.latency_protocol import Timing
 from streamlit.testing.v1 import AppTest
 
 from tests.app.pages import address, charts, figures, open_page, until
 from tests.conftest import give, load, trained
-from ui import server, words
+from ui.base import words
+from ui.base.theme import DARK, LIGHT, Theme
 from ui.evidence import seeds, times
-from ui.palette import DARK, LIGHT, Theme
-from ui.view import SECTIONS
+from ui.parts import proper_times
+from ui.state import server
+from ui.state.view import SECTIONS
 
 RECIPE = "magnitude(sparsity=0.6)+q(4)"
 
@@ -144,7 +146,7 @@ def test_an_inconclusive_time_says_what_disturbed_it_and_is_measured_again(
     honest = server.result
 
     def result(subject: Any, task: str, arguments: Any) -> Any:
-        if task != times.TASK:
+        if task != proper_times.TASK:
             return honest(subject, task, arguments)
         return None if asked else {"timings": timings, "others": others}
 
@@ -156,7 +158,7 @@ def test_an_inconclusive_time_says_what_disturbed_it_and_is_measured_again(
         assert ("other programs kept 0.7 of" in said) == (others == 0.7)
         (button,) = [b for b in app.button if b.label == "Measure again"]
         app = button.click().run()
-        assert asked == [times.TASK]
+        assert asked == [proper_times.TASK]
         assert [b for b in app.button if b.label == "Measure properly"]  # no result by now
 
 

@@ -11,16 +11,18 @@ import numpy as np
 import paretoscope as ps
 import pytest
 import streamlit as st
-from paretoscope.artifact import zipped
-from paretoscope.network import Network
-from paretoscope.pruning import CRITERIA, UNIT_CRITERIA
-from paretoscope.quantization import QUANTIZERS
-from paretoscope.store import default_store
+from paretoscope.artifact.artifact import zipped
+from paretoscope.base.store import default_store
+from paretoscope.methods.pruning import CRITERIA, UNIT_CRITERIA
+from paretoscope.methods.quantization import QUANTIZERS
+from paretoscope.network.network import Network
 from streamlit.testing.v1 import AppTest
 
 from tests.app.pages import address, charts, figures, measured, open_page, until
 from tests.conftest import ROOT, load, trained
-from ui import running, server, view, words
+from ui.base import words
+from ui.parts import kernel_choice
+from ui.state import server, view
 
 RECIPE = "magnitude(threshold=0.1)+q(8)"
 
@@ -63,7 +65,7 @@ def test_auto_becomes_what_is_faster_here_and_the_link_says_it() -> None:
         lambda a: bool(a.metric),
     )
     subject = server.subject("fashion-mnist", "lenet-300-100", network)
-    times = running.known(subject)
+    times = kernel_choice.known(subject)
     assert times is not None
     assert address(app)["recipe"].endswith("+folded") == (times.choice == ps.Folded())
     place = {"dataset": "fashion-mnist", "model": "lenet-300-100", "recipe": "q(8)"}

@@ -14,7 +14,7 @@ import paretoscope as ps
 import pytest
 import skops.io
 from onnx import helper
-from paretoscope.dataset import delete_own, is_own, load_dataset, own_notes
+from paretoscope.data.dataset import delete_own, is_own, load_dataset, own_notes
 from paretoscope.uploads import sandbox
 from paretoscope.uploads.sandbox import Limits
 from sklearn.linear_model import LogisticRegression
@@ -26,8 +26,8 @@ from tests.conftest import load, trained
 from tests.uploads.cases import FOLDER, Case, cases, needs_cases
 from tests.uploads.test_reports import REPORTS, SAYS
 from tests.waiting import HANGS_S
-from ui import words
-from ui.view import View
+from ui.base import words
+from ui.state.view import View
 
 
 def _page() -> AppTest:
@@ -327,7 +327,7 @@ def test_names_that_leave_a_class_out_are_refused_and_given_anew(kind: str, fres
 
 @needs_cases
 def test_one_visit_keeps_so_many_files(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ui.files._MOST_KEPT", 0)
+    monkeypatch.setattr("ui.files.page._MOST_KEPT", 0)
     data = (FOLDER / "models" / "iris_4f.csv").read_bytes()
     app = _upload(_page(), 0, "iris.csv", data)
     (button,) = [b for b in app.button if b.label == "Use these data"]

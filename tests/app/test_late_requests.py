@@ -9,7 +9,7 @@ import pytest
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.runtime.app_session import AppSession
 
-from ui import late_requests
+from ui.base import late_requests
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from paretoscope.budget import Budget
+from paretoscope.measurement.budget import Budget
 
 from tests.app.pages import open_page
 from tests.conftest import trained
-from ui.view import parse_query
+from ui.state.view import parse_query
 
 KEPT = json.loads(Path(__file__).with_name("kept_links.json").read_text("utf-8"))
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ui import logs
+from ui.base import logs
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_events_are_json_and_exceptions_have_no_text(
     monkeypatch.setenv("PARETOSCOPE_LOG", "json")
     logs.begin()
     logs.begin()
-    logging.getLogger("paretoscope.jobs").info("job %s %s", "training", "done")
+    logging.getLogger("paretoscope.base.jobs").info("job %s %s", "training", "done")
     for name in ("ui.bench", "streamlit.error_util"):
         try:
             raise ValueError("salary of J. Smith")

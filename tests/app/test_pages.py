@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import paretoscope as ps
 import pytest
-from paretoscope import pruning
-from paretoscope.measurement import Baseline
-from paretoscope.network import Network
+from paretoscope.measurement.measurement import Baseline
+from paretoscope.methods import pruning
+from paretoscope.network.network import Network
 from streamlit.testing.v1 import AppTest
 
 from tests.app.pages import address, charts, open_page, until
 from tests.conftest import load, trained
-from ui import comparing, sensitivity
+from ui.compare import page as compare
+from ui.layers import page as layers
 
 RECIPE = "magnitude(threshold=0.1)+q(8)"
 
@@ -70,7 +71,7 @@ def test_two_pins_stand_side_by_side_with_their_flips(mlp: Network, digits: ps.D
 
 def test_a_curve_changes_one_part_only(mlp: Network) -> None:
     recipe = ps.Recipe.parse("magnitude(threshold=0.1)+q(8);dense1=q(2)")
-    curves = comparing.curves_of(mlp, recipe, ("random", "wanda"), ("float32", "gptq"))
+    curves = compare.curves_of(mlp, recipe, ("random", "wanda"), ("float32", "gptq"))
     kinds = {name: {(type(r.pruner), str(r.quantizer), str(r.recovery)) for r in line}
              for name, line in curves}  # fmt: skip
     assert kinds == {
@@ -107,7 +108,7 @@ def test_layers_measures_each_layer_alone(mlp: Network, digits: ps.Dataset) -> N
 
 def test_one_in_and_one_out_touch_the_layers_they_say(mlp: Network) -> None:
     recipe = ps.Recipe.parse("l2(0.25)+magnitude(threshold=0.1)+q(8)+bias")
-    found = sensitivity.trials(mlp, recipe)
+    found = layers.trials(mlp, recipe)
     only = found.one_in["dense2"].treatments(mlp)
     assert str(only["dense1"]) == str(only["dense3"]) == "float32"
     assert str(only["dense2"]) == "l2(0.25)+magnitude(threshold=0.1)+q(8)"
@@ -131,7 +132,7 @@ def test_one_in_and_one_out_make_the_recipes_own_cut(
         kept = pruning.cut(mlp, treatments, digits.train).kept
         return {n: np.broadcast_to(k, mlp.weights[n].shape) for n, k in kept.items()}
 
-    whole, found = cut(recipe), sensitivity.trials(mlp, recipe, digits.train)
+    whole, found = cut(recipe), layers.trials(mlp, recipe, digits.train)
     for layer in mlp.weights:
         one_in, one_out = cut(found.one_in[layer]), cut(found.one_out[layer])
         for name in mlp.weights:
@@ -156,12 +157,12 @@ def test_the_layer_shown_is_in_the_link_and_linear_models_show_their_features() 
 
 def test_pictures_of_masks_and_weights() -> None:
     kept = np.array([[True, False, True], [False, False, True]])
-    picture = sensitivity.mask_picture(kept)
+    picture = layers.mask_picture(kept)
     scale = picture.shape[0] // 3
     assert picture.shape == (3 * scale, 2 * scale)
     np.testing.assert_array_equal(picture[::scale, ::scale] == 40, kept.T)
     weight = np.array([[1.0, -1.0], [0.0, 0.5]], np.float32)
-    tiles = sensitivity.tiles(weight, (1, 2), 1.0)
+    tiles = layers.tiles(weight, (1, 2), 1.0)
     colours = {tuple(c) for c in tiles.reshape(-1, 3).tolist()}
     assert {(213, 94, 0), (0, 114, 178), (255, 255, 255)} <= colours
 

@@ -9,7 +9,8 @@ import pytest
 
 from tests.conftest import trained
 from ui import pictures
-from ui.view import parse_query
+from ui.base import rendering
+from ui.state.view import parse_query
 
 LINK = "http://127.0.0.1:8501/?v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold%3D0.1)"
 
@@ -51,6 +52,6 @@ def test_a_wrong_link_is_one_sentence_and_no_file(
 
 
 def test_without_a_browser_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "possible", lambda: False)
+    monkeypatch.setattr(rendering, "possible", lambda: False)
     with pytest.raises(ValueError, match="pictures need Chrome"):
-        pictures.png({"data": [], "layout": {"height": 300}})
+        rendering.png({"data": [], "layout": {"height": 300}})

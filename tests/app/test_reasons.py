@@ -12,17 +12,20 @@ from pathlib import Path
 
 import paretoscope as ps
 import pytest
-from paretoscope.fastest import KernelTimes
-from paretoscope.kernels import Folded
-from paretoscope.latency import Latency
-from paretoscope.network import Network
-from paretoscope.training import keep
+from paretoscope.artifact.kernel_times import KernelTimes
+from paretoscope.artifact.quick_latency import Latency
+from paretoscope.methods.kernels import Folded
+from paretoscope.network.network import Network
+from paretoscope.training.training import keep
 from streamlit.testing.v1 import AppTest
 
 from tests.app.pages import address, charts, measured, open_page, until
 from tests.awkward import with_dequantized, with_float64, with_trees
 from tests.conftest import load, trained
-from ui import reasons, running, server, words
+from ui.base import words
+from ui.explore import why_no_gain
+from ui.parts import kernel_choice
+from ui.state import server
 
 
 def _panel(app: AppTest) -> list[str]:
@@ -94,7 +97,7 @@ def _offered(app: AppTest) -> AppTest:
         view = app.session_state.view
         subject = server.subject(view.dataset, view.model, trained(view.dataset, view.model))
         bench = server.bench()
-        wish = reasons.wish(bench, subject, view, None)
+        wish = why_no_gain.wish(bench, subject, view, None)
         left = [
             r
             for r in wish.backdrop
@@ -221,7 +224,7 @@ def _kernel_times(app: AppTest, fused: float, monkeypatch: pytest.MonkeyPatch) -
         tuple(Latency(b, (1.0,) * 31, (1.0,) * 31) for b in (1, 16, 256)),
         "a processor",
     )
-    monkeypatch.setattr(running, "known", lambda subject: kept)
+    monkeypatch.setattr(kernel_choice, "known", lambda subject: kept)
     return app.run()
 
 

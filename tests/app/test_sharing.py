@@ -6,9 +6,10 @@ import re
 
 from tests.app.pages import measured, open_page, until
 from tests.conftest import load, trained
-from ui import server, sharing
-from ui.bench import Subject
-from ui.view import View
+from ui.explore import sharing
+from ui.state import server
+from ui.state.subject import Subject
+from ui.state.view import View
 
 RECIPE = "magnitude(threshold=0.1)+q(8)"
 

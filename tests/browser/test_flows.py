@@ -17,7 +17,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from tests.browser.conftest import HOME, Server, Visit, Visitor, all_measured, settle, slider
 from tests.conftest import load
-from ui import words
+from ui.base import words
 
 QUERY = "?v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold%3D0.1)%2Bq(8)"
 

@@ -23,7 +23,7 @@ from tests.browser.conftest import (
     slider,
 )
 from tests.conftest import trained
-from ui import words
+from ui.base import words
 
 RECIPE = "magnitude(threshold=0.1)+q(8)"
 

@@ -25,8 +25,8 @@ from pathlib import Path
 import paretoscope as ps
 import pytest
 import websockets
-from paretoscope.history import History
-from paretoscope.store import sha256
+from paretoscope.base.store import sha256
+from paretoscope.sweeps.history import History
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Server, Visitor, file_was_run, settle, slider

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import onnx
 from hypothesis import strategies as st
-from paretoscope.artifact import Sizes
-from paretoscope.errors import ParetoscopeError
+from paretoscope.artifact.artifact import Sizes
+from paretoscope.base.errors import ParetoscopeError
 from paretoscope.uploads.csvs import read_csv
 from paretoscope.uploads.gate import admit
 from paretoscope.uploads.importing import to_network

@@ -17,7 +17,7 @@ import pytest
 import skops.io
 from onnx import TensorProto, helper, numpy_helper
 from paretoscope.__main__ import main
-from paretoscope.errors import ParetoscopeError
+from paretoscope.base.errors import ParetoscopeError
 from paretoscope.uploads import sandbox
 from paretoscope.uploads.checking import check
 from paretoscope.uploads.csvs import read_csv
@@ -270,7 +270,7 @@ def test_a_skops_file_is_run_in_the_sandbox_not_here(monkeypatch: pytest.MonkeyP
     def never(*_: object) -> None:
         raise AssertionError("scored in the server")
 
-    monkeypatch.setattr("paretoscope.network.Network.scores", never)
+    monkeypatch.setattr("paretoscope.network.network.Network.scores", never)
     model = LogisticRegression().fit([[0.0], [1.0], [2.0]], [0, 1, 2])
     n = 200_000
     model.classes_, model.coef_, model.intercept_ = np.arange(n), np.zeros((n, 1)), np.zeros(n)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from paretoscope.__main__ import main
-from paretoscope.errors import ParetoscopeError
+from paretoscope.base.errors import ParetoscopeError
 from paretoscope.uploads.checking import Chosen, check_table, rows_of
 from paretoscope.uploads.csvs import MOST_COLUMNS, Reading, Table, read_csv
 from paretoscope.uploads.decoding import ENCODINGS, find_encoding

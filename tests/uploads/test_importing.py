@@ -11,9 +11,9 @@ import onnxruntime as ort
 import paretoscope as ps
 import pytest
 from onnx import helper
-from paretoscope.dataset import Dataset, Raw, Rows
-from paretoscope.errors import ParetoscopeError
-from paretoscope.training import fits, keep_own_model
+from paretoscope.base.errors import ParetoscopeError
+from paretoscope.data.dataset import Dataset, Raw, Rows
+from paretoscope.training.training import fits, keep_own_model
 from paretoscope.uploads.importing import network_for, to_network
 from paretoscope.uploads.models import read_model
 

@@ -21,8 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from paretoscope.__main__ import main
-from paretoscope.errors import ParetoscopeError
-from paretoscope.measurement import as_brought
+from paretoscope.base.errors import ParetoscopeError
+from paretoscope.measurement.measurement import as_brought
 from paretoscope.uploads.checking import check
 from paretoscope.uploads.importing import network_for, to_network
 from paretoscope.uploads.kinds import MOST_BYTES

@@ -9,10 +9,10 @@ import onnx
 import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
-from paretoscope.chain import as_chain
-from paretoscope.errors import ParetoscopeError
-from paretoscope.network import Network
-from paretoscope.operators import OPERATORS
+from paretoscope.base.errors import ParetoscopeError
+from paretoscope.network.chain import as_chain
+from paretoscope.network.network import Network
+from paretoscope.network.operators import OPERATORS
 from paretoscope.uploads.importing import to_network
 from paretoscope.uploads.models import predict, read_model
 from paretoscope.uploads.rewrites import REWRITES

@@ -14,9 +14,9 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from paretoscope.dataset import Raw, keep_own, load_dataset
-from paretoscope.errors import ParetoscopeError
-from paretoscope.store import sha256
+from paretoscope.base.errors import ParetoscopeError
+from paretoscope.base.store import sha256
+from paretoscope.data.dataset import Raw, keep_own, load_dataset
 from paretoscope.uploads import kinds
 from paretoscope.uploads import sandbox as module
 from paretoscope.uploads.checking import check
@@ -125,7 +125,7 @@ def test_an_answer_that_is_cut_off_is_none(
 _KEEPS = (
     "import numpy as np\n"
     "from itertools import count\n"
-    "from paretoscope.dataset import Raw, keep_own\n"
+    "from paretoscope.data.dataset import Raw, keep_own\n"
     "for number in count():\n"
     "    X = np.random.default_rng(number).random((2_000, 20), np.float32)\n"
     "    names = tuple(f'f{i}' for i in range(20))\n"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import skops.io
-from paretoscope.errors import ParetoscopeError
+from paretoscope.base.errors import ParetoscopeError
 from paretoscope.uploads.importing import skops_network_for
 from paretoscope.uploads.skops_files import check_skops, read_skops
 from sklearn.linear_model import (

@@ -11,8 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from paretoscope.dataset import split_indices
-from paretoscope.errors import ParetoscopeError
+from paretoscope.base.errors import ParetoscopeError
+from paretoscope.data.dataset import split_indices
 from paretoscope.uploads import sandbox
 from paretoscope.uploads.checking import check
 from paretoscope.uploads.csvs import MOST_CELLS, read_csv, read_text

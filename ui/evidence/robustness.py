@@ -9,15 +9,16 @@ from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
-from paretoscope.accuracy import Accuracy, Change
-from paretoscope.corruptions import CORRUPTIONS, Robustness
+from paretoscope.measurement.accuracy import Accuracy, Change
+from paretoscope.measurement.corruptions import CORRUPTIONS, Robustness
 from plotly.subplots import make_subplots
 
-from ui import plot, provenance, words
-from ui.bench import Subject
-from ui.palette import Theme, camera, here, layout
-from ui.progress import result_or_progress
-from ui.view import View
+from ui.base import plot, words
+from ui.base.theme import Theme, camera, here, layout
+from ui.parts import provenance
+from ui.parts.progress import result_or_progress
+from ui.state.subject import Subject
+from ui.state.view import View
 
 _BY_NAME = {corruption.name: corruption for corruption in CORRUPTIONS}
 

@@ -10,15 +10,16 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
-from paretoscope.accuracy import Accuracy, Change
-from paretoscope.classes import Recall, worst
-from paretoscope.dataset import Dataset
+from paretoscope.data.dataset import Dataset
+from paretoscope.measurement.accuracy import Accuracy, Change
+from paretoscope.measurement.classes import Recall, worst
 
-from ui import plot, provenance, words
-from ui.bench import Subject
-from ui.palette import Theme, camera, here, layout
-from ui.progress import result_or_progress
-from ui.view import View, plain
+from ui.base import plot, words
+from ui.base.theme import Theme, camera, here, layout
+from ui.parts import provenance
+from ui.parts.progress import result_or_progress
+from ui.state.subject import Subject
+from ui.state.view import View, plain
 
 KINDS = {
     "broken": "Broken: were right, are wrong",

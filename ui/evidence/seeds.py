@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
-from paretoscope.accuracy import Accuracy, Change
-from paretoscope.measurement import Measurement
+from paretoscope.measurement.accuracy import Accuracy, Change
+from paretoscope.measurement.measurement import Measurement
 
-from ui import plot, provenance, words
-from ui.bench import Subject
-from ui.palette import Theme, camera, here, layout
-from ui.progress import result_or_progress
-from ui.view import View
+from ui.base import plot, words
+from ui.base.theme import Theme, camera, here, layout
+from ui.parts import provenance
+from ui.parts.progress import result_or_progress
+from ui.state.subject import Subject
+from ui.state.view import View
 
 _FEWEST, _MOST, _USUAL = 2, 10, 3
 

@@ -9,13 +9,14 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
-from paretoscope.sizes import PARTS
+from paretoscope.artifact.size_parts import PARTS
 
-from ui import plot, provenance, words
-from ui.bench import Subject
-from ui.palette import BAR_COLOURS, Theme, camera, here, layout
-from ui.progress import result_or_progress
-from ui.view import View
+from ui.base import plot, words
+from ui.base.theme import BAR_COLOURS, Theme, camera, here, layout
+from ui.parts import provenance
+from ui.parts.progress import result_or_progress
+from ui.state.subject import Subject
+from ui.state.view import View
 
 _PATTERNS = ("", "/", "x", ".")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,19 +10,18 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
-from paretoscope.latency import MARGIN
-from paretoscope.measurement import Measurement
-from paretoscope.runtimes import RUNTIMES, OnnxRuntime, find_runtime
-from paretoscope.timing import PROCESSES, ROUNDS, Timing
+from paretoscope.artifact.quick_latency import MARGIN
+from paretoscope.artifact.runtimes import RUNTIMES, find_runtime
+from paretoscope.measurement.latency_protocol import PROCESSES, ROUNDS, Timing
 
-from ui import plot, provenance, server, words
-from ui.bench import Subject
-from ui.palette import Theme, camera, here, layout
-from ui.progress import result_or_progress
-from ui.view import View
+from ui.base import plot, words
+from ui.base.theme import Theme, camera, here, layout
+from ui.parts import provenance
+from ui.parts.progress import result_or_progress
+from ui.parts.proper_times import TASK, by_what, offer_again, timing_arguments
+from ui.state.subject import Subject
+from ui.state.view import View
 
-TASK = "timing_task"
-_SOME = 0.1  # processors that other programs keep busy, from which on they are named
 TITLES = {
     "batch 1": "One row",
     "batch 16": "16 rows",
@@ -53,59 +51,6 @@ class RatioChart:
         return f"Time of {self.recipe} relative to the uncompressed model. {told}."
 
 
-def file_arguments(subject: Subject, now: Measurement) -> dict[str, Any]:
-    """What a task is told, so that it finds the very file where it was trained."""
-    found = subject.arguments(now.recipe)
-    return found | {"artifact_sha256": now.artifact_sha256} if now.recipe.trains else found
-
-
-def timing_arguments(
-    arguments: dict[str, Any],
-    runtime: str = OnnxRuntime.name,
-    against: str = OnnxRuntime.name,
-) -> dict[str, Any]:
-    """What the timing task is asked."""
-    return arguments | {"runtime": runtime, "against": against}
-
-
-def known_timings(subject: Subject, arguments: dict[str, Any]) -> dict[str, Timing]:
-    """The timings that were taken by protocol with ONNX Runtime, by what they are of; empty where
-    none were."""
-    found = server.result(subject, TASK, timing_arguments(arguments))
-    return {} if found is None else _by_what(found)
-
-
-def offer_again(subject: Subject, arguments: dict[str, Any]) -> None:
-    """Where a result is inconclusive: what disturbed it, and a button to measure again."""
-    found = server.result(subject, TASK, arguments)
-    if found is None or _by_what(found)["batch 1"].verdict != "inconclusive":
-        return
-    st.caption(disturbed(found.get("others")))
-    st.button(
-        "Measure again",
-        key="measure-again",
-        on_click=server.work_again,
-        args=(subject, TASK, arguments),
-        help="Trainings, sweeps and files being measured wait meanwhile; pages still answer.",
-    )
-
-
-def disturbed(others: float | None) -> str:
-    """What kept times from being conclusive, as far as the machine tells."""
-    processors = os.cpu_count() or 1
-    if others is not None and others >= _SOME:
-        return (
-            f"Inconclusive: other programs kept {others:.1f} of {processors} processors busy "
-            "meanwhile."
-        )
-    if others is not None:
-        return (
-            "Inconclusive, though no other program was busy: this machine's clock and caches vary "
-            "by more than the file differs."
-        )
-    return "Inconclusive: what else ran meanwhile is not known on this system."
-
-
 def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
     """Choose runtimes, measure, and read what came out."""
     st.markdown(
@@ -119,7 +64,7 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
     result = result_or_progress(subject, TASK, asked, "Time", start="Measure properly")
     if result is None:
         return
-    timings = _by_what(result)
+    timings = by_what(result)
     source = provenance.of_subject(subject, len(subject.baseline.rows))
     record = ratio_chart(subject, view, timings, runtime, against, source)
     plot.chart(
@@ -162,11 +107,6 @@ def _choose_runtimes() -> tuple[str, str]:
         help="By default the same, or numpy where only the compressed file is sparse.",
     )
     return runtime, against
-
-
-def _by_what(result: dict[str, Any]) -> dict[str, Timing]:
-    found = [Timing.from_dict(plain) for plain in result["timings"]]
-    return {timing.what: timing for timing in found}
 
 
 def ratio_chart(

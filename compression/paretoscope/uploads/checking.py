@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from paretoscope.accuracy import Accuracy
-from paretoscope.errors import ParetoscopeError
+from paretoscope.base.errors import ParetoscopeError
+from paretoscope.measurement.accuracy import Accuracy
 from paretoscope.uploads.columns import is_missing
 from paretoscope.uploads.csvs import Reading, Table
 from paretoscope.uploads.gate import Input, in_order, shown

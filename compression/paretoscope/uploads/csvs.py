@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from paretoscope.errors import ParetoscopeError
+from paretoscope.base.errors import ParetoscopeError
 from paretoscope.uploads.columns import Column, read_columns
 from paretoscope.uploads.decoding import decode
 from paretoscope.uploads.gate import shown

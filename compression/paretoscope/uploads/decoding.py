@@ -8,7 +8,7 @@ from functools import partial
 
 import charset_normalizer
 
-from paretoscope.errors import ParetoscopeError
+from paretoscope.base.errors import ParetoscopeError
 from paretoscope.uploads.gate import shown
 
 # Of those that tables are found in: Python's name, and what people call it.

@@ -21,7 +21,7 @@ from typing import Any
 import onnx
 from google.protobuf.message import DecodeError
 
-from paretoscope.errors import ParetoscopeError
+from paretoscope.base.errors import ParetoscopeError
 from paretoscope.uploads.kinds import require
 
 MOST_NODES = 20_000

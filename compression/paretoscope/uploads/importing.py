@@ -15,10 +15,10 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 
-from paretoscope.artifact import Sizes
-from paretoscope.dataset import Dataset
-from paretoscope.errors import ParetoscopeError
-from paretoscope.network import Network
+from paretoscope.artifact.artifact import Sizes
+from paretoscope.base.errors import ParetoscopeError
+from paretoscope.data.dataset import Dataset
+from paretoscope.network.network import Network
 from paretoscope.uploads.gate import as_name, shown
 from paretoscope.uploads.models import Model, gives_places, own_classes, predict
 from paretoscope.uploads.rewrites import REWRITES

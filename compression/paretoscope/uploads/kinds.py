@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 
-from paretoscope.errors import ParetoscopeError
+from paretoscope.base.errors import ParetoscopeError
 
 MOST_BYTES = 50_000_000  # of an upload; .streamlit/config.toml says the same
 

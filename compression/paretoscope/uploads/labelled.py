@@ -15,8 +15,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from paretoscope.errors import ParetoscopeError
-from paretoscope.parameters import FloatArray
+from paretoscope.base.errors import ParetoscopeError
+from paretoscope.base.parameters import FloatArray
 from paretoscope.uploads.columns import Column
 from paretoscope.uploads.csvs import Table
 from paretoscope.uploads.gate import in_order, shown

@@ -15,8 +15,8 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
-from paretoscope.artifact import Sizes
-from paretoscope.errors import ParetoscopeError
+from paretoscope.artifact.artifact import Sizes
+from paretoscope.base.errors import ParetoscopeError
 from paretoscope.uploads.gate import (
     Input,
     Passed,

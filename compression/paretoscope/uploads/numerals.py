@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from paretoscope.errors import ParetoscopeError
+from paretoscope.base.errors import ParetoscopeError
 from paretoscope.uploads.gate import shown
 
 Decimal = Literal["point", "comma"]

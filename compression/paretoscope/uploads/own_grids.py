@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from paretoscope.errors import ParetoscopeError
-from paretoscope.kernels import Folded
-from paretoscope.network import Network
-from paretoscope.parameters import FloatArray
-from paretoscope.quantization import FixedPoint, Float32
-from paretoscope.recipe import Recipe, Treatment
+from paretoscope.base.errors import ParetoscopeError
+from paretoscope.base.parameters import FloatArray
+from paretoscope.methods.kernels import Folded
+from paretoscope.methods.quantization import FixedPoint, Float32
+from paretoscope.methods.recipe import Recipe, Treatment
+from paretoscope.network.network import Network
 
 _MOST = 127  # steps from zero: more would not be 8-bit codes
 _FEWEST_VALUES = 3  # of two any step makes multiples

@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from paretoscope.errors import ParetoscopeError
+from paretoscope.base.errors import ParetoscopeError
 from paretoscope.uploads.rewriting import FLOATS, N_ROWS, Array, Rewrite, Rewriting, attributes_of
 
 

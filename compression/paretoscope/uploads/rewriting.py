@@ -21,10 +21,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from paretoscope.errors import ParetoscopeError
-from paretoscope.network import IR_VERSION, OPSET
+from paretoscope.base.errors import ParetoscopeError
+from paretoscope.network.network import IR_VERSION, OPSET
+from paretoscope.network.windows import Window
 from paretoscope.uploads.gate import Input, shown
-from paretoscope.windows import Window
 
 N_ROWS = 7_919  # stands for the number of rows in a shape: a prime, so that no product hides it
 _MOST_VALUES = 2**18  # of one row between two layers, receptive fields counted: 1 GB for 1,000 rows

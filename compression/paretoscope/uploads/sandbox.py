@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from paretoscope.errors import ParetoscopeError
+from paretoscope.base.errors import ParetoscopeError
 
 _PROGRAM = Path(__file__).with_name("trial.py")
 _MOST_ANSWER_BYTES = 8_000_000

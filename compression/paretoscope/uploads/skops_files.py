@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from paretoscope.building import Dense, build
-from paretoscope.errors import ParetoscopeError
-from paretoscope.network import Network
-from paretoscope.parameters import FloatArray
+from paretoscope.base.errors import ParetoscopeError
+from paretoscope.base.parameters import FloatArray
+from paretoscope.network.building import Dense, build
+from paretoscope.network.network import Network
 from paretoscope.uploads.gate import as_name, plain_label, shown
 from paretoscope.uploads.kinds import require
 

@@ -1,0 +1,125 @@
+"""The content store: bytes kept on disk under their sha256, found again by a key.
+
+    HOME/objects/<sha256>         the bytes, whose name is their own checksum
+    HOME/keys/<sha256 of key>     one line: the sha256 of the object that the key stands for
+
+Every file is written beside its place and moved there, so a reader sees the old file, the new one
+or none, never half of one. What is read is checked against its name; what fails is removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from paretoscope.base.errors import ParetoscopeError
+
+
+def home() -> Path:
+    """The folder for networks and datasets: ``PARETOSCOPE_HOME``, else the user's cache folder."""
+    given = os.environ.get("PARETOSCOPE_HOME")
+    return (
+        Path(given).expanduser().absolute()
+        if given
+        else Path(platformdirs.user_cache_dir("paretoscope"))
+    )
+
+
+SHORT_SHA = 16  # hexadecimal digits of a hash in a file's own metadata: enough to tell files apart
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Put `data` at `path` whole or not at all, also when the process is killed meanwhile.
+
+    Raises
+    ------
+    ParetoscopeError
+        The folder cannot be written to.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ParetoscopeError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        if temporary is not None and os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+@dataclass(frozen=True)
+class Store:
+    """A content store in a folder, which is made when something is first kept."""
+
+    folder: Path
+
+    def keep(self, key: str, data: bytes) -> str:
+        """Keep `data` and let `key` stand for it; returns its sha256."""
+        name = sha256(data)
+        write_atomically(self._object(name), data)
+        write_atomically(self._key(key), name.encode())
+        return name
+
+    def find(self, key: str) -> bytes | None:
+        """The bytes that `key` stands for, or None where they are missing or damaged."""
+        try:
+            name = self._key(key).read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError):
+            return None
+        data = self.read(name)
+        if data is None:
+            with contextlib.suppress(OSError):
+                self._key(key).unlink(missing_ok=True)
+        return data
+
+    def forget(self, key: str) -> None:
+        """Delete what `key` stands for."""
+        try:
+            name = self._key(key).read_text(encoding="ascii")
+            self._key(key).unlink(missing_ok=True)
+            self._object(name).unlink(missing_ok=True)
+        except FileNotFoundError:
+            return
+        except (OSError, UnicodeDecodeError) as error:
+            raise ParetoscopeError(f"the store cannot be changed: {error}") from error
+
+    def read(self, name: str) -> bytes | None:
+        """The object named by its sha256, or None where it is missing or damaged."""
+        if len(name) != 64 or not set(name) <= set("0123456789abcdef"):
+            return None
+        path = self._object(name)
+        try:
+            data = path.read_bytes()
+        except OSError:
+            return None
+        if sha256(data) != name:
+            with contextlib.suppress(OSError):  # a store that cannot be written to
+                path.unlink(missing_ok=True)
+            return None
+        return data
+
+    def _object(self, name: str) -> Path:
+        return self.folder / "objects" / name
+
+    def _key(self, key: str) -> Path:
+        return self.folder / "keys" / sha256(key.encode())
+
+
+def default_store() -> Store:
+    return Store(home())

@@ -1,0 +1,423 @@
+"""What the app lets jobs do: arguments and results are JSON, as `paretoscope.base.jobs` says.
+
+Each task names its network by ``{"dataset", "split_seed", "model", "seed"}``, and most a "recipe".
+A file that was trained is found in the store by its "artifact_sha256", for training again could
+give another; any other is made again, the same.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import lru_cache, wraps
+from typing import Any
+
+from paretoscope.artifact.artifact import compress
+from paretoscope.artifact.kernel_times import known
+from paretoscope.artifact.quick_latency import BATCHES
+from paretoscope.artifact.runtimes import OnnxRuntime
+from paretoscope.artifact.size_parts import size_report
+from paretoscope.base.blas import Others
+from paretoscope.base.errors import ParetoscopeError
+from paretoscope.base.quiet import quiet
+from paretoscope.base.store import default_store
+from paretoscope.data.dataset import Rows, load_dataset
+from paretoscope.measurement.budget import Budget
+from paretoscope.measurement.classes import flips, grown_confusion, recalls
+from paretoscope.measurement.confirmation import confirm
+from paretoscope.measurement.corruptions import corruptions, robustness
+from paretoscope.measurement.latency_protocol import time_by_protocol
+from paretoscope.measurement.measurement import (
+    Baseline,
+    Measurement,
+    compute,
+    environment,
+    measure,
+    score,
+    with_gzip,
+    with_latency,
+)
+from paretoscope.methods.kernels import Auto
+from paretoscope.methods.pruning import CRITERIA
+from paretoscope.methods.quantization import FixedPoint, Symmetric
+from paretoscope.methods.recipe import Recipe
+from paretoscope.network.network import Network
+from paretoscope.searches.search import search
+from paretoscope.sweeps.cluster import ClusterError, cluster_of_the_server
+from paretoscope.sweeps.front import pareto_front
+from paretoscope.sweeps.surface import surface
+from paretoscope.sweeps.sweep import CURVE_POINTS, grid, stops
+from paretoscope.training.training import find_trained, train
+
+Arguments = Mapping[str, Any]
+Emit = Callable[[Mapping[str, Any]], None]
+
+_LOG = logging.getLogger(__name__)
+_FORMAT = 2  # raise it when results change, so that kept ones are found no more
+_SHOWN_FLIPS = 24  # of each kind
+_ROBUSTNESS_ROWS = 2_000
+
+
+def measure_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+    """One recipe on validation rows, one stage further; returns the measurement as a dict.
+
+    Parameters
+    ----------
+    arguments : mapping
+        ``{"dataset", "split_seed", "model", "seed", "recipe", "stage"}``, and the "measurement" so
+        far for the last stage. Stages: "compute" (accuracy by float arithmetic), "measure" (the
+        file scored, sized, timed at batch 1), "complete" (batches 16 and 256 too). With "zipped",
+        the zipped size comes with each stage, else with the last.
+    """
+    baseline, recipe = _baseline_of(arguments), Recipe.parse(arguments["recipe"])
+    if arguments["stage"] == "compute":
+        drafted, computed = compute(baseline.network, recipe, baseline)
+        return (with_gzip(computed, drafted) if arguments["zipped"] else computed).to_dict()
+    data = baseline.dataset
+    artifact = compress(
+        baseline.network,
+        recipe,
+        data.train,
+        data.validation,
+        lambda fraction, text: emit({"fraction": fraction, "text": text}),
+    )
+    if recipe.trains:  # the download is this very file: training again could give another
+        default_store().keep(f"artifact {artifact.sha256}", artifact.onnx_bytes)
+        return measure(artifact, data, baseline=baseline).to_dict()
+    if arguments["stage"] == "measure":
+        first = with_latency(score(artifact, baseline), artifact, baseline, batch=1)
+        return (with_gzip(first, artifact) if arguments["zipped"] else first).to_dict()
+    measurement = Measurement.from_dict(arguments["measurement"])
+    for batch in BATCHES:
+        if measurement.latency(batch) is None:
+            measurement = with_latency(measurement, artifact, baseline, batch)
+    return with_gzip(measurement, artifact).to_dict()
+
+
+def surface_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+    """Recipes computed at once, without their files.
+
+    Parameters
+    ----------
+    arguments : mapping
+        With the "recipes" instead of one.
+
+    Returns
+    -------
+    mapping
+        "measurements" as dicts, in the order asked for.
+    """
+    baseline = _baseline_of(arguments)
+    recipes = [Recipe.parse(text) for text in arguments["recipes"]]
+    cluster = cluster_of_the_server()
+    if cluster is not None and len(recipes) > 1:
+        try:
+            asked = (baseline.network, baseline.dataset, baseline.split, recipes)
+            found = dict(cluster.compute(*asked))
+        except ClusterError as error:
+            _LOG.warning("%s: points are computed here", error)
+            cluster_of_the_server.cache_clear()
+            cluster = None
+    if cluster is None or len(recipes) == 1:
+        found = dict(surface(baseline.network, recipes, baseline))
+    return {"measurements": [found[place].to_dict() for place in range(len(recipes))]}
+
+
+def remembered(task: Callable[[Arguments, Emit], dict[str, Any]]) -> Any:
+    """Keeps a task's result in the store, where `find_result` finds it, also after a restart."""
+
+    @wraps(task)
+    def kept(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+        result = task(arguments, emit)
+        key = _key(task.__name__, arguments, _baseline_of(arguments).network)
+        default_store().keep(key, json.dumps(result).encode())
+        return result
+
+    return kept
+
+
+def find_result(task: str, arguments: Arguments, network: Network) -> dict[str, Any] | None:
+    """What a remembered task returned on this machine, by its name, or None."""
+    kept = default_store().find(_key(task, arguments, network))
+    return None if kept is None else dict(json.loads(kept))
+
+
+def _key(task: str, arguments: Arguments, network: Network) -> str:
+    asked = json.dumps(dict(arguments), sort_keys=True)
+    return f"{task} {_FORMAT} {asked} for {network.sha256} on {environment()}"
+
+
+@remembered
+def rows_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+    """What became of which validation rows.
+
+    Returns
+    -------
+    mapping
+        "recalls" by class, the "confusion" that grew most or None, and "flips": for each kind how
+        many there are in all, and the first of them as [row, actual, before, now].
+    """
+    baseline = _baseline_of(arguments)
+    data = baseline.dataset
+    emit({"fraction": None, "text": "running the file on the validation rows"})
+    y = baseline.rows.y
+    now = OnnxRuntime(_file(arguments, emit)).labels(baseline.rows.X)
+    before = baseline.predictions
+    confusion = grown_confusion(now, before, y, data.class_names)
+    flipped = flips(now, before, y)
+    kinds = {"broken": flipped.broken, "mended": flipped.mended, "other": flipped.other}
+    return {
+        "recalls": [asdict(r) for r in recalls(now, before, y, data.class_names)],
+        "confusion": None if confusion is None else asdict(confusion),
+        "n": len(y),
+        "flips": {
+            kind: {
+                "n": len(places),
+                "shown": [
+                    [int(i), int(y[i]), int(before[i]), int(now[i])] for i in places[:_SHOWN_FLIPS]
+                ],
+            }
+            for kind, places in kinds.items()
+        },
+    }
+
+
+@remembered
+def flips_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+    """Two files on the same validation rows: "recipe" and "other".
+
+    Returns
+    -------
+    mapping
+        "both", "first", "second" and "neither": rows that both files, only one, or none gets right;
+        "differ", those of neither on which their labels differ; "n".
+    """
+    baseline = _baseline_of(arguments)
+    X, y = baseline.rows.X, baseline.rows.y
+    second = {"recipe": arguments["other"], "artifact_sha256": arguments.get("other_sha256", "")}
+    labels = []
+    for asked in (arguments, {**arguments, **second}):
+        emit({"fraction": None, "text": f"running {asked['recipe']}"})
+        labels.append(OnnxRuntime(_file(asked, emit)).labels(X))
+    one, other = labels[0] == y, labels[1] == y
+    return {
+        "both": int((one & other).sum()),
+        "first": int((one & ~other).sum()),
+        "second": int((~one & other).sum()),
+        "neither": int((~one & ~other).sum()),
+        "differ": int((~one & ~other & (labels[0] != labels[1])).sum()),
+        "n": len(y),
+    }
+
+
+def confirm_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+    """Read the test rows for one recipe; returns nothing, for the record is in the store."""
+    baseline = _baseline_of(arguments)
+    onnx_bytes = _file(arguments, emit)
+    emit({"fraction": None, "text": "reading the test rows"})
+    recipe = Recipe.parse(arguments["recipe"])
+    confirm(onnx_bytes, recipe, baseline.network, baseline.dataset)
+    return {}
+
+
+@remembered
+def timing_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+    """Time a file by protocol, with the "runtime" and "against" that are asked for.
+
+    Returns
+    -------
+    mapping
+        "timings", a list of `Timing` as dicts; and "others", how many processors other programs
+        kept busy meanwhile, or None where the system does not tell.
+    """
+    baseline = _baseline_of(arguments)
+    onnx_bytes = _file(arguments, emit)
+    others = Others()
+    timings = time_by_protocol(
+        onnx_bytes,
+        baseline.artifact.onnx_bytes,
+        baseline.rows.X,
+        runtime=arguments["runtime"],
+        against=arguments["against"],
+        report=lambda fraction, text: emit({"fraction": fraction, "text": text}),
+    )
+    return {
+        "timings": [timing.to_dict() for timing in timings],
+        "others": others.processors(),
+    }
+
+
+@remembered
+def kernels_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+    """How the network's codes run on this machine, by integer kernels and as floats.
+
+    Returns
+    -------
+    mapping
+        "times", a `KernelTimes` as a dict, or None where no layer is large enough to differ; and
+        "choice", the text of the faster kernel.
+    """
+    network, rows = _baseline_of(arguments).network, _baseline_of(arguments).dataset.train
+    emit({"fraction": None, "text": "timing its codes as integers and as floats"})
+    with quiet():  # what is found is kept for good
+        artifact = compress(network, Recipe(quantizer=Symmetric(8), kernel=Auto()), rows)
+    times = known(artifact.reduced, artifact.stored)
+    return {
+        "times": None if times is None else times.to_dict(),
+        "choice": str(artifact.recipe.kernel),
+    }
+
+
+@remembered
+def size_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+    """Where a file's bytes are: a `SizeReport` as a dict."""
+    baseline = _baseline_of(arguments)
+    onnx_bytes = _file(arguments, emit)
+    emit({"fraction": None, "text": "taking the file apart"})
+    recipe = Recipe.parse(arguments["recipe"])
+    report = size_report(onnx_bytes, recipe, baseline.network, baseline.dataset.train)
+    return asdict(report)
+
+
+@remembered
+def robustness_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+    """Accuracy before and after compression under corruptions, on at most 2,000 validation rows."""
+    baseline = _baseline_of(arguments)
+    onnx_bytes = _file(arguments, emit)
+    rows = Rows(baseline.rows.X[:_ROBUSTNESS_ROWS], baseline.rows.y[:_ROBUSTNESS_ROWS])
+    total = sum(len(c.strengths) for c in corruptions(baseline.dataset))
+    found = []
+    for point in robustness(onnx_bytes, baseline.artifact.onnx_bytes, baseline.dataset, rows):
+        found.append(asdict(point))
+        emit({"fraction": len(found) / total, "text": f"{point.corruption} {point.strength:g}"})
+    return {"points": found, "n": len(rows)}
+
+
+@remembered
+def seeds_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+    """The recipe on several networks: "seeds" of them, each with a split and a training of its own.
+
+    Returns
+    -------
+    mapping
+        "measurements", one a seed, without times.
+    """
+    recipe, n = Recipe.parse(arguments["recipe"]), int(arguments["seeds"])
+    found = []
+    for seed in range(n):
+
+        def report(fraction: float | None, text: str, seed: int = seed) -> None:
+            done = (seed + 0.9 * (fraction or 0)) / n
+            emit({"fraction": done, "text": f"seed {seed + 1} of {n}: {text}"})
+
+        report(None, "training, or reading what was trained")
+        data = load_dataset(arguments["dataset"], seed)
+        network = train(arguments["model"], data, seed, report=report)
+        artifact = compress(network, recipe, data.train, data.validation, report)
+        found.append(measure(artifact, data, batches=()).to_dict())
+    return {"measurements": found}
+
+
+@remembered
+def search_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+    """Search within a budget, then compute the front of all candidates.
+
+    Parameters
+    ----------
+    arguments : mapping
+        "budget", a `Budget` as a dict; "aim"; "criteria", names of criteria; "recoveries", texts;
+        "by_layer". While it works it also emits the "found" so far.
+
+    Returns
+    -------
+    mapping
+        "best", the measurement of the best file or None; "near", nearest misses as [recipe, broken,
+        mended]; "over", measurements of files over the budget; "candidates", how many there were;
+        "evaluations"; "front", measurements as computed, each better than the others in one of
+        accuracy and size.
+    """
+    baseline = _baseline_of(arguments)
+    network, data = baseline.network, baseline.dataset
+    candidates = candidates_of(network, arguments["criteria"])
+    timed = arguments["aim"] == "time" or arguments["budget"].get("time_us") is not None
+
+    def report(fraction: float | None, text: str) -> None:
+        emit({"fraction": None if fraction is None else 0.7 * fraction, "text": text})
+
+    def make(recipe: Recipe) -> Measurement:
+        artifact = compress(network, recipe, data.train, data.validation)
+        default_store().keep(f"artifact {artifact.sha256}", artifact.onnx_bytes)
+        return measure(artifact, data, batches=(1,) if timed else (), baseline=baseline)
+
+    found = search(
+        network,
+        candidates,
+        baseline,
+        Budget(**arguments["budget"]),
+        aim=arguments["aim"],
+        recoveries=[Recipe.parse(text).recovery for text in arguments["recoveries"]],
+        by_layer=arguments["by_layer"],
+        measure=make,
+        report=report,
+    )
+    emit({"fraction": 0.7, "text": f"the front of {len(candidates):,} candidates"})
+    computed = []
+    for _, measurement in surface(network, candidates, baseline):
+        computed.append(measurement)
+        done = len(computed) / len(candidates)
+        if len(computed) % 21 == 0:
+            emit({"fraction": 0.7 + 0.3 * done, "text": f"computed {len(computed):,} candidates"})
+    size = "entropy" if arguments["aim"] == "gzip" else "size"
+    front = pareto_front(computed, ("accuracy", size))
+    return {
+        "best": None if found.measurement is None else found.measurement.to_dict(),
+        "near": [[str(n.recipe), n.change.broken, n.change.mended] for n in found.near],
+        "over": [m.to_dict() for m in found.over],
+        "candidates": found.candidates,
+        "evaluations": found.evaluations,
+        "n": len(baseline.rows),
+        "front": [m.to_dict() for m in front],
+    }
+
+
+def candidates_of(network: Network, criteria: Sequence[str]) -> list[Recipe]:
+    """The recipes that a search looks at: places of each criterion by values of Q."""
+    qs, found = stops(network, FixedPoint, "q", CURVE_POINTS), []
+    for name in criteria:
+        criterion = next(c for c in CRITERIA if c.text_name == name)
+        axis = "sparsity" if criterion.needs_rows else "threshold"
+        places = stops(network, criterion, axis, CURVE_POINTS)
+        found += grid(criterion, FixedPoint, **{axis: places}, q=qs)
+    return found
+
+
+def _file(arguments: Arguments, emit: Emit) -> bytes:
+    """The bytes of the recipe's file."""
+    kept = default_store().read(str(arguments.get("artifact_sha256", "")))
+    if kept is not None:
+        return kept
+    baseline, recipe = _baseline_of(arguments), Recipe.parse(arguments["recipe"])
+    data = baseline.dataset
+    emit({"fraction": None, "text": f"making the file of {recipe}"})
+    return compress(
+        baseline.network,
+        recipe,
+        data.train,
+        data.validation,
+        lambda fraction, text: emit({"fraction": fraction, "text": text}),
+    ).onnx_bytes
+
+
+def _baseline_of(arguments: Arguments) -> Baseline:
+    return _baseline(*(arguments[k] for k in ("dataset", "split_seed", "model", "seed")))
+
+
+@lru_cache(maxsize=2)  # of the worker's process, which serves one network for a while
+def _baseline(dataset: str, split_seed: int, model: str, seed: int) -> Baseline:
+    data = load_dataset(dataset, split_seed)
+    network = find_trained(model, data, seed)
+    if network is None:
+        raise ParetoscopeError(f"{model} on {dataset} with seed {seed} has not been trained yet")
+    return Baseline(network, data)

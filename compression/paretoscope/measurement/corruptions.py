@@ -1,0 +1,174 @@
+"""Generalisation: rows as they come when the world is not as clean as the dataset.
+
+Noise fits any rows; shift, rotation and blur are of images. Each has a few stated strengths. To add
+one, write a class and name it at the foot of this file.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from paretoscope.artifact.runtimes import OnnxRuntime
+from paretoscope.base.parameters import FloatArray
+from paretoscope.data.dataset import Dataset, Rows
+from paretoscope.measurement.accuracy import Accuracy, Change, accuracy, change
+
+_SEED = 0
+
+
+class Corruption(ABC):
+    """Something that happens to rows. `strengths` rise from none; `unit` is theirs, `axis` the same
+    for a small chart."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    unit: ClassVar[str]
+    axis: ClassVar[str]
+    of_images: ClassVar[bool] = True
+    strengths: ClassVar[tuple[float, ...]]
+
+    @abstractmethod
+    def apply(self, X: FloatArray, strength: float, data: Dataset) -> FloatArray:
+        """The rows X of shape (n, d) at a strength; those at strength 0 are as they were."""
+
+
+class Noise(Corruption):
+    """Gaussian noise on every feature; its standard deviation is a share of a full pixel, or for
+    tables of each feature's own standard deviation in the training rows."""
+
+    name = "noise"
+    title = "Noise"
+    unit = "standard deviation, share of a full pixel or of the feature's own"
+    axis = "share of full or own spread"
+    of_images = False
+    strengths = (0.0, 0.05, 0.1, 0.2, 0.4)
+
+    def apply(self, X: FloatArray, strength: float, data: Dataset) -> FloatArray:
+        rng = np.random.default_rng(_SEED)
+        scale = data.train.X.std(0) if data.largest is None else data.largest
+        noisy = X + (strength * scale) * rng.standard_normal(X.shape, dtype=np.float32)
+        return _within(noisy, data)
+
+
+class Shift(Corruption):
+    """Shifted by a share of the width to one of eight sides, by turns; what moves in is blank."""
+
+    name = "shift"
+    title = "Shift"
+    unit = axis = "share of the width"
+    strengths = (0.0, 0.04, 0.08, 0.12, 0.16)
+
+    def apply(self, X: FloatArray, strength: float, data: Dataset) -> FloatArray:
+        from scipy import ndimage
+
+        def moved(images: FloatArray, turn: int) -> Any:
+            angle = turn * np.pi / 4
+            by = strength * images.shape[3] * np.array([np.sin(angle), np.cos(angle)])
+            return ndimage.shift(images, (0, 0, *by), order=1)
+
+        return _by_turns(X, data, 8, moved)
+
+
+class Rotation(Corruption):
+    """Turned about the middle, every second image the other way; corners that open are blank."""
+
+    name = "rotation"
+    title = "Rotation"
+    unit = axis = "degrees"
+    strengths = (0.0, 5.0, 10.0, 20.0, 30.0)
+
+    def apply(self, X: FloatArray, strength: float, data: Dataset) -> FloatArray:
+        from scipy import ndimage
+
+        def turned(images: FloatArray, turn: int) -> Any:
+            angle = strength * (1 - 2 * turn)
+            return ndimage.rotate(images, angle, axes=(2, 3), reshape=False, order=1)
+
+        return _by_turns(X, data, 2, turned)
+
+
+class Blur(Corruption):
+    """Blurred by a Gaussian whose standard deviation is a share of the width."""
+
+    name = "blur"
+    title = "Blur"
+    unit = "standard deviation, share of the width"
+    axis = "share of the width"
+    strengths = (0.0, 0.02, 0.04, 0.07, 0.1)
+
+    def apply(self, X: FloatArray, strength: float, data: Dataset) -> FloatArray:
+        from scipy import ndimage
+
+        def blurred(images: FloatArray, turn: int) -> Any:
+            sigma = strength * images.shape[3]
+            return ndimage.gaussian_filter(images, (0, 0, sigma, sigma))
+
+        return _by_turns(X, data, 1, blurred)
+
+
+def _by_turns(X: FloatArray, data: Dataset, n: int, change_images: Any) -> FloatArray:
+    """Images changed in `n` ways by turns: row i in way i modulo n."""
+    assert data.image_shape is not None
+    changed = np.empty_like(X)
+    for turn in range(n):
+        images = X[turn::n].reshape(-1, *data.image_shape)
+        changed[turn::n] = change_images(images, turn).reshape(len(images), -1)
+    return _within(changed, data)
+
+
+def _within(X: Any, data: Dataset) -> FloatArray:
+    """Pixels stay pixels."""
+    limited = X if data.largest is None else np.clip(X, 0, data.largest)
+    return np.ascontiguousarray(limited, np.float32)
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """Accuracy before and after compression on rows with a corruption at a strength."""
+
+    corruption: str
+    strength: float
+    before: Accuracy
+    now: Accuracy
+    change: Change
+
+
+def corruptions(data: Dataset) -> list[Corruption]:
+    """Those that fit a dataset."""
+    return [c() for c in CORRUPTIONS if data.image_shape is not None or not c.of_images]
+
+
+def robustness(
+    onnx_bytes: bytes, baseline_bytes: bytes, data: Dataset, rows: Rows
+) -> Iterator[Robustness]:
+    """Run both files on the same rows under each corruption at each of its strengths.
+
+    Parameters
+    ----------
+    onnx_bytes, baseline_bytes : bytes
+        The compressed file and the uncompressed one.
+    data : Dataset
+        What the rows are of.
+    rows : Rows
+        Validation rows.
+    """
+    ours, theirs = OnnxRuntime(onnx_bytes), OnnxRuntime(baseline_bytes)
+    for corruption in corruptions(data):
+        for strength in corruption.strengths:
+            X = corruption.apply(rows.X, strength, data) if strength else rows.X
+            now, before = ours.labels(X), theirs.labels(X)
+            yield Robustness(
+                corruption.name,
+                strength,
+                accuracy(before, rows.y),
+                accuracy(now, rows.y),
+                change(now, before, rows.y),
+            )
+
+
+CORRUPTIONS: tuple[type[Corruption], ...] = (Noise, Shift, Rotation, Blur)

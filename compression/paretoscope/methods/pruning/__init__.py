@@ -1,0 +1,32 @@
+"""Pruning: a criterion says how much each weight matters, a selection which go: the cut."""
+
+from paretoscope.methods.pruning.criteria import CRITERIA as CRITERIA
+from paretoscope.methods.pruning.criteria import PRUNERS as PRUNERS
+from paretoscope.methods.pruning.criteria import Criterion as Criterion
+from paretoscope.methods.pruning.criteria import KeepAll as KeepAll
+from paretoscope.methods.pruning.criteria import L1Fit as L1Fit
+from paretoscope.methods.pruning.criteria import Magnitude as Magnitude
+from paretoscope.methods.pruning.criteria import OptimalBrainSurgeon as OptimalBrainSurgeon
+from paretoscope.methods.pruning.criteria import Pruner as Pruner
+from paretoscope.methods.pruning.criteria import RandomScore as RandomScore
+from paretoscope.methods.pruning.criteria import TargetedDropout as TargetedDropout
+from paretoscope.methods.pruning.criteria import Taylor as Taylor
+from paretoscope.methods.pruning.criteria import Wanda as Wanda
+from paretoscope.methods.pruning.criteria import cut as cut
+from paretoscope.methods.pruning.cut import Cut as Cut
+from paretoscope.methods.pruning.cut import Scores as Scores
+from paretoscope.methods.pruning.cut import smallest_kept as smallest_kept
+from paretoscope.methods.pruning.selections import Pattern as Pattern
+from paretoscope.methods.pruning.selections import Selection as Selection
+from paretoscope.methods.pruning.selections import Sparsity as Sparsity
+from paretoscope.methods.pruning.selections import Threshold as Threshold
+from paretoscope.methods.pruning.units import UNIT_CRITERIA as UNIT_CRITERIA
+from paretoscope.methods.pruning.units import UNITS as UNITS
+from paretoscope.methods.pruning.units import KeepUnits as KeepUnits
+from paretoscope.methods.pruning.units import MeanActivation as MeanActivation
+from paretoscope.methods.pruning.units import RandomUnits as RandomUnits
+from paretoscope.methods.pruning.units import UnitCriterion as UnitCriterion
+from paretoscope.methods.pruning.units import UnitNorm as UnitNorm
+from paretoscope.methods.pruning.units import Units as Units
+from paretoscope.methods.pruning.units import ZeroShare as ZeroShare
+from paretoscope.methods.pruning.units import remove_units as remove_units

@@ -1,0 +1,394 @@
+"""The inner loop of a sweep: one network at many thresholds, walked downward, in compiled code.
+
+Thresholds are nested: what a lower one keeps is what a higher one keeps and a little more. So a
+walk starts with the few weights that every threshold keeps and lets the others enter, step by step;
+nothing is multiplied that is zero. A layer whose input stays the same only gains the products of
+what enters. So does a convolution of whose input channels few changed, after it made up for what
+these changed by. Any other layer is multiplied anew, by all that is there or, where that is much,
+densely. A chunk of rows stays in the processor's cache through all steps.
+
+Compiled by numba at the first call (some seconds, once: the machine code is kept on disk).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from paretoscope.base.parameters import FloatArray
+from paretoscope.sweeps.memory_layout import (
+    BASES,
+    DENSE_FROM,
+    DESTINATIONS,
+    DIFFERENCE,
+    INPUT,
+    LANES,
+    LISTS,
+    N_GROUPS,
+    N_IN,
+    N_OUT,
+    N_POSITIONS,
+    N_WINDOWS,
+    OUT_STRIDE,
+    OUTPUTS,
+    POOLED,
+    PRODUCT,
+    RECTIFIED,
+    WEIGHTS,
+    WINDOW_SIZE,
+    Layout,
+)
+from paretoscope.sweeps.vector_kernels import accumulate, choose, rectify
+
+_ALIGNED_NUMBERS = 16
+
+
+def walk(
+    layout: Layout,
+    chunks: FloatArray,
+    pointers: npt.NDArray[np.int64],
+    offsets: npt.NDArray[np.int32],
+    groups: npt.NDArray[np.int32],
+    values: FloatArray,
+    biases: FloatArray,
+    n_steps: int,
+) -> npt.NDArray[np.int16]:
+    """The labels of all rows at every step, of shape (steps, rows).
+
+    A weight *goes* at a step: it is there before, and zero from then on. Those that never go have
+    the number of steps in its place.
+
+    Parameters
+    ----------
+    layout : Layout
+    chunks : float32 (c, numbers)
+        The rows, by `Layout.chunks`.
+    pointers : int64 (layers' outputs times (steps + 1), and one,)
+        Layer by layer, of the weights of output j that go at step s: entries from
+        ``pointers[s * outputs + j]`` to the next.
+    offsets, groups, values : int32, int32 and float32
+        The entries: as in the layout, and the weights themselves.
+    biases : float32
+        Of all layers, one after another.
+    n_steps : int
+    """
+    memory = np.zeros(layout.n_numbers + _ALIGNED_NUMBERS, np.float32)
+    start = (-memory.ctypes.data // memory.itemsize) % _ALIGNED_NUMBERS
+    labels = np.empty((n_steps, len(chunks) * layout.lanes), np.int16)
+    _walk(
+        memory[start : start + layout.n_numbers],
+        chunks,
+        layout.lanes,
+        layout.table,
+        layout.bases,
+        layout.pooled,
+        layout.destinations,
+        pointers,
+        offsets,
+        groups,
+        values,
+        biases,
+        labels,
+    )
+    return labels
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+def _walk(
+    memory: Any,
+    chunks: Any,
+    lanes: Any,
+    table: Any,
+    bases: Any,
+    pooled: Any,
+    destinations: Any,
+    pointers: Any,
+    offsets: Any,
+    groups: Any,
+    values: Any,
+    biases: Any,
+    labels: Any,
+) -> None:
+    n_steps, n_layers = labels.shape[0], table.shape[0]
+    last = table[n_layers - 1]
+    n_weights = last[WEIGHTS] + last[N_IN] * last[N_OUT]
+    # What is there by now: as lists, one for each group and output, and as a matrix.
+    list_offsets, list_values = np.empty(n_weights, np.int32), np.empty(n_weights, np.float32)
+    lengths = np.zeros(last[LISTS] + last[N_GROUPS] * last[N_OUT], np.int64)
+    matrix = np.zeros(n_weights, np.float32)
+    there = np.zeros(n_layers, np.int64)
+    widest = 1
+    for k in range(n_layers):
+        widest = max(widest, table[k, N_OUT], table[k, N_GROUPS])
+    changed, touched = np.zeros(widest, np.bool_), np.zeros(widest, np.bool_)
+    found = np.empty(lanes, np.int16)
+    for c in range(chunks.shape[0]):
+        memory[: chunks.shape[1]] = chunks[c]
+        lengths[:] = 0
+        there[:] = 0
+        matrix[:] = 0
+        for s in range(n_steps - 1, -1, -1):
+            begins = s == n_steps - 1
+            n_changed = 0
+            for k in range(n_layers):
+                layer = table[k]
+                n_out, n_groups, product = layer[N_OUT], layer[N_GROUPS], layer[PRODUCT]
+                at = (n_steps + 1) * layer[OUTPUTS] + (s + 1) * n_out  # of this step's pointers
+                start, stop = pointers[at], pointers[at + n_out]
+                if not begins and n_changed == 0 and start == stop:
+                    continue
+                anew = 2 * n_changed > n_groups
+                if n_changed > 0 and not anew:
+                    _make_up(
+                        memory, lanes, layer, bases, changed, list_offsets, list_values, lengths
+                    )
+                if k > 0 or begins:
+                    for j in range(n_out):
+                        for e in range(pointers[at + j], pointers[at + j + 1]):
+                            g = groups[e]
+                            of = layer[LISTS] + g * n_out + j
+                            place = layer[WEIGHTS] + (g * n_out + j) * (layer[N_IN] // n_groups)
+                            list_offsets[place + lengths[of]] = offsets[e]
+                            list_values[place + lengths[of]] = values[e]
+                            lengths[of] += 1
+                            if layer[DENSE_FROM] <= layer[N_IN] * n_out:  # no convolution
+                                column = offsets[e] // lanes
+                                matrix[layer[WEIGHTS] + j * layer[N_IN] + column] = values[e]
+                    there[k] += stop - start
+                size = layer[N_POSITIONS] * n_out * lanes
+                if (anew or begins) and there[k] >= layer[DENSE_FROM]:
+                    n_in, place = layer[N_IN], layer[INPUT]
+                    weight = matrix[layer[WEIGHTS] : layer[WEIGHTS] + n_out * n_in]
+                    np.dot(
+                        weight.reshape(n_out, n_in),
+                        memory[place : place + n_in * lanes].reshape(n_in, lanes),
+                        memory[product : product + size].reshape(n_out, lanes),
+                    )
+                elif anew and not begins:
+                    memory[product : product + size] = 0
+                    _multiply(memory, lanes, layer, bases, list_offsets, list_values, lengths)
+                else:
+                    if begins:
+                        memory[product : product + size] = 0
+                    _gain(memory, lanes, layer, bases, pointers, at, offsets, values)
+                for j in range(n_out):
+                    enters = pointers[at + j + 1] > pointers[at + j]
+                    touched[j] = begins or n_changed > 0 or enters
+                if k + 1 < n_layers:
+                    following = table[k + 1]
+                    _pass_on(
+                        memory,
+                        lanes,
+                        layer,
+                        following,
+                        pooled,
+                        destinations,
+                        biases,
+                        touched,
+                        begins,
+                    )
+                    n_changed = 0
+                    for j in range(n_out):
+                        changed[j] = touched[j]
+                        n_changed += touched[j]
+                    if following[N_GROUPS] == 1:
+                        changed[0], n_changed = n_changed > 0, min(1, n_changed)
+                else:
+                    _label(memory, lanes, layer, biases, found)
+            labels[s, c * lanes : (c + 1) * lanes] = found
+
+
+@numba.njit(nogil=True, cache=True)
+def _gain(
+    memory: Any,
+    lanes: Any,
+    layer: Any,
+    bases: Any,
+    pointers: Any,
+    at: Any,
+    offsets: Any,
+    values: Any,
+) -> None:
+    """Add the products of what enters."""
+    n_out = layer[N_OUT]
+    for lane in range(0, lanes, LANES):
+        for p in range(layer[N_POSITIONS]):
+            base = layer[INPUT] + bases[layer[BASES] + p] + lane
+            for j in range(n_out):
+                start, stop = pointers[at + j], pointers[at + j + 1]
+                if start < stop:
+                    to = layer[PRODUCT] + (p * n_out + j) * lanes + lane
+                    accumulate(memory, to, base, offsets, values, start, stop)
+
+
+@numba.njit(nogil=True, cache=True)
+def _multiply(
+    memory: Any,
+    lanes: Any,
+    layer: Any,
+    bases: Any,
+    offsets: Any,
+    values: Any,
+    lengths: Any,
+) -> None:
+    """Add the products of all that is there."""
+    n_out, n_groups = layer[N_OUT], layer[N_GROUPS]
+    room = layer[N_IN] // n_groups
+    for lane in range(0, lanes, LANES):
+        for p in range(layer[N_POSITIONS]):
+            base = layer[INPUT] + bases[layer[BASES] + p] + lane
+            for j in range(n_out):
+                to = layer[PRODUCT] + (p * n_out + j) * lanes + lane
+                for g in range(n_groups):
+                    n = lengths[layer[LISTS] + g * n_out + j]
+                    if n > 0:
+                        start = layer[WEIGHTS] + (g * n_out + j) * room
+                        accumulate(memory, to, base, offsets, values, start, start + n)
+
+
+@numba.njit(nogil=True, cache=True)
+def _make_up(
+    memory: Any,
+    lanes: Any,
+    layer: Any,
+    bases: Any,
+    changed: Any,
+    offsets: Any,
+    values: Any,
+    lengths: Any,
+) -> None:
+    """Add the products of what is there with what the changed channels changed by."""
+    n_out, n_groups = layer[N_OUT], layer[N_GROUPS]
+    room = layer[N_IN] // n_groups
+    for lane in range(0, lanes, LANES):
+        for p in range(layer[N_POSITIONS]):
+            base = layer[DIFFERENCE] + bases[layer[BASES] + p] + lane
+            for g in range(n_groups):
+                if not changed[g]:
+                    continue
+                for j in range(n_out):
+                    n = lengths[layer[LISTS] + g * n_out + j]
+                    if n > 0:
+                        start = layer[WEIGHTS] + (g * n_out + j) * room
+                        to = layer[PRODUCT] + (p * n_out + j) * lanes + lane
+                        accumulate(memory, to, base, offsets, values, start, start + n)
+
+
+@numba.njit(nogil=True, cache=True)
+def _pass_on(
+    memory: Any,
+    lanes: Any,
+    layer: Any,
+    following: Any,
+    pooled: Any,
+    destinations: Any,
+    biases: Any,
+    touched: Any,
+    begins: Any,
+) -> None:
+    """Pool and rectify the touched outputs into the next layer's input, and keep the difference
+    where that layer makes up for it."""
+    n_out, size = layer[N_OUT], layer[WINDOW_SIZE]
+    floor = np.float32(0) if layer[RECTIFIED] else np.float32(-np.inf)
+    differs = following[DIFFERENCE] >= 0 and not begins
+    for w in range(layer[N_WINDOWS]):
+        out = destinations[layer[DESTINATIONS] + w]
+        start = layer[POOLED] + w * size
+        for j in range(n_out):
+            if touched[j]:
+                bias = biases[layer[OUTPUTS] + j]
+                for lane in range(0, lanes, LANES):
+                    place = out + j * layer[OUT_STRIDE] + lane
+                    difference = following[DIFFERENCE] + place if differs else -1
+                    base = layer[PRODUCT] + j * lanes + lane
+                    rectify(
+                        memory,
+                        following[INPUT] + place,
+                        difference,
+                        base,
+                        n_out * lanes,
+                        pooled,
+                        start,
+                        start + size,
+                        bias,
+                        floor,
+                    )
+
+
+@numba.njit(nogil=True, cache=True)
+def _label(memory: Any, lanes: Any, layer: Any, biases: Any, found: Any) -> None:
+    """The labels of the last layer's products. A single output is the log-odds of the second of two
+    classes."""
+    n_out, start, product = layer[N_OUT], layer[OUTPUTS], layer[PRODUCT]
+    names = product + n_out * lanes  # the end of the memory
+    for lane in range(0, lanes, LANES):
+        choose(memory, names, product + lane, lanes, biases, start, start + n_out)
+        for r in range(LANES):
+            if n_out > 1:
+                found[lane + r] = np.int16(memory[names + r])
+            else:
+                found[lane + r] = memory[product + lane + r] + biases[start] > 0
+
+
+@numba.njit(nogil=True, cache=True)
+def count_right(labels: Any, y: Any, was_right: Any, right: Any, still: Any) -> None:
+    """How many rows are right at each step, and how many of those that were right before."""
+    for s in range(len(labels)):
+        n_right, n_still = 0, 0
+        for r in range(len(y)):
+            is_right = labels[s, r] == y[r]
+            n_right += is_right
+            n_still += is_right & was_right[r]
+        right[s], still[s] = n_right, n_still
+
+
+@numba.njit(nogil=True, cache=True)
+def tally(
+    codes: Any,
+    ranks: Any,
+    n_ranks: Any,
+    ends: Any,
+    sizes: Any,
+    logs: Any,
+    zeros: Any,
+    lows: Any,
+    highs: Any,
+    entropy_bits: Any,
+) -> None:
+    """Totals of a line's codes at each step, layer by layer.
+
+    Parameters
+    ----------
+    codes : int32
+        Of all weights, by layer and then by the step at which they go.
+    ranks : int, n_ranks : int
+        A number below `n_ranks` for each different code.
+    ends : int64 (layers, steps + 1)
+        Where the codes of each layer that go at each step end.
+    sizes : int64 (layers,)
+        Weights of each layer.
+    logs : float64
+        ``c log2 c`` of the counts c from 0 to the largest size.
+    zeros, lows, highs, entropy_bits : (layers, steps)
+        Where the totals go.
+    """
+    n_layers, n_steps = zeros.shape
+    counts = np.zeros(n_ranks, np.int64)
+    for k in range(n_layers):
+        counts[:] = 0
+        n_left, total, low, high = 0, 0.0, 0, 0
+        for s in range(n_steps, 0, -1):
+            for e in range(ends[k, s - 1], ends[k, s]):
+                code = codes[e]
+                if code != 0:
+                    n_left += 1
+                    low, high = min(low, code), max(high, code)
+                    n = counts[ranks[e]]
+                    total += logs[n + 1] - logs[n]
+                    counts[ranks[e]] = n + 1
+            n_zero = sizes[k] - n_left
+            zeros[k, s - 1], lows[k, s - 1], highs[k, s - 1] = n_zero, low, high
+            entropy_bits[k, s - 1] = logs[sizes[k]] - total - logs[n_zero]

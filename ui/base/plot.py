@@ -1,0 +1,167 @@
+"""Charts that stay: drawn by `Plotly.react`, so that zoom and legend survive a slider's move.
+
+`st.plotly_chart` makes a new chart whenever its figure changes, which loses what the visitor did to
+the old one and takes half as long again. Plotly's script is its distribution for charts with axes,
+a third of the whole, which Streamlit serves from the folder `static`; where the server was told not
+to, charts are Streamlit's own, and clicks on points do nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+import plotly.graph_objects as go
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+# A figure as Plotly's script takes it: {"data": traces, "layout": ...}. Plotly's own Python classes
+# check each value, which takes longer than all else in a page; they do so in tests instead.
+Figure = dict[str, Any]
+Trace = dict[str, Any]
+
+SCRIPT = Path(__file__).resolve().parents[2] / "static" / "plotly-cartesian-4.1.1.min.js"
+_CSS = ".paretoscope-plot {width: 100%}"
+_JS = """
+const loadPlotly = (url) => {
+  window.paretoscopePlotly ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = url;
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => reject(new Error(`no answer from ${url}`));
+    document.head.appendChild(script);
+  });
+  return window.paretoscopePlotly;
+};
+const drawn = new WeakMap();
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const box = parentElement.querySelector(".paretoscope-plot");
+  const known = drawn.get(box) ?? {};
+  drawn.set(box, known);
+  known.trigger = setTriggerValue;
+  box.style.minHeight = `${data.height}px`;
+  box.setAttribute("aria-label", data.alt);
+  if (known.figure === data.figure) return;
+  known.figure = data.figure;
+  const turn = new Promise((resolve) => setTimeout(resolve, data.wait));
+  Promise.all([loadPlotly(data.script), turn]).then(([Plotly]) => {
+    if (known.figure !== data.figure) return;
+    const figure = JSON.parse(data.figure);
+    const config = { ...JSON.parse(data.config), responsive: true };
+    Plotly.react(box, figure.data, figure.layout, config).then(() => {
+      if (known.listens || !data.clicks) return;
+      known.listens = true;
+      box.on("plotly_click", ({ points }) => {
+        const point = points.find((p) => p.customdata !== undefined);
+        const chosen = Array.isArray(point?.customdata) ? point.customdata[0] : point?.customdata;
+        if (chosen) known.trigger("clicked", chosen);
+      });
+    });
+  });
+}
+"""
+
+
+def scatter(**parts: Any) -> Trace:
+    """A trace of points, lines or both."""
+    return {"type": "scatter", **parts}
+
+
+def line_across(
+    axis: Literal["x", "y"], at: float, line: dict[str, Any], layer: str = "below"
+) -> dict[str, Any]:
+    """A shape: the line through the whole chart where an axis is at a value."""
+    other = "y" if axis == "x" else "x"
+    ends = {f"{axis}0": at, f"{axis}1": at, f"{other}0": 0, f"{other}1": 1}
+    refs = {f"{axis}ref": axis, f"{other}ref": f"{other} domain"}
+    return {"type": "line", "line": line, "layer": layer, **ends, **refs}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure as the browser is sent it: made once, for as long as it stays the same."""
+
+    json: str
+    height: int
+    alt: str
+
+
+def drawn(figure: Figure, alt: str) -> Drawn:
+    return Drawn(to_json(figure), figure["layout"]["height"], alt)
+
+
+def to_json(figure: go.Figure | Figure) -> str:
+    """What Plotly's script is given."""
+    if isinstance(figure, go.Figure):
+        return str(figure.to_json())
+    return orjson.dumps(figure, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+
+
+@st.cache_resource(show_spinner=False)
+def _component() -> Any:
+    html = '<div class="paretoscope-plot" role="figure"></div>'
+    return st.components.v2.component(
+        "paretoscope_plot", html=html, css=_CSS, js=_JS, isolate_styles=False
+    )
+
+
+def chart(
+    figure: go.Figure | Figure | Drawn,
+    *,
+    key: str,
+    alt: str = "",
+    config: dict[str, Any],
+    on_pick: Callable[[str], None] | None = None,
+    place: DeltaGenerator | None = None,
+    wait_ms: int = 0,
+) -> None:
+    """Draw a figure.
+
+    Parameters
+    ----------
+    figure : Figure, plotly's own, or Drawn
+        With a height of its own, and a `uirevision` for as long as zoom is to be kept.
+    key : str
+    alt : str
+        The chart in a sentence, for screen readers; what is drawn already has its own.
+    config : dict
+        As `ui.palette.camera` makes it.
+    on_pick : callable, optional
+        Is given the first of a clicked point's `customdata`, in a callback.
+    place : container, optional
+    wait_ms : int, default 0
+        How long the browser leaves others the first turn, after something has changed.
+    """
+    if not isinstance(figure, Drawn):
+        figure = Drawn(to_json(figure), figure["layout"]["height"], alt)
+    with place or contextlib.nullcontext():
+        if not st.get_option("server.enableStaticServing"):
+            plain = json.loads(figure.json)
+            st.plotly_chart(plain, key=key, theme=None, config=config, alt=figure.alt)
+            return
+
+        def picked() -> None:
+            clicked = st.session_state[key].get("clicked")
+            if clicked is not None and on_pick is not None:
+                on_pick(str(clicked))
+
+        base = st.get_option("server.baseUrlPath").strip("/")
+        _component()(
+            key=key,
+            data={
+                "figure": figure.json,
+                "config": json.dumps(config),
+                "alt": figure.alt,
+                "height": figure.height,
+                "wait": wait_ms,
+                "clicks": on_pick is not None,
+                "script": f"{'/' + base if base else ''}/app/static/{SCRIPT.name}",
+            },
+            on_clicked_change=picked,
+        )

@@ -1,0 +1,201 @@
+"""Figures as words: three significant digits, a unit always, thousands separated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from paretoscope.artifact.quick_latency import Verdict
+from paretoscope.measurement.accuracy import Accuracy, Change
+
+MINUS = "\u2212"
+TIMES = "\u00d7"
+
+
+def three_digits(value: float) -> str:
+    """
+    >>> [three_digits(v) for v in (0.01234, 4.0, 9.996, 27.56, 143.4, 6570.2)]
+    ['0.0123', '4.00', '10.0', '27.6', '143', '6,570']
+    """
+    if value == 0:
+        return "0"
+    if abs(value) >= 99.95:
+        return f"{value:,.0f}"
+    digits = len(str(int(abs(float(f"{value:.3g}"))))) if abs(value) >= 1 else 0
+    return f"{value:.{3 - digits}f}" if digits else f"{value:.3g}"
+
+
+def size(n_bytes: float) -> str:
+    """
+    >>> size(810), size(8192), size(1067339)
+    ('810 B', '8.19 kB', '1.07 MB')
+    """
+    if n_bytes < 1000:
+        return f"{n_bytes:.0f} B"
+    if n_bytes < 999_500:
+        return f"{three_digits(n_bytes / 1000)} kB"
+    return f"{three_digits(n_bytes / 1e6)} MB"
+
+
+def duration(microseconds: float) -> str:
+    """
+    >>> duration(4.2), duration(1290)
+    ('4.20 µs', '1.29 ms')
+    """
+    if microseconds < 1000:
+        return f"{three_digits(microseconds)} \u00b5s"
+    return f"{three_digits(microseconds / 1000)} ms"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """
+    >>> listed(["1", "16", "256"]), listed(["1"])
+    ('1, 16 and 256', '1')
+    """
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """
+    >>> percent(0.975)
+    '97.5 %'
+    """
+    return f"{100 * share:.{digits}f} %"
+
+
+def points(change: float) -> str:
+    """A difference of two shares, with its sign.
+
+    >>> points(-0.0056), points(0.01), points(0)
+    ('\\u22120.6 pt', '+1.0 pt', '0.0 pt')
+    """
+    rounded = round(100 * change, 1)
+    sign = MINUS if rounded < 0 else "+" if rounded > 0 else ""
+    return f"{sign}{abs(rounded):.1f} pt"
+
+
+def probability(p: float) -> str:
+    """
+    >>> probability(0.2891), probability(0.00004), probability(1.0)
+    ('0.29', 'under 0.001', '1')
+    """
+    return "under 0.001" if p < 0.001 else f"{p:.2g}"
+
+
+def accuracy_interval(accuracy: Accuracy) -> str:
+    low, high = accuracy.interval
+    return f"n = {accuracy.n:,}, 95 % interval {100 * low:.1f} to {percent(high)}"
+
+
+def change_interval(change: Change) -> str:
+    """
+    >>> change_interval(Change(broken=6, mended=2, n=360))
+    '\u22121.1 pt (\u22123.1 to +0.6)'
+    """
+    low, high = (points(bound).removesuffix(" pt") for bound in change.interval)
+    return f"{points(change.value)} ({low} to {high})"
+
+
+def change_words(change: Change, margin: float) -> str:
+    """The change against the uncompressed model, and what that lets one say.
+
+    >>> change_words(Change(broken=6, mended=2, n=360), margin=0.005)
+    '−1.1 pt (−3.1 to +0.6): 360 rows cannot tell; about 710 would'
+    >>> change_words(Change(broken=0, mended=0, n=10_000), margin=0.005).partition(": ")[2]
+    'not worse by more than 0.5 pt'
+    """
+    return f"{change_interval(change)}: {verdict(change, margin)}"
+
+
+def verdict(change: Change, margin: float) -> str:
+    """In words, against a drop of `margin`."""
+    limit = points(margin).removeprefix("+")
+    found = change.verdict(margin)
+    if found == "not worse":
+        return f"not worse by more than {limit}"
+    if found == "worse":
+        return "worse"
+    needed = change.rows_needed(margin)
+    if needed is None:
+        return f"{change.n:,} rows cannot tell"
+    return f"{change.n:,} rows cannot tell; about {float(f'{needed:.2g}'):,.0f} would"
+
+
+def rows(split: str) -> str:
+    """Which rows, after their number.
+
+    >>> rows("validation"), rows("open")
+    ('validation rows', 'rows, none of them a test row')
+    """
+    return "rows, none of them a test row" if split == "open" else f"{split} rows"
+
+
+def sized(n_bytes: float, *, zipped: bool) -> str:
+    """A size and of what it is.
+
+    >>> sized(2740, zipped=True), sized(8190, zipped=False)
+    ('2.74 kB zipped', '8.19 kB on disk')
+    """
+    return f"{size(n_bytes)} {'zipped' if zipped else 'on disk'}"
+
+
+def smaller(now: float, before: float) -> str:
+    """
+    >>> smaller(4100, 27500), smaller(100, 100), smaller(120, 100)
+    ('6.71× smaller', 'same size', '1.20× larger')
+    """
+    if f"{now / before:.3g}" == "1":
+        return "same size"
+    if now < before:
+        return f"{three_digits(before / now)}{TIMES} smaller"
+    return f"{three_digits(now / before)}{TIMES} larger"
+
+
+class Compared(Protocol):
+    """A time against the uncompressed model's, quick or by protocol."""
+
+    @property
+    def ratio(self) -> float: ...
+
+    @property
+    def ratio_interval(self) -> tuple[float, float]: ...
+
+    @property
+    def verdict(self) -> Verdict: ...
+
+
+def faster(time: Compared) -> str:
+    """What the ratio's interval lets us say.
+
+    >>> from paretoscope.artifact.quick_latency import Latency
+    >>> faster(Latency(1, (1.0,) * 15, (2.0,) * 15)), faster(Latency(1, (2.0,) * 15, (2.0,) * 15))
+    ('2.00× faster', 'no measurable difference')
+    >>> faster(Latency(1, (1.0, 3.0) * 8, (2.0,) * 16))
+    'time inconclusive'
+    """
+    if time.verdict == "faster":
+        return f"{three_digits(1 / time.ratio)}{TIMES} faster"
+    if time.verdict == "slower":
+        return f"{three_digits(time.ratio)}{TIMES} slower"
+    return "time inconclusive" if time.verdict == "inconclusive" else time.verdict
+
+
+def ratio(time: Compared) -> str:
+    """The share of the uncompressed model's time, with its 95 % interval.
+
+    >>> from paretoscope.artifact.quick_latency import Latency
+    >>> ratio(Latency(1, (1.0,) * 15, (2.0,) * 15))
+    '0.50 (0.50 to 0.50)'
+    """
+    low, high = time.ratio_interval
+    return f"{time.ratio:.2f} ({low:.2f} to {high:.2f})"
+
+
+def seconds(value: float) -> str:
+    """
+    >>> seconds(0.4), seconds(12.3), seconds(150)
+    ('1 s', '12 s', '2 min 30 s')
+    """
+    whole = max(1, round(value))
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"

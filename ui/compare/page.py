@@ -1,0 +1,291 @@
+"""Compare: curves of criteria, quantizers and recoveries on one chart, and pins side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+from paretoscope.measurement.accuracy import Change
+from paretoscope.measurement.measurement import Measurement
+from paretoscope.methods.activations import FloatActivations
+from paretoscope.methods.pruning import CRITERIA, Criterion, Magnitude
+from paretoscope.methods.recipe import Recipe
+from paretoscope.methods.recovery import Project
+from paretoscope.network.network import Network
+from paretoscope.sweeps.lines import in_lines
+from paretoscope.sweeps.sweep import CURVE_POINTS, at, stops
+
+from ui.base import plot, words
+from ui.base.theme import DARK, LETTERS, Theme, camera, here, layout, log_bytes, pin_colour
+from ui.parts import pins, provenance
+from ui.parts.frame import hold
+from ui.parts.progress import result_or_progress
+from ui.state import server
+from ui.state.measuring import Bench, Wish
+from ui.state.subject import Subject
+from ui.state.view import CURVES, VARIANTS, View, change, go_to
+
+_HEIGHT = 560
+_POLL_S = 0.6
+_FEW_POINTS = 11  # of curves whose points take a second each
+_STYLES = (
+    ("#0072B2", "circle", "solid"),
+    ("#D55E00", "square", "dash"),
+    ("#009E73", "diamond", "dashdot"),
+    ("#CC79A7", "triangle-up", "longdash"),
+    ("#E69F00", "cross", "solid"),
+    ("#56B4E9", "star", "dash"),
+    ("#999999", "x", "dashdot"),
+    ("#8C6D1F", "pentagon", "longdash"),
+)
+_ON_DARK = {"#0072B2": "#56B4E9", "#56B4E9": "#B8E0F8", "#8C6D1F": "#C9A94E"}
+
+Curve = tuple[str, tuple[Recipe, ...]]
+
+
+def choose(view: View) -> None:
+    """Which curves are drawn."""
+    left, right = st.columns(2)
+    left.pills(
+        "Criteria",
+        list(CURVES),
+        selection_mode="multi",
+        wrap=True,
+        default=hold("curves", list(view.curves)),
+        format_func=CURVES.__getitem__,
+        key="curves",
+        on_change=lambda: change(curves=tuple(st.session_state.curves)),
+        help="Each with the recipe's quantizer and recovery. Random is the control: a criterion "
+        "that does not beat it knows nothing.",
+    )
+    right.pills(
+        "The recipe's criterion with",
+        list(VARIANTS),
+        selection_mode="multi",
+        wrap=True,
+        default=hold("variants", list(view.variants)),
+        format_func=VARIANTS.__getitem__,
+        key="variants",
+        on_change=lambda: change(variants=tuple(st.session_state.variants)),
+        help="The same criterion with another quantizer or another recovery.",
+    )
+
+
+@lru_cache(maxsize=64)
+def curves_of(
+    network: Network, recipe: Recipe, criteria: tuple[str, ...], variants: tuple[str, ...]
+) -> tuple[Curve, ...]:
+    """The curves to compare: name and recipes along the sparsity."""
+    plain = replace(recipe, overrides={}, activations=FloatActivations())
+    if plain.trains:
+        plain = replace(plain, recovery=Project())
+    found = [
+        (criterion.title, _along(network, plain, criterion))
+        for criterion in CRITERIA
+        if criterion.text_name in criteria
+    ]
+    own = type(recipe.pruner) if isinstance(recipe.pruner, Criterion) else Magnitude
+    for text in variants:
+        other = Recipe.parse(text)
+        if other.recovery != Project() or text == "project":
+            changed = replace(plain, recovery=other.recovery)
+        else:
+            changed = replace(plain, quantizer=other.quantizer)
+        found.append((f"{own.title}, {VARIANTS[text]}", _along(network, changed, own)))
+    return tuple(found)
+
+
+def _along(network: Network, recipe: Recipe, kind: type[Criterion]) -> tuple[Recipe, ...]:
+    same = type(recipe.pruner) is kind
+    criterion = recipe.pruner if same else kind(sparsity=0.0)
+    assert isinstance(criterion, Criterion)
+    count = _FEW_POINTS if recipe.recovery.needs_rows else CURVE_POINTS
+    values = stops(network, kind, "sparsity", count)
+    return tuple(replace(recipe, pruner=at(criterion, "sparsity", value)) for value in values)
+
+
+def show(view: View, subject: Subject, title: str) -> None:
+    """The chart fills in while the bench computes."""
+    curves = curves_of(subject.network, view.recipe, view.curves, view.variants)
+    lines = [line for _, line in curves if in_lines(line[:1])[0]]
+    others = [recipe for _, line in curves if not in_lines(line[:1])[0] for recipe in line]
+    quick = [recipe for recipe in (*view.pins, view.recipe) if not recipe.trains]
+    wish = Wish(
+        subject, [Recipe(), *dict.fromkeys(quick)], backdrop=others, lines=lines, zipped=True
+    )
+    bench, visitor = server.bench(), server.visitor()
+    bench.wish(visitor, wish)
+    every = None if bench.finished(visitor) else _POLL_S
+    st.fragment(_show, run_every=every)(view, subject, title, wish, curves)
+
+
+def _show(view: View, subject: Subject, title: str, wish: Wish, curves: Sequence[Curve]) -> None:
+    if st.session_state.view != view:
+        st.rerun()
+    bench, visitor = server.bench(), server.visitor()
+    bench.wish(visitor, wish)
+    every = [recipe for _, line in curves for recipe in line]
+    n_known = sum(bench.known(subject, recipe) is not None for recipe in every)
+    n_failed = sum(bench.failure(subject, recipe) is not None for recipe in every)
+    record = compare_chart(bench, subject, view, title, curves)
+    plot.chart(
+        compare_figure(record, here()),
+        key="chart-compare",
+        alt=record.alt,
+        config=camera(f"paretoscope-{view.file_name}-compare"),
+        on_pick=go_to,
+    )
+    if n_known + n_failed < len(every):
+        st.progress(n_known / len(every), text=f"{n_known} of {len(every)} points computed")
+    else:
+        st.caption(
+            f"All {n_known} points computed in float arithmetic"
+            + (f", {n_failed} could not be" if n_failed else "")
+            + ". Filled: run on a file. Click a point to take it as your recipe."
+        )
+    pins.show(bench, subject, view)
+    if not view.pins:
+        st.info("Pin recipes on Explore, or the one above here, to compare them side by side.")
+    if view.recipe not in view.pins:  # each pin has a button of its own to let it go
+        pins.pin_button(view)
+    named = pins.known(bench, subject, view.pins)
+    if len(named) > 1:
+        _side_by_side(view, subject, named)
+
+
+def _side_by_side(view: View, subject: Subject, named: list[tuple[str, Measurement]]) -> None:
+    st.markdown("**What differs between the pins**")
+    st.dataframe(pins.differences(named), height="content")
+    st.markdown("**Rows that two of them label otherwise**")
+    letters = [letter for letter, _ in named]
+    left, right = st.columns(2)
+    first = left.selectbox("First", letters, key="flip-first", persist_state="session")
+    rest = [letter for letter in letters if letter != first]
+    second = right.selectbox("Second", rest, key="flip-second")
+    by_letter = dict(named)
+    one, other = by_letter[first], by_letter[second]
+    arguments = subject.arguments(one.recipe) | {"other": str(other.recipe)}
+    result = result_or_progress(subject, "flips_task", arguments, "Flips")
+    if result is None:
+        return
+    change_of = Change(result["first"], result["second"], result["n"])
+    st.dataframe(
+        pd.DataFrame(
+            {
+                f"{second} right": [f"{result['both']:,}", f"{result['second']:,}"],
+                f"{second} wrong": [f"{result['first']:,}", f"{result['neither']:,}"],
+            },
+            index=[f"{first} right", f"{first} wrong"],
+        ),
+        height="content",
+    )
+    st.caption(
+        f"n = {result['n']:,} {words.rows(subject.baseline.split)}. {second} against {first}: "
+        f"{words.change_interval(change_of)}, McNemar's exact p = "
+        f"{words.probability(change_of.p_value)}. Of the {result['neither']:,} that both get wrong "
+        f"they label {result['differ']:,} otherwise."
+    )
+
+
+@dataclass(frozen=True)
+class CompareChart:
+    """Exactly what the chart draws: for each curve its points (size, accuracy, zeros, computed,
+    recipe, words), the pins, the recipe and the uncompressed model."""
+
+    network: str
+    recipe: str
+    curves: tuple[tuple[str, tuple[tuple[float, float, bool, str, str], ...]], ...]
+    pins: tuple[tuple[str, float, float, str, str], ...]
+    baseline: float | None
+    provenance: str
+
+    @property
+    def alt(self) -> str:
+        told = "; ".join(f"{name}: {len(points)} points" for name, points in self.curves)
+        return f"{self.network}: accuracy against the entropy bound of the weights. {told}."
+
+
+def compare_chart(
+    bench: Bench, subject: Subject, view: View, title: str, curves: Sequence[Curve]
+) -> CompareChart:
+    def point(m: Measurement) -> tuple[float, float, bool, str, str]:
+        size = m.entropy_bytes or m.gzip_bytes or m.size_bytes
+        text = f"{words.percent(m.accuracy.value)}, {words.change_interval(m.change)}, "
+        text += f"weights at least {words.size(size)}, {words.percent(m.sparsity)} zeros"
+        return size, m.accuracy.value, m.computed, str(m.recipe), text
+
+    baseline = bench.before(subject)
+    found = []
+    for name, line in curves:
+        known = [m for r in line if (m := bench.known(subject, r)) is not None]
+        found.append((name, tuple(point(m) for m in known if m.entropy_bytes)))
+    pinned = []
+    for letter, m in pins.known(bench, subject, view.pins):
+        if m.entropy_bytes:
+            x, y, _, recipe, text = point(m)
+            pinned.append((letter, x, y, recipe, text))
+    return CompareChart(
+        network=title,
+        recipe=str(view.recipe),
+        curves=tuple(found),
+        pins=tuple(pinned),
+        baseline=None if baseline is None else baseline.accuracy.value,
+        provenance=provenance.of_subject(subject, len(subject.baseline.rows)),
+    )
+
+
+def compare_figure(record: CompareChart, theme: Theme) -> go.Figure:
+    figure = go.Figure()
+    for number, (name, points) in enumerate(record.curves):
+        colour, symbol, dash = _STYLES[number % len(_STYLES)]
+        if name.startswith("Random"):
+            colour, symbol, dash = theme.quiet, "circle", "dot"
+        colour = _ON_DARK.get(colour, colour) if theme is DARK else colour
+        filled = [theme.paper if p[2] else colour for p in points]
+        marker = {"symbol": symbol, "size": 8, "color": filled}
+        figure.add_trace(
+            go.Scatter(
+                x=[p[0] for p in points],
+                y=[p[1] for p in points],
+                mode="lines+markers",
+                name=name,
+                line={"color": colour, "width": 2, "dash": dash},
+                marker=marker | {"line": {"color": colour, "width": 1.5}},
+                customdata=[[p[3], p[4]] for p in points],
+                hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
+            )
+        )
+    for letter, x, y, recipe, text in record.pins:
+        colour = pin_colour(LETTERS.index(letter), theme)
+        figure.add_trace(
+            go.Scatter(
+                x=[x],
+                y=[y],
+                mode="markers+text",
+                marker={"symbol": "square", "size": 17, "color": colour},
+                text=[f"<b>{letter}</b>"],
+                textfont={"size": 11, "color": theme.paper},
+                customdata=[[recipe, text]],
+                hovertemplate=f"{letter}: %{{customdata[0]}}<br>%{{customdata[1]}}<extra></extra>",
+                showlegend=False,
+            )
+        )
+    if record.baseline is not None:
+        figure.add_hline(record.baseline, line={"color": theme.quiet, "width": 1, "dash": "dash"})
+    lines = [f"around {record.recipe}", "dashed: uncompressed; hollow: computed"]
+    base = layout(theme, f"{record.network}: compared", lines, _HEIGHT, record.provenance)
+    base["margin"] |= {"t": 150, "b": 126}
+    base["annotations"][0]["yshift"] = -122
+    axis: dict[str, Any] = {"gridcolor": theme.grid, "zeroline": False}
+    figure.update_layout(
+        **base,
+        xaxis=axis | log_bytes("Entropy bound of the weights (log scale)"),
+        yaxis=axis | {"tickformat": ".0%", "title": {"text": "Accuracy"}},
+        uirevision=record.network,
+    )
+    return figure

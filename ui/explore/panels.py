@@ -1,0 +1,239 @@
+"""What stands around the two main charts of Explore: why there is no gain, the budget, the grid of
+thresholds and Q, the weights, the layers, the pins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import streamlit as st
+from paretoscope.base.errors import ParetoscopeError
+from paretoscope.measurement.budget import Budget
+from paretoscope.measurement.measurement import Measurement
+from paretoscope.methods.recipe import Recipe
+from paretoscope.network.network import Network
+
+from ui.base import plot, words
+from ui.base.theme import Theme, camera, here
+from ui.explore import weights, why_no_gain
+from ui.explore.plan import Scene
+from ui.parts import grid, pins, proper_times, provenance
+from ui.parts.budget_fields import budget_fields
+from ui.parts.frame import hold
+from ui.parts.progress import follow
+from ui.state import server
+from ui.state.subject import Subject
+from ui.state.view import HEATS, View, change, go_to, plain
+
+_AFTER_MS = 150  # figures and main charts are drawn before what stands around them
+
+_OVER: Mapping[str, Callable[[Any], str]] = {
+    "drop": lambda m: f"drop {words.points(-m.change.value).removeprefix('+')}",
+    "file_bytes": lambda m: f"{words.size(m.size_bytes)} on disk",
+    "gzip_bytes": lambda m: f"{words.size(m.gzip_bytes)} zipped",
+    "time_us": lambda m: words.duration(m.latency().median_us),
+}
+
+
+@server.in_turn
+def show(view: View, scene: Scene, title: str) -> None:
+    """Draw all of it with what is known by now."""
+    if st.session_state.view != view:  # of a fragment's own control only the fragment would run
+        st.rerun()
+    bench, subject = server.bench(), scene.subject
+    now, baseline = bench.known(subject, view.recipe), bench.before(subject)
+    if baseline is None:
+        return
+    # What comes later has its place from the start: a field that moves on the page loses what is
+    # being typed.
+    why, row = st.container(), st.container(horizontal=True, vertical_alignment="center")
+    if now is not None:
+        timing = proper_times.known_timings(subject, proper_times.file_arguments(subject, now)).get(
+            "batch 1"
+        )
+        with why:
+            why_no_gain.show(bench, subject, now, baseline, timing, view)
+        with row:
+            if not now.computed:
+                _measure_properly(subject, now)
+            pins.pin_button(view)
+            st.page_link(
+                "pages/evidence.py", label="Evidence for this recipe", query_params=view.query()
+            )
+    version = bench.version(subject)
+    _budget(view, scene, version)
+    left, right = st.columns(2)
+    with left:
+        if scene.lines:
+            _heatmap(view, scene, version, title)
+        else:
+            st.caption("N:M patterns have no threshold, so there is no grid to draw.")
+    with right:
+        _histogram(view, subject, title)
+    _layers(view, subject)
+    pins.show(bench, subject, view)
+
+
+# What is made of the grid and the curve at a version of what the bench knows.
+
+
+@lru_cache(maxsize=32)
+def _known(scene: Scene, version: int) -> grid.Known:
+    bench, every = server.bench(), [recipe for line in scene.lines for recipe in line]
+    found = ((r, bench.known(scene.subject, r)) for r in (*every, *scene.curve))
+    return {str(r): m for r, m in found if m is not None}
+
+
+@lru_cache(maxsize=32)
+def _advice(scene: Scene, version: int, budget: Budget, zipped: bool) -> grid.Advice:
+    return grid.advice(list(_known(scene, version).values()), budget, zipped)
+
+
+@lru_cache(maxsize=64)
+def _heat(
+    scene: Scene, version: int, what: str, title: str, budget: Budget, zipped: bool, theme: Theme
+) -> plot.Drawn:
+    known = _known(scene, version)
+    baseline = server.bench().before(scene.subject)
+    assert baseline is not None
+    record = grid.heat(what, title, scene.lines, known, baseline, scene.recipe, budget, zipped)
+    return plot.drawn(grid.heat_figure(record, theme), record.alt)
+
+
+@lru_cache(maxsize=64)
+def _weights(network: Network, title: str, layer: str, recipe: Recipe, theme: Theme) -> plot.Drawn:
+    record = weights.histogram(network, title, layer, recipe)
+    return plot.drawn(weights.histogram_figure(record, theme), record.alt)
+
+
+def _measure_properly(subject: Subject, known: Measurement) -> None:
+    """The button that starts the protocol in the background; while it runs, how far it is."""
+    arguments = proper_times.timing_arguments(proper_times.file_arguments(subject, known))
+    if server.result(subject, proper_times.TASK, arguments) is not None:
+        if st.session_state.pop("properly", None) == arguments:
+            st.rerun()  # the figures above were drawn before it was there
+        proper_times.offer_again(subject, arguments)
+        return
+    job = server.work(proper_times.TASK, arguments)
+    if job is not None and job.state == "running":
+        st.session_state.properly = arguments
+        follow(job, "Measuring properly")
+        return
+    if job is not None and job.error:
+        st.error(plain(job.error))
+    st.button(
+        "Measure properly",
+        on_click=server.start_work,
+        args=(proper_times.TASK, arguments),
+        help="Times this file in five processes of its own, beside an identical copy of the "
+        "uncompressed model, in about ten seconds. Sliders answer meanwhile, and what fills in by "
+        "itself waits.",
+    )
+
+
+def _budget(view: View, scene: Scene, version: int) -> None:
+    """The budget, the best recipe within it, and the nearest misses."""
+    with st.container(border=True):
+        st.markdown("**Budget**")
+        budget_fields(view)
+        zipped = view.zipped
+        found = _advice(scene, version, view.budget, zipped)
+        if found.n == 0:
+            st.caption("Nothing is known yet.")
+            return
+        named = [("Best", found.best, "")] if found.best is not None else []
+        for number, (miss, excess) in enumerate(found.near, 1):
+            over = ", ".join(_OVER[name](miss) for name in excess)
+            named.append((f"Near miss {number}", miss, over))
+        st.markdown(_advice_list(named, found.n, zipped))
+        places = {name: m.recipe for name, m, _ in named if m.recipe != view.recipe}
+        if places:
+            st.segmented_control(
+                "Go to", list(places), key="advice", on_change=lambda: _go_to_advice(places)
+            )
+
+
+def _advice_list(named: Sequence[tuple[str, Measurement, str]], n: int, zipped: bool) -> str:
+    """What is within the budget and nearly so, as a list in Markdown."""
+    within = any(name == "Best" for name, _, _ in named)
+    told = [f"Smallest of {n} within it:" if within else f"None of {n} recipes is within it."]
+    for name, m, over in named:
+        at_least = "at least " if zipped and m.gzip_bytes is None else ""
+        size = words.sized(grid.shown_size(m, zipped), zipped=zipped)
+        size += ", computed" if m.computed else ""
+        change = words.change_interval(m.change)
+        why = f" ({over})" if over else ""
+        told.append(f"- **{name}**{why}: `{m.recipe}`, {change}, {at_least}{size}")
+    return "\n".join(told)
+
+
+def _go_to_advice(places: Mapping[str, Recipe]) -> None:
+    chosen = st.session_state.advice
+    if chosen in places:
+        st.session_state.advice = None
+        go_to(places[chosen])
+
+
+def _heatmap(view: View, scene: Scene, version: int, title: str) -> None:
+    st.segmented_control(
+        "Heatmap of",
+        list(HEATS),
+        default=hold("heat", view.heat),
+        format_func=HEATS.__getitem__,
+        key="heat",
+        required=True,
+        on_change=lambda: change(heat=st.session_state.heat),
+    )
+    zipped = view.zipped
+    plot.chart(
+        _heat(scene, version, view.heat, title, view.budget, zipped, here()),
+        key="chart-heat",
+        config=camera(f"paretoscope-{view.file_name}-grid"),
+        on_pick=go_to,
+        wait_ms=_AFTER_MS,
+    )
+    known, n_cells = _known(scene, version), sum(map(len, scene.lines))
+    n_known = sum(str(recipe) in known for line in scene.lines for recipe in line)
+    how_many = f"All {n_cells}" if n_known == n_cells else f"{n_known} of {n_cells}"
+    notes = [
+        f"{how_many} cells computed in float arithmetic; a white dot marks a file that was run."
+    ]
+    if view.heat == "size" and zipped:
+        notes.append("Zipped sizes are compared by the entropy bound of the weights.")
+    if view.heat == "time":
+        notes.append("Times are there only for files that were run.")
+    if view.recipe.overrides or str(view.recipe.recovery) != "project":
+        notes.append("Without recovery and with all layers alike.")
+    st.caption(" ".join(notes))
+
+
+def _histogram(view: View, subject: Subject, title: str) -> None:
+    names = list(subject.network.weights)
+    layer = st.segmented_control(
+        "Weights of", names, default=names[0], key=f"histogram-{len(names)}", required=True
+    )
+    plot.chart(
+        _weights(subject.network, title, layer or names[0], view.recipe, here()),
+        key="chart-weights",
+        config=camera(f"paretoscope-{view.file_name}-weights"),
+        wait_ms=_AFTER_MS,
+    )
+
+
+def _layers(view: View, subject: Subject) -> None:
+    if not view.recipe.is_quick:
+        st.markdown(
+            "**Layers of this file**  \nThis recipe needs training rows; the page Evidence takes "
+            "its file apart."
+        )
+        return
+    st.markdown("**Layers of this file**")
+    try:
+        rows = weights.layer_table(subject.network, view.recipe)
+    except ParetoscopeError as error:
+        st.caption(plain(str(error)))
+        return
+    st.dataframe(rows, hide_index=True, height="content")
+    what = f"network {subject.network.sha256[:8]}, {plain(str(view.recipe))}"
+    st.caption(provenance.caption(what))

@@ -1,0 +1,92 @@
+"""What Explore asks the bench for, from a view: curve, faint lines, grid, and the wish for them.
+
+A scene is the same object for as long as nothing in it changes, so what is made of it, at a version
+of what the bench knows, is made once for all visitors who look at it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from paretoscope.methods.activations import FloatActivations
+from paretoscope.methods.quantization import FixedPoint, Float32
+from paretoscope.methods.recipe import Recipe
+from paretoscope.sweeps.lines import in_lines
+
+from ui.parts import controls, grid
+from ui.state.measuring import Wish
+from ui.state.subject import Subject
+from ui.state.view import View
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """Attributes
+    ----------
+    curve : recipes along the slider at hand
+    backdrop : the same at other Q, drawn faintly
+    lines : the grid of thresholds and Q, a line for each Q
+    pins : recipes that the visitor keeps
+    wish : all of it, in the order in which the bench is to measure it
+    """
+
+    subject: Subject
+    recipe: Recipe
+    curve: tuple[Recipe, ...]
+    backdrop: tuple[tuple[Recipe, ...], ...]
+    lines: tuple[tuple[Recipe, ...], ...]
+    pins: tuple[Recipe, ...]
+    wish: Wish
+
+
+def scene_of(view: View, subject: Subject, asked: frozenset[str]) -> Scene:
+    """The scene of a view; `asked` are the trainings that the visitor started."""
+    linked = controls.linked_place(view.recipe)
+    asked = asked if view.recipe.trains else frozenset()
+    return _scene(subject, view.recipe, linked, view.pins, view.zipped, asked)
+
+
+@lru_cache(maxsize=128)
+def _scene(
+    subject: Subject,
+    recipe: Recipe,
+    linked: float | None,
+    pins: tuple[Recipe, ...],
+    zipped: bool,
+    asked: frozenset[str],
+) -> Scene:
+    curve = controls.curve_of(subject.network, recipe, linked)
+    if recipe not in curve:  # without pruning it stands where the threshold is zero
+        curve.insert(0, recipe)
+    backdrop = backdrop_of(curve, recipe)
+    ordered = sorted(curve, key=lambda other: other != recipe)
+    if recipe.trains:  # a curve of trainings would take hours: only what was asked for
+        ordered = [other for other in ordered if str(other) in asked]
+    lines = grid.lines_of(subject.network, recipe)
+    pinned = [pin for pin in pins if not pin.trains and pin not in ordered]
+    on_lines: list[Sequence[Recipe]] = [curve, *backdrop] if lines and not recipe.trains else []
+    wish = Wish(
+        subject,
+        [Recipe(), *ordered, *pinned],
+        backdrop=[] if recipe.trains else [other for line in backdrop for other in line],
+        lines=[[r for r in line if in_lines([r])[0]] for line in on_lines] + list(lines),
+        zipped=zipped,
+    )
+    return Scene(subject, recipe, tuple(curve), tuple(backdrop), lines, pins, wish)
+
+
+def backdrop_of(curve: Sequence[Recipe], recipe: Recipe) -> list[tuple[Recipe, ...]]:
+    """A curve at other Q."""
+    return [
+        tuple(replace(r, quantizer=q, activations=FloatActivations()) for r in curve)
+        for q in _other_q(recipe)
+    ]
+
+
+def _other_q(recipe: Recipe) -> list[FixedPoint | Float32]:
+    others = [Float32() if q is None else FixedPoint(q) for q in (*grid.BACKDROP_QS, None)]
+    if not isinstance(recipe.activations, FloatActivations):
+        return others
+    return [quantizer for quantizer in others if quantizer != recipe.quantizer]

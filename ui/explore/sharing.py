@@ -1,0 +1,193 @@
+"""What leaves the page: the link, a report as one file, the raw rows as tables."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from functools import partial
+
+import plotly.graph_objects as go
+import streamlit as st
+from paretoscope.data.dataset import is_own
+from paretoscope.measurement.measurement import Measurement
+from paretoscope.measurement.provenance import to_json
+from paretoscope.methods.recipe import Recipe
+from paretoscope.sweeps.export import ENDINGS, per_repeat, table
+
+from ui.base import rendering, words
+from ui.base.plot import SCRIPT, Figure
+from ui.base.theme import LIGHT, camera
+from ui.parts import charts, figures, grid, pins, provenance
+from ui.state import server
+from ui.state.measuring import Bench
+from ui.state.subject import Subject
+from ui.state.view import View
+
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:1000px;margin:2rem auto;padding:0 1rem;"
+    "color:#1a1a1a}table{border-collapse:collapse;font-size:14px}td,th{border:1px solid #ddd;"
+    "padding:.3rem .6rem;text-align:left}code{background:#f4f6f8;padding:.1rem .3rem}"
+    ".quiet{color:#5f5f5f;font-size:13px}"
+)
+_MIMES = {".csv": "text/csv", ".parquet": "application/octet-stream", ".json": "application/json"}
+
+
+def share_button(
+    view: View, subject: Subject, title: str, curve: Sequence[Recipe], link: str
+) -> None:
+    """A menu of what can be downloaded: made when asked for."""
+    name = f"paretoscope-{view.file_name}"
+    with st.popover("Share", key="share", on_change="rerun") as menu:
+        if not menu.open:
+            return
+        st.caption(
+            "A picture of a chart: its camera button, 1200 \u00d7 630 pixels, twice that sharp."
+        )
+        baseline = server.bench().before(subject)
+        if rendering.possible() and baseline is not None:
+            st.download_button(
+                "Picture (PNG)",
+                data=partial(_picture, subject, view, title, curve, baseline),
+                file_name=f"{name}.png",
+                mime="image/png",
+                on_click="ignore",
+                help="The chart of accuracy against size, drawn on the server in a few seconds.",
+            )
+        st.download_button(
+            "Report (HTML)",
+            data=lambda: report(server.bench(), subject, view, title, curve, link).encode(),
+            file_name=f"{name}.html",
+            mime="text/html",
+            on_click="ignore",
+            help="One file with these charts, which stay interactive without a network.",
+        )
+        st.download_button(
+            "Its figures (JSON)",
+            data=partial(_figures, subject, view.recipe),
+            file_name=f"{view.file_name}.json",
+            mime="application/json",
+            on_click="ignore",
+            help="Accuracy, sizes and times of this file with its provenance. Keep it beside the "
+            "model: `python -m paretoscope measure MODEL.onnx` compares with it.",
+        )
+        for ending in ENDINGS:
+            st.download_button(
+                f"Raw rows ({ending[1:].upper()})",
+                data=partial(_rows, subject, view, curve, ending),
+                file_name=f"{name}{ending}",
+                mime=_MIMES[ending],
+                on_click="ignore",
+                help="All that is known of this curve, the grid and the pins, a row a repeat.",
+            )
+
+
+def _picture(
+    subject: Subject, view: View, title: str, curve: Sequence[Recipe], baseline: Measurement
+) -> bytes:
+    axis: charts.Axis = "gzip" if view.zipped else "size"
+    return rendering.png(_trade_off(server.bench(), subject, view, title, curve, axis, baseline))
+
+
+def _trade_off(
+    bench: Bench,
+    subject: Subject,
+    view: View,
+    title: str,
+    curve: Sequence[Recipe],
+    axis: charts.Axis,
+    baseline: Measurement,
+) -> Figure:
+    """A chart as it stands alone: in light colours, without the faint curves."""
+    known = [m for r in curve if (m := bench.known(subject, r)) is not None]
+    record = charts.trade_off(
+        axis, title, view.recipe, known, [], baseline, charts.line_name(view.recipe), None,
+        view.budget, pins.known(bench, subject, view.pins), bench.everything(subject),
+    )  # fmt: skip
+    return figures.trade_off_figure(record, LIGHT)
+
+
+def _figures(subject: Subject, recipe: Recipe) -> bytes:
+    known = server.bench().known(subject, recipe)
+    return b"{}" if known is None else to_json(known)
+
+
+def _rows(subject: Subject, view: View, curve: Sequence[Recipe], ending: str) -> bytes:
+    return table(per_repeat(known_of(server.bench(), subject, view, curve)), ending)
+
+
+def known_of(
+    bench: Bench, subject: Subject, view: View, curve: Sequence[Recipe]
+) -> list[Measurement]:
+    """What is known by now of the curve, the grid and the pins."""
+    lines = grid.lines_of(subject.network, view.recipe)
+    asked = [Recipe(), view.recipe, *curve, *view.pins, *(r for line in lines for r in line)]
+    return [m for r in dict.fromkeys(asked) if (m := bench.known(subject, r)) is not None]
+
+
+def report(
+    bench: Bench,
+    subject: Subject,
+    view: View,
+    title: str,
+    curve: Sequence[Recipe],
+    link: str,
+) -> str:
+    """One HTML file that needs nothing else: figures, charts, pins, provenance."""
+    baseline, now = bench.before(subject), bench.known(subject, view.recipe)
+    if baseline is None or now is None:
+        return _page(title, "<p>Nothing was measured yet when this report was made.</p>")
+    pinned = pins.known(bench, subject, view.pins)
+    axes: tuple[charts.Axis, charts.Axis] = ("gzip" if view.zipped else "size", "time")
+    drawn = [
+        go.Figure(_trade_off(bench, subject, view, title, curve, axis, baseline)) for axis in axes
+    ]
+    lines = grid.lines_of(subject.network, view.recipe)
+    if lines:
+        every = {str(m.recipe): m for m in known_of(bench, subject, view, curve)}
+        record_of_grid = grid.heat(
+            "accuracy", title, lines, every, baseline, view.recipe, view.budget,
+            view.zipped,
+        )  # fmt: skip
+        drawn.append(go.Figure(grid.heat_figure(record_of_grid, LIGHT)))
+    parts = [
+        f"<p><code>{html.escape(str(view.recipe))}</code></p>",
+        _table([("", baseline), ("this recipe", now), *pinned]),
+    ]
+    parts.append(f"<script>{SCRIPT.read_text('utf-8')}</script>")
+    for figure in drawn:
+        parts.append(
+            figure.to_html(full_html=False, include_plotlyjs=False, config=camera("report"))
+        )
+    source = "<br>".join(provenance.lines(now, file=now.artifact_sha256))
+    same_view = f"<a href='{html.escape(link)}'>the same view</a>"
+    if is_own(view.dataset) or view.has_own_model:  # the link opens them
+        same_view = "of somebody's own data or model: their link is not in this report"
+    parts.append(f"<p class='quiet'>{source}<br>{same_view}</p>")
+    return _page(title, "\n".join(parts))
+
+
+def _table(named: Sequence[tuple[str, Measurement]]) -> str:
+    head = ("", "recipe", "accuracy", "change", "on disk", "zipped", "one row", "how")
+    rows = ["<tr>" + "".join(f"<th>{name}</th>" for name in head) + "</tr>"]
+    for name, m in named:
+        latency = m.latency()
+        cells = (
+            name or "uncompressed",
+            str(m.recipe),
+            f"{words.percent(m.accuracy.value)}, {words.accuracy_interval(m.accuracy)}",
+            words.change_interval(m.change),
+            words.size(m.size_bytes),
+            "" if m.gzip_bytes is None else words.size(m.gzip_bytes),
+            "" if latency is None else words.duration(latency.median_us),
+            "computed" if m.computed else "measured on its file",
+        )
+        rows.append("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in cells) + "</tr>")
+    return f"<table>{''.join(rows)}</table>"
+
+
+def _page(title: str, body: str) -> str:
+    safe = html.escape(title)
+    return (
+        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{safe}</title>"
+        f"<style>{_STYLE}</style></head><body><h1>{safe}</h1>{body}</body></html>"
+    )

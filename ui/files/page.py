@@ -1,0 +1,583 @@
+"""Uploads: a table becomes a dataset once its owner has confirmed its reading; models are judged.
+
+Nothing of an upload is shown but as plain text, and nothing of it is kept before it is confirmed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import streamlit as st
+from paretoscope.artifact.writing import may_fuse_any
+from paretoscope.base.errors import ParetoscopeError
+from paretoscope.base.store import sha256
+from paretoscope.data.dataset import Dataset, Raw, find_source, keep_own
+from paretoscope.measurement.accuracy import Accuracy
+from paretoscope.methods.kernels import Auto, Fused
+from paretoscope.training.training import keep_own_model
+from paretoscope.uploads.checking import (
+    MODEL_ENDINGS,
+    Checked,
+    Chosen,
+    UnknownLabelsError,
+    check,
+    rows_of,
+)
+from paretoscope.uploads.csvs import Reading, Table
+from paretoscope.uploads.decoding import ENCODINGS, EncodingError
+from paretoscope.uploads.gate import as_name, shown
+from paretoscope.uploads.importing import network_for, skops_network_for
+from paretoscope.uploads.kinds import MOST_BYTES
+from paretoscope.uploads.labelled import (
+    Constant,
+    Labelled,
+    Missing,
+    can_be_one_hot,
+    require_trainable,
+    with_label,
+)
+from paretoscope.uploads.models import read_model
+from paretoscope.uploads.numerals import DECIMALS, AmbiguousNumbersError, Decimal
+from paretoscope.uploads.own_grids import exact_recipe
+from paretoscope.uploads.roles import guess_label, row_keys, say_keys
+from paretoscope.uploads.sandbox import SandboxError, limits_hold
+from paretoscope.uploads.tables import ENDINGS, read_table
+
+from ui.base import words
+from ui.state import server, view
+
+T = TypeVar("T")
+_MOST_ROWS_SHOWN = 8
+_FEW_COLUMNS = 40  # pills for more would fill the page
+_KEPT = 32
+_MOST_NAMED, _MOST_LABELS = 20, 100  # classes and labels that a form has room for
+_MOST_KEPT = 20  # of one visit; the proxy limits those of an address
+_MISSING: dict[Missing, str] = {
+    "leave-out": "Leave them out",
+    "median": "Fill with the column's median",
+    "zero": "Fill with 0",
+}
+_CONSTANT: dict[Constant, str] = {"leave-out": "Leave them out", "keep": "Keep them"}
+_TITLE = re.compile(r"[^A-Za-z0-9 .-]")
+
+
+def table() -> None:
+    """Upload a table, choose its label, see what is done to its rows, and use it."""
+    st.markdown(
+        "A table: CSV with a header (also with tabs or semicolons), Parquet, or NPZ. Columns of "
+        "numbers are features, one column is the label. It stays on this server, and nobody finds "
+        "it without its link."
+    )
+    given = st.file_uploader(
+        f"Table, at most {MOST_BYTES // 1_000_000} MB", type=list(ENDINGS), key="own-table"
+    )
+    if given is None:
+        return
+    try:
+        found, _ = _table_of(given.getvalue(), "own-table")
+    except ParetoscopeError as error:
+        st.error(view.plain(_sentence(error)))
+        return
+    if found is not None:
+        _choose(found, given.name)
+
+
+@st.cache_resource(show_spinner="Reading the table", max_entries=_KEPT, scope="session")
+def _read(digest: str, reading: Reading, _data: bytes) -> Table | ParetoscopeError:
+    try:
+        return read_table(_data, reading)
+    except SandboxError:
+        raise
+    except ParetoscopeError as error:
+        return error
+
+
+def _table_of(data: bytes, key: str) -> tuple[Table | None, Reading]:
+    """The table of a file, read as the visitor chose; None while a choice is open."""
+    digest = sha256(data)
+    encoding: str | None = st.session_state.get(f"{key}-encoding-{digest}")
+    decimal: Decimal | None = st.session_state.get(f"{key}-decimal-{digest}")
+    reading = Reading(encoding, decimal)
+    found = _read(digest, reading, data)
+    odd = isinstance(found, EncodingError) or (
+        isinstance(found, Table) and found.encoding not in (None, "utf-8")
+    )
+    if encoding is not None or odd:
+        guess = found.encoding if isinstance(found, Table) else None
+        st.selectbox(
+            "Encoding",
+            list(ENCODINGS),
+            index=None,
+            placeholder=f"Guessed: {ENCODINGS[guess]}" if guess else "Not recognised",
+            format_func=ENCODINGS.__getitem__,
+            key=f"{key}-encoding-{digest}",
+            help="Which letters the bytes of a file of text stand for. The names and labels below "
+            "show whether it is the right one.",
+        )
+    if isinstance(found, AmbiguousNumbersError) or decimal is not None:
+        _ask_decimal(found, f"{key}-decimal-{digest}")
+    if isinstance(found, AmbiguousNumbersError):
+        return None, reading
+    if isinstance(found, ParetoscopeError):
+        raise found.with_traceback(None)
+    return found, reading
+
+
+def _ask_decimal(found: Table | ParetoscopeError, key: str) -> None:
+    """Let the visitor say how numbers are written, shown on cells of each column that is open."""
+    if isinstance(found, AmbiguousNumbersError):
+        st.warning("Some numbers can be read in two ways, and nothing in the file tells which.")
+        rows = [
+            {
+                "column": shown(c.column),
+                "cell": shown(c.cell),
+                **{f"decimal {mark}": f"{value:,.15g}" for mark, value in c.values.items()},
+            }
+            for c in found.columns
+        ]
+        st.dataframe(rows, hide_index=True, height="content")
+    st.segmented_control("Decimal mark", list(DECIMALS), format_func=str.capitalize, key=key)
+
+
+def _choose(found: Table, name: str) -> None:
+    """The columns, the label, what is left out, and the notes; then the button."""
+    names = found.names
+    guess = guess_label(found)
+    left, right = st.columns(2)
+    label = left.selectbox(
+        "Label", names, index=names.index(guess), format_func=_plain, key="own-label"
+    )
+    keys = row_keys(found, str(label))
+    words = [c.name for c in found.columns if c.values is None and c.name != label]
+    leave_out = _several(
+        right,
+        "Leave out",
+        [n for n in names if n != label],
+        [n for n in names if n in words or n in keys],
+        f"own-leave-{label}",
+        "Text and dates cannot be features, and columns that number or name the rows must not be: "
+        "they are left out unless you insist.",
+    )
+    few = [c.name for c in found.columns if c.name != label and can_be_one_hot(c)]
+    one_hot: list[str] = []
+    if few:
+        one_hot = _several(
+            st,
+            "One-hot",
+            few,
+            [],
+            f"own-one-hot-{label}",
+            "Text of few values as a column of 0 and 1 for each of them.",
+        )
+        leave_out = [n for n in leave_out if n not in one_hot]
+    table_of_columns = _columns(found, str(label), leave_out, one_hot)
+    st.dataframe(table_of_columns, hide_index=True, height="content")
+    left_out = {str(label), *leave_out}
+    numbers = [c for c in found.columns if c.values is not None and c.name not in left_out]
+    missing: Missing = "leave-out"
+    if any(c.n_missing for c in numbers):
+        missing = _treatment("Rows that miss features", _MISSING, "own-missing")
+    constant: Constant = "leave-out"
+    if any(c.is_constant for c in numbers):
+        constant = _treatment(
+            "Columns with one value in all rows",
+            _CONSTANT,
+            "own-constant",
+            "They tell nothing apart. Keep them for a model of your own that was trained on them, "
+            "as on the edges of images.",
+        )
+    try:
+        rows = with_label(found, label, leave_out, one_hot, missing, constant)
+        _notes([*found.notes, *rows.notes, *say_keys(keys)])
+        require_trainable(rows)
+    except ParetoscopeError as error:
+        st.error(view.plain(_sentence(error)))
+        return
+    raw = _raw(rows)
+    _preview(raw, rows)
+    st.button(
+        "Use these data",
+        on_click=_use,
+        args=(raw, _title(name), (*found.notes, *rows.notes)),
+    )
+    _say_wrong()
+    if st.session_state.pop("own-used", False):
+        st.switch_page("pages/explore.py", query_params=st.session_state.view.query())
+
+
+def _treatment(label: str, choices: Mapping[T, str], key: str, about: str | None = None) -> T:
+    """What becomes of rows or columns, of choices with their titles; the first by default."""
+    return st.segmented_control(
+        label,
+        tuple(choices),
+        default=next(iter(choices)),
+        required=True,
+        format_func=choices.__getitem__,
+        key=key,
+        help=about,
+    )
+
+
+def _several(
+    place: Any, label: str, choices: list[str], default: list[str], key: str, about: str
+) -> list[str]:
+    """Some columns of a table: pills where they are few."""
+    asked: dict[str, Any] = {
+        "default": default, "format_func": _plain, "key": key, "help": about
+    }  # fmt: skip
+    chosen: list[str]
+    if len(choices) <= _FEW_COLUMNS:
+        chosen = place.pills(label, choices, selection_mode="multi", wrap=True, **asked)
+    else:
+        chosen = place.multiselect(label, choices, **asked)
+    return chosen
+
+
+_HOLDS = {"number": "numbers", "truth": "true and false", "date": "dates", "empty": "nothing"}
+
+
+def _columns(
+    found: Table, label: str, leave_out: Sequence[str], one_hot: Sequence[str]
+) -> list[dict[str, object]]:
+    """Each column in a row: its part, what it holds, how much of it, and its first cells."""
+    parts = dict.fromkeys(leave_out, "left out") | dict.fromkeys(one_hot, "one-hot")
+    parts[label] = "label"
+    return [
+        {
+            "column": shown(c.name),
+            "part": parts.get(c.name, "feature"),
+            "holds": _HOLDS.get(c.kind, c.kind),
+            "missing": c.n_missing,
+            "different": c.n_different,
+            "first": ", ".join(shown(cell) for cell in c.cells[:_MOST_ROWS_SHOWN]),
+        }
+        for c in found.columns
+    ]
+
+
+def _notes(notes: Sequence[str]) -> None:
+    if notes:
+        st.warning("  \n".join(view.plain(note[:1].upper() + note[1:] + ".") for note in notes))
+
+
+def _preview(raw: Raw, rows: Labelled) -> None:
+    """The split, and what its size lets one tell."""
+    data = Dataset("own", "", raw, server.SPLIT_SEED)
+    n = len(data.validation)
+    low, high = Accuracy(round(0.9 * n), n).interval
+    classes = ", ".join(_plain(name) for name in raw.class_names[:10])
+    more = f" and {len(raw.class_names) - 10} more" if len(raw.class_names) > 10 else ""
+    st.markdown(
+        f"**{len(data.train):,}** rows to train on, **{n:,}** to choose by, **{len(data.test):,}** "
+        f"kept for the end; {len(raw.feature_names)} features; {len(raw.class_names)} classes: "
+        f"{classes}{more}."
+    )
+    st.caption(
+        f"An accuracy of 90 % on {n:,} rows would be known to lie between {words.percent(low)} and "
+        f"{words.percent(high)}."
+    )
+
+
+def _count() -> None:
+    """One more file of this visitor is to be kept."""
+    kept = st.session_state.get("own-kept", 0)
+    if kept >= _MOST_KEPT:
+        raise ParetoscopeError(
+            f"this visit has kept {_MOST_KEPT} files, the limit; open the page anew to go on"
+        )
+    st.session_state["own-kept"] = kept + 1
+
+
+def _use(raw: Raw, title: str, notes: Sequence[str]) -> None:
+    try:
+        _count()
+        name = keep_own(raw, title, notes)
+    except ParetoscopeError as error:
+        st.session_state["own-wrong"] = _sentence(error)
+        return
+    view.change(dataset=name, model="logistic-regression", pins=())
+    st.session_state["own-used"] = True
+
+
+def model() -> None:
+    """Upload a model and be told what it is, or why it is refused."""
+    st.markdown(
+        "An ONNX classifier, or a scikit-learn model as `.skops`. It is run only in a process of "
+        "its own with limits; *Explore it* runs a copy rewritten with known operators. Pickles are "
+        "never loaded."
+    )
+    if not limits_hold():
+        st.warning("This system cannot hold a model to limits of memory and processor time.")
+    given = st.file_uploader(
+        f"Model, at most {MOST_BYTES // 1_000_000} MB", type=list(MODEL_ENDINGS), key="own-model"
+    )
+    beside = st.file_uploader(
+        "Table to judge it on, if you like", type=list(ENDINGS), key="own-rows"
+    )
+    if given is None:
+        return
+    fix = st.checkbox(
+        "Take the number of features from the weights, where the model states another",
+        key="own-fix",
+    )
+    beside_name = "" if beside is None else beside.name
+    rows = None if beside is None else beside.getvalue()
+    upload = _Upload(given.getvalue(), given.name, rows, beside_name, fix)
+    about = upload.about
+    if rows is not None:
+        try:
+            upload = _with_table(upload)
+        except ParetoscopeError as error:
+            st.error(view.plain(_sentence(error)))
+            return
+        if upload.chosen is None:
+            return
+    upload = replace(upload, names=_names_given(about))
+    try:
+        try:
+            outputs = _checked(replace(upload, names=())).outputs
+        except UnknownLabelsError as error:
+            outputs = error.outputs
+        if len(outputs) > 1:
+            output = st.selectbox(
+                "Output that holds the scores",
+                outputs,
+                index=None,
+                placeholder="Labels where there are any, else the first scores",
+                format_func=_plain,
+                key=f"own-output-{about}",
+            )
+            upload = replace(upload, output=output)
+        found = _checked(upload)
+        if found.one_number:
+            upload = replace(upload, cut=_ask_cut(about))
+            found = _checked(upload)
+    except ParetoscopeError as error:
+        st.error(view.plain(_sentence(error)))
+        if isinstance(error, UnknownLabelsError):
+            _ask_names(error, about)
+        _offer_other_names(about)
+        return
+    _offer_other_names(about)
+    _offer(upload)
+    tell = st.success if found.beats else st.warning
+    tell(view.plain(found.line[:1].upper() + found.line[1:] + "."))
+    st.caption(view.plain(f"Can be compressed: {found.compressible}"))
+    _notes(found.notes)
+
+
+def _ask_cut(about: str) -> float | None:
+    """What tells two classes apart by one number a row."""
+    cut: float | None = st.number_input(
+        "Told apart at",
+        value=None,
+        format="%.6g",
+        placeholder="0.5 of a probability, else 0",
+        key=f"own-cut-{about}",
+        width=240,
+        help="The model gives one number a row: above this it is the second of the two classes.",
+    )
+    return cut
+
+
+@dataclass(frozen=True)
+class _Upload:
+    """A model with what was given and chosen beside it.
+
+    Attributes
+    ----------
+    data, name : bytes, str
+        The model's file.
+    rows, rows_name : bytes or None, str
+        A table's.
+    fix : bool
+        Whether the number of features is that of the weights.
+    chosen : Chosen or None
+        Of the table; None while a choice is open.
+    output : str or None
+    names : tuple of str
+        What the table calls the model's classes.
+    cut : float or None
+        What tells two classes apart by one number.
+    """
+
+    data: bytes
+    name: str
+    rows: bytes | None
+    rows_name: str
+    fix: bool
+    chosen: Chosen | None = None
+    output: str | None = None
+    names: tuple[str, ...] = ()
+    cut: float | None = None
+
+    @property
+    def about(self) -> str:
+        rows = None if self.rows is None else sha256(self.rows)
+        return f"{sha256(self.data)} {self.name[-6:]} {self.fix} {rows}"
+
+    @property
+    def key(self) -> str:
+        return f"{self.about} {self.chosen} {self.output} {self.names} {self.cut}"
+
+
+def _with_table(upload: _Upload) -> _Upload:
+    """With the table as it is to be read, and the label that was chosen."""
+    assert upload.rows is not None
+    found, reading = _table_of(upload.rows, "own-rows")
+    if found is None:
+        return upload
+    label = st.selectbox(
+        "Label of the table",
+        found.names,
+        index=None,
+        placeholder="The likeliest",
+        format_func=_plain,
+        key=f"own-rows-label-{sha256(upload.rows)}",
+    )
+    return replace(upload, chosen=Chosen(label=label, reading=reading))
+
+
+def _names_given(about: str) -> tuple[str, ...]:
+    """What the visitor said that the table calls the model's classes."""
+    given: tuple[str, ...] = st.session_state.get(f"own-names-{about}", ())
+    return given
+
+
+def _offer_other_names(about: str) -> None:
+    if _names_given(about):
+        st.button("Other names for its classes", on_click=_forget_names, args=(about,))
+
+
+def _forget_names(about: str) -> None:
+    st.session_state.pop(f"own-names-{about}", None)
+
+
+def _ask_names(unknown: UnknownLabelsError, about: str) -> None:
+    """A form that maps the model's classes to the table's labels."""
+    classes, labels = unknown.classes, unknown.labels
+    if len(classes) > _MOST_NAMED or len(labels) > _MOST_LABELS:
+        return
+    with st.form(f"own-mapping-{about}", border=False):
+        st.markdown("Which label of the table is each of the model's classes?")
+        columns = st.columns(min(len(classes), 4))
+        chosen = [
+            columns[k % len(columns)].selectbox(
+                f"Class {_plain(own)}",
+                ("", *labels),
+                index=k + 1 if k < len(labels) else 0,
+                format_func=lambda label: _plain(label) or "none of them",
+                key=f"own-class-{k}-{about}",
+            )
+            for k, own in enumerate(classes)
+        ]
+        if st.form_submit_button("Judge it so"):
+            st.session_state[f"own-names-{about}"] = tuple(chosen)
+            st.rerun()
+
+
+def _offer(upload: _Upload) -> None:
+    """The button that takes the model to Explore, on the table beside or the dataset at hand."""
+    now: view.View = st.session_state.view
+    on = "this table" if upload.rows is not None else find_source(now.dataset).title
+    st.button(
+        f"Explore it on {on}",
+        on_click=_take,
+        args=(upload,),
+        help="It is rewritten so that its weights can be compressed, and its labels are compared "
+        "with those of the file.",
+    )
+    _say_wrong()
+    if st.session_state.pop("own-used", False):
+        st.switch_page("pages/explore.py", query_params=st.session_state.view.query())
+
+
+def _say_wrong() -> None:
+    """Why the button that was pressed did nothing."""
+    wrong = st.session_state.pop("own-wrong", None)
+    if wrong:
+        st.error(view.plain(wrong))
+
+
+def _take(upload: _Upload) -> None:
+    now: view.View = st.session_state.view
+    try:
+        _count()
+        dataset = now.dataset if upload.rows is None else _kept(upload)
+        on = server.dataset(dataset)
+        names = tuple(map(as_name, upload.names))
+        if upload.name.lower().endswith(".skops"):
+            network = skops_network_for(upload.data, on, names)
+        else:
+            read = read_model(
+                upload.data, correct_shape=upload.fix, output=upload.output, cut=upload.cut
+            )
+            network = network_for(read, on, names)
+        kept = keep_own_model(network, _title(upload.name), on)
+    except ParetoscopeError as error:
+        st.session_state["own-wrong"] = _sentence(error)
+        return
+    exact = exact_recipe(network)  # of weights that stand for whole numbers: nothing is lost
+    kernel = Auto() if may_fuse_any(network.weights) else Fused()
+    recipe = replace(now.recipe, kernel=kernel) if exact is None else exact
+    view.change(dataset=dataset, model=kept, pins=(), recipe=recipe)
+    st.session_state["own-used"] = True
+
+
+def _kept(upload: _Upload) -> str:
+    """A table beside a model as own data, by its chosen or likely label."""
+    assert upload.rows is not None
+    assert upload.chosen is not None
+    table = read_table(upload.rows, upload.chosen.reading)
+    found, _ = rows_of(table, upload.chosen, constant="keep")  # the model was trained on them
+    require_trainable(found)
+    return keep_own(_raw(found), _title(upload.rows_name), (*table.notes, *found.notes))
+
+
+def _raw(rows: Labelled) -> Raw:
+    return Raw(
+        rows.X, rows.y, tuple(map(as_name, rows.features)), tuple(map(as_name, rows.classes))
+    )
+
+
+def _title(name: str) -> str:
+    return _TITLE.sub(" ", name)[:40].strip() or "own file"
+
+
+@st.cache_resource(
+    show_spinner="Trying the model in a process of its own", max_entries=_KEPT, scope="session"
+)
+def _tried(key: str, _upload: _Upload) -> Checked | ParetoscopeError:
+    """A verdict or a refusal, kept for the page's next runs; a limit that a busy machine may have
+    caused is raised, so that it is tried again."""
+    given = _upload
+    asked: dict[str, Any] = {"correct_shape": given.fix, "output": given.output, "cut": given.cut}
+    try:
+        if given.rows is None:
+            return check(given.data, given.name, **asked)
+        chosen = given.chosen or Chosen()
+        return check(given.rows, "", given.data, chosen=chosen, names=given.names, **asked)
+    except SandboxError:
+        raise
+    except ParetoscopeError as error:
+        return error
+
+
+def _checked(upload: _Upload) -> Checked:
+    found: Checked | ParetoscopeError = _tried(upload.key, upload)
+    if isinstance(found, ParetoscopeError):
+        raise found.with_traceback(None)
+    return found
+
+
+def _plain(text: str) -> str:
+    """A name of unknown origin within a Markdown text or label."""
+    return view.plain(shown(text))
+
+
+def _sentence(error: ParetoscopeError) -> str:
+    text = str(error)
+    return text[:1].upper() + text[1:] + "."

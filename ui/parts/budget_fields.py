@@ -1,0 +1,51 @@
+"""The three limits of a budget, as fields to type in."""
+
+from __future__ import annotations
+
+import streamlit as st
+from paretoscope.base.errors import ParetoscopeError
+from paretoscope.base.parameters import format_value
+
+from ui.parts.frame import hold
+from ui.state.view import LIMITS, SIZES, View, change, plain
+
+
+def budget_fields(view: View) -> None:
+    """The three limits; an empty field is no limit."""
+    shown = SIZES[view.size]
+    fields = (
+        (
+            "drop",
+            "Largest drop, points",
+            view.drop,
+            "Of accuracy on these rows.",
+        ),
+        ("kb", f"Largest file, kB {shown}", view.kb, "1 kB is 1,000 bytes."),
+        ("us", "Longest time, \u00b5s", view.us, "Of one row, the median, on this machine."),
+    )
+    row = st.container(horizontal=True)
+    for name, label, value, text in fields:
+        row.text_input(
+            label,
+            hold(name, "" if value is None else format_value(value)),
+            key=name,
+            placeholder="no limit",
+            on_change=_set_limit,
+            args=(name, label),
+            help=f"{text} Empty: no limit.",
+        )
+    wrong = st.session_state.pop("wrong_limit", None)
+    if wrong:
+        st.error(plain(wrong))
+
+
+def _set_limit(name: str, label: str) -> None:
+    """Take what was typed, or say what is wrong with it and leave the limit as it was."""
+    typed = st.session_state[name].strip().replace(",", ".")
+    try:
+        value = LIMITS[name].parse(label, typed) if typed else None
+        if value is not None:
+            LIMITS[name].check(label, value)
+        change(**{name: value})
+    except ParetoscopeError as error:
+        st.session_state.wrong_limit = str(error)

@@ -1,0 +1,145 @@
+"""The frame around every page: the menu, and which dataset and model are looked at."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
+
+import streamlit as st
+from paretoscope.artifact.writing import may_fuse_any
+from paretoscope.base.errors import ParetoscopeError
+from paretoscope.data.dataset import SOURCES, find_source
+from paretoscope.methods.kernels import Auto, Fused, Kernel
+from paretoscope.methods.pruning import Criterion
+from paretoscope.sweeps.sweep import at
+from paretoscope.training.training import MODELS, models, own_model
+from streamlit.navigation.page import StreamlitPage
+
+from ui.state import own_data, server, view
+
+T = TypeVar("T")
+_MODEL_TITLES = {model.name: model.title for model in MODELS}
+
+
+def pages() -> list[StreamlitPage]:
+    """The pages, in the order of the menu. To add one, write its file and name it here."""
+    return [
+        st.Page("pages/explore.py", title="Explore", default=True),
+        st.Page("pages/compare.py", title="Compare"),
+        st.Page("pages/layers.py", title="Layers"),
+        st.Page("pages/search.py", title="Search"),
+        st.Page("pages/evidence.py", title="Evidence"),
+        st.Page("pages/files.py", title="Your files"),
+        st.Page("pages/textbook.py", title="Textbook"),
+        st.Page("pages/methods.py", title="Methods"),
+    ]
+
+
+def require_router() -> None:
+    """The first line of every page.
+
+    On a fresh server Streamlit runs a page that is opened by its address without `app.py`, and so
+    without frame and menu, until any visitor has called `st.navigation`. This calls it.
+    """
+    if not st.session_state.get("routed"):
+        st.navigation(pages(), position="hidden")
+        st.rerun()
+
+
+def choose_network() -> None:
+    """The controls for dataset and model, in the sidebar."""
+    now = view.current()
+    if not own_data.is_here(now.dataset):  # deleted meanwhile, by whoever had the key
+        view.leave_dataset()
+        now = view.current()
+    own_data.remember(now.dataset, now.model, models(now.dataset))
+    names = [*(source.name for source in SOURCES), *own_data.datasets()]
+    st.sidebar.selectbox(
+        "Dataset",
+        names,
+        index=names.index(hold("dataset", now.dataset)),
+        format_func=_title,
+        key="dataset",
+        help=find_source(now.dataset).summary,
+        on_change=lambda: _change_network(dataset=st.session_state.dataset),
+    )
+    fitting = [*models(now.dataset), *own_data.models(now.dataset)]
+    st.sidebar.selectbox(
+        "Model",
+        fitting,
+        index=fitting.index(hold("model", now.model)),
+        format_func=lambda name: _model_title(name, now.dataset),
+        key="model",
+        on_change=lambda: _change_network(model=st.session_state.model),
+    )
+    with st.sidebar:
+        own_data.keep_in_browser()
+
+
+def _change_network(**parts: str) -> None:
+    """Another network, at the same sparsity: thresholds mean something else there."""
+    st.session_state.network_changes = st.session_state.get("network_changes", 0) + 1
+    now: view.View = st.session_state.view
+    criterion = now.recipe.pruner
+    try:
+        old = server.network(now.dataset, now.model)
+    except ParetoscopeError:  # the page says so; leaving it must be possible
+        old = None
+    recipe = now.recipe
+    if (
+        old is not None
+        and isinstance(criterion, Criterion)
+        and criterion.threshold is not None
+        and not criterion.needs_rows
+    ):
+        share = criterion.selection(criterion.scores(old, None)).sparsity(old.weights)
+        recipe = replace(recipe, pruner=at(criterion, "sparsity", round(share, 3)))
+        st.session_state.switch = ("threshold", criterion.scope)
+    view.change(recipe=recipe, **parts)
+    now = st.session_state.view
+    view.change(recipe=replace(recipe, kernel=_first_kernel(now.dataset, now.model)))
+
+
+def _first_kernel(dataset: str, model: str) -> Kernel:
+    """How codes of another network are to run: to be measured, where it may make a difference."""
+    try:
+        network = server.network(dataset, model)
+    except ParetoscopeError:
+        network = None
+    small = network is not None and not may_fuse_any(network.weights)
+    return Fused() if small else Auto()
+
+
+def network_title(dataset: str, model: str) -> str:
+    return f"{_title(dataset)} · {_model_title(model, dataset)}"
+
+
+def _model_title(model: str, dataset: str) -> str:
+    own = None if model in _MODEL_TITLES else own_model(model, dataset)
+    return own.title if own is not None else _MODEL_TITLES.get(model, model)
+
+
+def _title(dataset: str) -> str:
+    return find_source(dataset).title
+
+
+def keyed(key: str) -> str:
+    """The key of a control whose stops depend on the network: another one after each change.
+
+    A browser that is one change behind sends values of the old stops, which would be read as places
+    among the new ones.
+    """
+    changes = st.session_state.get("network_changes", 0)
+    return f"{key}~{changes}" if changes else key
+
+
+def hold(key: str, value: T) -> T:
+    """Let a control show `value`, touching it only where it does not yet: a browser whose slider
+    has moved on meanwhile must not be set back.
+
+    Returns `value`, for the control's own default: where two runs follow closely, the browser is
+    sent only what the second says, in which nothing was set any more.
+    """
+    if st.session_state.get(key) != value:
+        st.session_state[key] = value
+    return value

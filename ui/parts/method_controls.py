@@ -1,0 +1,183 @@
+"""The controls of one member of a family, made from the parameters that it declares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, fields, replace
+from math import floor, log10
+from typing import Any
+
+import streamlit as st
+from paretoscope.base.parameters import Choice, Member, Parameter, format_value, parameters
+from paretoscope.methods.activations import FloatActivations, Int8Activations
+from paretoscope.methods.pruning import Criterion, KeepAll, Magnitude
+from paretoscope.methods.quantization import Float32, Quantizer
+from paretoscope.methods.recipe import Recipe
+from paretoscope.network.network import Network
+from paretoscope.sweeps.sweep import stops
+
+from ui.base import words
+from ui.parts.frame import hold, keyed
+from ui.state import view
+
+AXES = {"threshold": "Threshold", "sparsity": "Sparsity", "pattern": "N:M"}
+_STOPS = 40
+DEFAULT_SHARE = 0.5
+# What a member is made with when it is chosen; the rest are its own defaults.
+_FIRST_VALUES: dict[str, float] = {"q": 8.0, "shift": 3.0, "symmetric": 4.0, "kmeans": 8.0}
+_FIRST_SHARE = 0.3
+
+
+def pruner_of(recipe: Recipe) -> Criterion:
+    """The recipe's criterion; no pruning is shown as a threshold of zero."""
+    return recipe.pruner if isinstance(recipe.pruner, Criterion) else Magnitude(threshold=0.0)
+
+
+def axis_of(criterion: Criterion) -> str:
+    return next(axis for axis in AXES if getattr(criterion, axis) is not None)
+
+
+def choose_member(kind: str, label: str, member: Member, family: Sequence[type[Member]]) -> None:
+    """Which member of a family; its first sentence is the help."""
+    key = f"{kind}-member"
+    by_name = {m.text_name: m for m in family}
+    names = list(by_name)
+    st.selectbox(
+        label,
+        names,
+        index=names.index(hold(key, member.text_name)),
+        format_func=lambda name: by_name[name].title,
+        key=key,
+        help=_first_sentence(type(member)),
+        on_change=lambda: _change_member(kind, by_name[st.session_state[key]]),
+    )
+
+
+def _change_member(kind: str, chosen: type[Member]) -> None:
+    if kind.startswith("pruner@"):
+        share = getattr(part_of(st.session_state.view.recipe, kind), "sparsity", None)
+        place = {"sparsity": DEFAULT_SHARE if share is None else share, "scope": "layer"}
+        put(kind, chosen() if chosen is KeepAll else chosen(**place))
+        return
+    if kind == "pruner":
+        now = pruner_of(st.session_state.view.recipe)
+        kept = {name: getattr(now, name) for name in (*AXES, "scope")}
+        if chosen.needs_rows and kept["threshold"] is not None:  # type: ignore[attr-defined]
+            kept |= {"threshold": None, "sparsity": _share(now)}
+        put(kind, chosen(**kept))
+        return
+    first = _FIRST_VALUES.get(chosen.text_name, _FIRST_SHARE)
+    put(kind, chosen(*[first for _ in _required(chosen)]))
+
+
+def _share(criterion: Criterion) -> float:
+    """About the share of weights that a threshold cuts here, for criteria whose scores differ."""
+    network = st.session_state.get("network")
+    if network is None or criterion.needs_rows:
+        return DEFAULT_SHARE
+    cut = criterion.selection(criterion.scores(network, None))
+    return round(20 * cut.sparsity(network.weights)) / 20
+
+
+def _required(member: type[Member]) -> list[str]:
+    return [f.name for f in fields(member) if f.default is MISSING]
+
+
+def own_parameters(
+    kind: str, member: Member, network: Network, skip: set[str] | frozenset[str] = frozenset()
+) -> None:
+    """A control for each parameter of a member."""
+    for name, described in parameters(type(member)).items():
+        if name not in skip:
+            parameter(kind, member, name, described, network)
+
+
+def parameter(kind: str, member: Member, name: str, described: Parameter, network: Network) -> None:
+    key = f"{kind}-{member.text_name}-{name}"
+    key = key if described.stops is None else keyed(key)
+    value = getattr(member, name)
+    common: dict[str, Any] = {
+        "key": key,
+        "help": described.help,
+        "on_change": lambda: _put_value(kind, member, **{name: st.session_state[key]}),
+    }
+    if isinstance(described.range, Choice):
+        options, default = described.range.options, hold(key, value)
+        st.segmented_control(described.label, options, default=default, required=True, **common)
+    elif described.stops is not None:
+        found = stops(network, type(member), name, _STOPS)
+        values = with_linked(found, value, linked_value(kind, member, name))
+        default = hold(key, float(value))
+        st.select_slider(described.label, values, value=default, format_func=format_value, **common)
+    elif described.range.whole:
+        ends = int(described.range.low), int(min(described.range.high, 2**31))
+        st.number_input(described.label, *ends, hold(key, int(value)), step=1, **common)
+    else:
+        low, high = float(described.range.low), float(min(described.range.high, 1e6))
+        step = 10.0 ** floor(log10(value or 1))
+        default = hold(key, float(value))
+        st.number_input(described.label, low, high, default, step=step, format="%.4g", **common)
+
+
+def part_of(recipe: Recipe, kind: str) -> Member | None:
+    """The recipe's part of a kind: "quantizer", or "quantizer@dense3" for one layer."""
+    part, _, layer = kind.partition("@")
+    found: Member | None = getattr(recipe.overrides.get(layer) if layer else recipe, part, None)
+    return found
+
+
+def put(kind: str, member: Member) -> None:
+    """Change the recipe's part of a kind. 8-bit activations and a quantizer exclude each other."""
+    recipe: Recipe = st.session_state.view.recipe
+    part, _, layer = kind.partition("@")
+    changed: dict[str, Any] = {part: member}
+    if isinstance(member, Int8Activations):
+        recipe = _without_quantizers(recipe)
+    elif isinstance(member, Quantizer) and not isinstance(member, Float32):
+        recipe = replace(recipe, activations=FloatActivations())
+    if layer:
+        own = recipe.overrides.get(layer, recipe.everywhere)
+        overrides = {**recipe.overrides, layer: replace(own, **changed)}
+        view.change(recipe=replace(recipe, overrides=overrides))
+    else:
+        view.change(recipe=replace(recipe, **changed))
+
+
+def _put_value(kind: str, member: Member, **values: Any) -> None:
+    """Change values of a member, as it is now: since its control was drawn others have moved."""
+    now = part_of(st.session_state.view.recipe, kind)
+    put(kind, replace(now if type(now) is type(member) else member, **values))
+
+
+def _without_quantizers(recipe: Recipe) -> Recipe:
+    bare = {name: replace(t, quantizer=Float32()) for name, t in recipe.overrides.items()}
+    return replace(recipe, quantizer=Float32(), overrides=bare)
+
+
+def place_label(criterion: Criterion) -> Callable[[float], str]:
+    if axis_of(criterion) == "sparsity":
+        return lambda value: f"{words.percent(value, 0)} zeros"
+    score = "|w|" if isinstance(criterion, Magnitude) else "score"
+    unit = "" if criterion.scope == "global" else f" × rms of the {criterion.scope}"
+    return lambda value: f"{score} < {value:.3g}{unit}"
+
+
+def with_linked(values: list[float], *others: float | None) -> list[float]:
+    return sorted({*values, *(float(other) for other in others if other is not None)})
+
+
+def linked_value(kind: str, member: Member, name: str) -> float | None:
+    """The value that a link asked for, which the slider keeps as one more stop."""
+    linked = st.session_state.get("linked")
+    other = None if linked is None else part_of(linked, kind)
+    if type(other) is not type(member):
+        return None
+    if isinstance(member, Criterion) and getattr(other, "scope", None) != member.scope:
+        return None
+    value: float | None = getattr(other, name)
+    return value
+
+
+def _first_sentence(member: type[Member]) -> str:
+    text = (member.__doc__ or "").split("\n\n")[0].replace("``", "`")
+    return " ".join(text.split())

@@ -1,0 +1,376 @@
+"""The bench measures what visitors look at, one file after the other, in a process of its own.
+
+A page says what it wants to see and draws what is known; the rest fills in. Small networks are
+also computed at once, within the page, so that figures answer a slider without a wait.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from paretoscope.artifact.quick_latency import BATCHES
+from paretoscope.base.errors import ParetoscopeError
+from paretoscope.base.jobs import Worker, WorkerEndedError
+from paretoscope.measurement.measurement import Measurement, as_brought, compute
+from paretoscope.methods.recipe import Recipe
+from paretoscope.sweeps.surface import surface
+
+from ui.state.subject import Key, Subject
+from ui.state.team import Team
+
+_KEPT = 20_000
+_TASK = "cli.tasks:measure_task"
+_TASKS = {"surface": "cli.tasks:surface_task"}
+_SETTLE_S = 0.15  # a slider that is still moving need not be measured, and pages draw undisturbed
+_PATIENCE_S = 0.6  # advice is worked on once a visitor who stays at it said so again
+_AWAY_S = 10.0  # a page says its wish again at every poll, so a dropped one comes back
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What one visitor looks at: recipes to measure, in their order, and others to compute only.
+
+    Lines are computed whole, those that come first first. With `zipped`, a file's zipped size comes
+    with its first figures, not after all others'. A patient one waits until it was said again, a
+    while after it was first said: a visitor who goes on wants no more of it.
+    """
+
+    subject: Subject
+    recipes: Sequence[Recipe]
+    backdrop: Sequence[Recipe] = ()
+    lines: Sequence[Sequence[Recipe]] = ()
+    zipped: bool = False
+    patient: bool = False
+
+    @cached_property
+    def keyed(self) -> list[tuple[Recipe, Key]]:
+        """The recipes to measure, with their keys."""
+        return [(recipe, self.subject.key(recipe)) for recipe in self.recipes]
+
+    @cached_property
+    def lines_keyed(self) -> list[list[tuple[Recipe, Key]]]:
+        return [[(recipe, self.subject.key(recipe)) for recipe in line] for line in self.lines]
+
+    @cached_property
+    def backdrop_keyed(self) -> list[tuple[Recipe, Key]]:
+        return [(recipe, self.subject.key(recipe)) for recipe in self.backdrop]
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Of so many files that were computed and then run, the largest difference in rows right."""
+
+    files: int = 0
+    rows: int = 0
+
+
+class Bench:
+    """Measures the wishes of all visitors in turn, one file at a time in one process.
+
+    Trainings and page draws of the same server still share the machine: the figures are quick ones.
+    """
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[Key, Measurement] = OrderedDict()
+        self._failed: OrderedDict[Key, str] = OrderedDict()
+        self._apart: dict[str, Apart] = {}
+        self._died: Counter[Key] = Counter()
+        self._interrupted: Key | None = None
+        self._running: tuple[Key, float | None, str] | None = None
+        self._wishes: OrderedDict[str, Wish] = OrderedDict()
+        self._seen: dict[str, float] = {}
+        self._settles: dict[str, float] = {}
+        self._served: set[str] = set()  # visitors whose wish is known to be fulfilled
+        self._changed = threading.Condition()
+        self._versions: Counter[str] = Counter()
+        self._walks: bool | None = None  # whether this process walks lines; None: not tried yet
+        self._worker = Worker()
+        self._team = Team()
+        self._unasked: set[str] = set()  # visitors with a wish that the team was not asked of
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def known(self, subject: Subject, recipe: Recipe) -> Measurement | None:
+        """What is known of a recipe by now: measured, computed, or nothing."""
+        return self._known.get(subject.key(recipe))
+
+    def before(self, subject: Subject) -> Measurement | None:
+        """What recipes are compared with: the uncompressed network, in the file it came in."""
+        known = self.known(subject, Recipe())
+        return None if known is None else as_brought(known, subject.network)
+
+    def everything(self, subject: Subject) -> list[Measurement]:
+        """All that is known of a network by now, whoever asked for it."""
+        with self._changed:
+            return [m for (sha256, _), m in self._known.items() if sha256 == subject.network.sha256]
+
+    def tell(self, subject: Subject, measurements: Sequence[Measurement]) -> None:
+        """Let it know what others found out, as searches do."""
+        for measurement in measurements:
+            key = subject.key(measurement.recipe)
+            if key not in self._known:
+                self._learn(key, measurement)
+
+    def version(self, subject: Subject) -> int:
+        """A number that rises with all that becomes known of a network."""
+        return self._versions[subject.network.sha256]
+
+    def failure(self, subject: Subject, recipe: Recipe) -> str | None:
+        """The sentence why a recipe cannot be measured, if it cannot."""
+        return self._failed.get(subject.key(recipe))
+
+    def running(self, subject: Subject, recipe: Recipe) -> tuple[float | None, str] | None:
+        """How far long work on a recipe is, and what it does; None where it is not at work."""
+        now = self._running
+        return now[1:] if now is not None and now[0] == subject.key(recipe) else None
+
+    def interrupt(self, subject: Subject, recipe: Recipe) -> None:
+        """Let long work on a recipe come to an end with what it has so far; once is enough."""
+        key = subject.key(recipe)
+        if self.running(subject, recipe) is not None and self._interrupted != key:
+            self._interrupted = key
+            self._worker.interrupt()
+
+    def try_again(self, subject: Subject, recipe: Recipe) -> None:
+        """Forget that a recipe failed."""
+        with self._changed:
+            self._failed.pop(subject.key(recipe), None)
+            self._served.clear()
+
+    def wish(self, visitor: str, wish: Wish) -> None:
+        """Say, and say again while looking, what a visitor wants to see. The first comes first.
+
+        The wishes of those who no longer say so are dropped.
+        """
+        with self._changed:
+            now = time.monotonic()
+            self._seen[visitor] = now
+            last = self._wishes.get(visitor)
+            if last is not wish and last != wish:
+                self._settles[visitor] = now + (_PATIENCE_S if wish.patient else _SETTLE_S)
+                self._wishes[visitor] = wish
+                self._served.discard(visitor)
+                self._unasked.add(visitor)
+                self._changed.notify_all()
+            elif wish.patient and self._settles[visitor] <= now:
+                self._changed.notify_all()
+
+    def compute(self, subject: Subject, recipe: Recipe) -> None:
+        """Compute a point now, within the page, if nothing is known and the network is small."""
+        key = subject.key(recipe)
+        if key in self._known or key in self._failed or not subject.at_once(recipe):
+            return
+        try:
+            _, computed = compute(subject.network, recipe, subject.baseline)
+            self._learn(key, computed)
+        except ParetoscopeError as error:
+            self._fail([key], str(error))
+
+    def compute_line(self, subject: Subject, line: Sequence[Recipe]) -> None:
+        """`compute` for all of a line: at once, where this process can by now."""
+        left = [recipe for recipe in line if subject.key(recipe) not in self._known]
+        if len(left) > 1 and self._walks and all(map(subject.at_once, left)):
+            with contextlib.suppress(ParetoscopeError):  # it is told point by point
+                for place, computed in surface(subject.network, left, subject.baseline):
+                    self._learn(subject.key(left[place]), computed)
+        for recipe in left:
+            self.compute(subject, recipe)
+
+    def wait(self, subject: Subject, recipe: Recipe, timeout_s: float) -> None:
+        """Wait a moment until something is known of a recipe."""
+        key = subject.key(recipe)
+        with self._changed:
+            self._changed.wait_for(lambda: key in self._known or key in self._failed, timeout_s)
+
+    def apart(self, subject: Subject) -> Apart:
+        """How far computed and measured accuracies of this network lie apart, so far."""
+        return self._apart.get(subject.network.sha256, Apart())
+
+    def progress(self, visitor: str) -> tuple[int, int, int]:
+        """How many of a visitor's files are measured, how many failed, of how many."""
+        wish = self._wishes.get(visitor)
+        keys = [] if wish is None else [key for _, key in wish.keyed]
+        failed = sum(key in self._failed for key in keys)
+        return sum(self._is_measured(key) for key in keys) - failed, failed, len(keys)
+
+    def finished(self, visitor: str) -> bool:
+        """Whether nothing more will come for a visitor."""
+        with self._changed:
+            return visitor not in self._wishes or self._step_for(visitor) is None
+
+    # --- the thread that measures ---------------------------------------------------------------
+
+    def _serve(self) -> None:
+        while True:
+            with self._changed:
+                while (chosen := self._choose(now := time.monotonic())) is None:
+                    if (idle := self._to_learn_on()) is not None:
+                        break
+                    self._changed.wait(self._until_settled(now))
+                else:
+                    self._wishes.move_to_end(chosen[0])
+                    wish = self._wishes[chosen[0]]
+            if chosen is not None and chosen[0] in self._unasked:
+                self._unasked.discard(chosen[0])
+                self._ask_the_team(wish)
+            elif chosen is not None:
+                self._step(wish, *chosen[1:])
+            elif idle is not None:
+                self._learn_to_walk(idle)
+
+    def _ask_the_team(self, wish: Wish) -> None:
+        """Learn what other servers measured of a wish."""
+        left = [recipe for recipe, key in wish.keyed if not self._is_measured(key)]
+        for text, found in self._team.find(wish.subject, left).items():
+            self._learn((wish.subject.network.sha256, text), found)
+
+    def _to_learn_on(self) -> Wish | None:
+        """When nobody waits for anything: a wish whose first line this process may compute."""
+        if self._walks is not None or any(map(self._step_for, self._wishes)):
+            return None
+        wishes = [wish for wish in self._wishes.values() if wish.lines and wish.lines[0]]
+        return next((wish for wish in wishes if wish.subject.at_once(wish.lines[0][0])), None)
+
+    def _learn_to_walk(self, wish: Wish) -> None:
+        """Walk a line for the first time, which takes a second."""
+        self._walks = False
+        try:
+            list(surface(wish.subject.network, wish.lines[0], wish.subject.baseline))
+            self._walks = True
+        except Exception:  # this thread must go on; points are computed one by one
+            _LOG.exception("walking a line of %s failed", wish.subject.model)
+
+    def _choose(self, now: float) -> tuple[str, Sequence[Recipe], str] | None:
+        """The next step of the visitor whose turn it is; those with nothing to do step aside."""
+        for visitor in [v for v, seen in self._seen.items() if now - seen > _AWAY_S]:
+            del self._seen[visitor], self._settles[visitor]
+            self._wishes.pop(visitor, None)
+            self._served.discard(visitor)
+            self._unasked.discard(visitor)
+        for visitor in self._wishes:
+            step = self._step_for(visitor) if self._has_settled(visitor, now) else None
+            if step is not None:
+                return visitor, *step
+        return None
+
+    def _has_settled(self, visitor: str, now: float) -> bool:
+        said = self._seen[visitor] if self._wishes[visitor].patient else now
+        return self._settles[visitor] <= said
+
+    def _step_for(self, visitor: str) -> tuple[Sequence[Recipe], str] | None:
+        """The next step for a visitor; one that is served is not looked at again."""
+        if visitor in self._served:
+            return None
+        step = self._next_step(self._wishes[visitor])
+        if step is None:
+            self._served.add(visitor)
+        return step
+
+    def _until_settled(self, now: float) -> float | None:
+        """Seconds until the next wish has stood long enough; None where none is about to."""
+        return min((at - now for at in self._settles.values() if at > now), default=None)
+
+    def _next_step(self, wish: Wish) -> tuple[Sequence[Recipe], str] | None:
+        open_ = [(r, k) for r, k in wish.keyed if k not in self._failed]
+        for recipe, key in open_[:2]:  # the uncompressed model and what is looked at
+            if not self._is_measured(key):
+                return [recipe], "measure"
+        for line in wish.lines_keyed:
+            left = [r for r, key in line if key not in self._known and key not in self._failed]
+            if left:
+                return left, "surface"
+        for recipe, key in open_:
+            if key not in self._known:
+                return [recipe], "compute"
+        for recipe, key in open_:
+            if not self._is_measured(key):
+                return [recipe], "measure"
+        for recipe, key in open_:
+            timed = all(self._known[key].latency(batch) is not None for batch in BATCHES)
+            if not timed and not recipe.trains:
+                return [recipe], "complete"
+        for recipe, key in wish.backdrop_keyed:
+            if key in self._failed:
+                continue
+            known = self._known.get(key)
+            zip_left = wish.zipped and known is not None and known.gzip_bytes is None
+            if known is None or (zip_left and known.computed):
+                return [recipe], "compute"
+        return None
+
+    def _is_measured(self, key: Key) -> bool:
+        known = self._known.get(key)
+        return key in self._failed or (known is not None and not known.computed)
+
+    def _step(self, wish: Wish, recipes: Sequence[Recipe], stage: str) -> None:
+        """One step of work: on one recipe, or on all of a line."""
+        keys = [wish.subject.key(recipe) for recipe in recipes]
+        first = keys[0]
+        try:
+            known = self._known.get(first)
+            zipped = wish.zipped and (known is None or known.gzip_bytes is None)
+            arguments = wish.subject.arguments(recipes[0]) | {"stage": stage, "zipped": zipped}
+            if stage == "surface":
+                arguments["recipes"] = list(map(str, recipes))
+            if stage == "complete" and known is not None:
+                arguments["measurement"] = known.to_dict()
+            if not self._worker.alive:
+                self._worker.close()
+                self._worker = Worker()
+            for message in self._worker.run(_TASKS.get(stage, _TASK), arguments):
+                if "emit" in message:
+                    self._running = first, message["emit"]["fraction"], message["emit"]["text"]
+                elif stage == "surface":
+                    plains = message["result"]["measurements"]
+                    for key, plain in zip(keys, plains, strict=True):
+                        self._learn(key, Measurement.from_dict(plain))
+                else:
+                    found = Measurement.from_dict(message["result"])
+                    self._learn(first, found)
+                    if not found.computed:
+                        self._team.keep(wish.subject, found)
+        except WorkerEndedError as error:
+            self._died[first] += 1  # perhaps for want of memory just then: tried once more
+            if self._died[first] > 1:
+                self._fail(keys, str(error))
+        except ParetoscopeError as error:
+            self._fail(keys, str(error))
+        except Exception as error:  # this thread must go on for all other visitors
+            _LOG.exception("measuring %s failed", recipes[0])
+            self._fail(keys, f"measuring failed: {type(error).__name__}")
+        finally:
+            self._running = self._interrupted = None
+
+    def _fail(self, keys: Sequence[Key], sentence: str) -> None:
+        with self._changed:
+            self._failed |= dict.fromkeys(keys, sentence)
+            while len(self._failed) > _KEPT:
+                self._failed.popitem(last=False)
+            self._changed.notify_all()
+
+    def _learn(self, key: Key, measurement: Measurement) -> None:
+        with self._changed:
+            known = self._known.get(key)
+            if known is not None and known.artifact_sha256 == measurement.artifact_sha256:
+                gzip_bytes = measurement.gzip_bytes or known.gzip_bytes
+                measurement = replace(measurement, gzip_bytes=gzip_bytes)
+            if known is not None and measurement.entropy_bytes is None:
+                measurement = replace(measurement, entropy_bytes=known.entropy_bytes)
+            if known is not None and known.computed and not measurement.computed:
+                apart = abs(known.accuracy.correct - measurement.accuracy.correct)
+                so_far = self._apart.get(key[0], Apart())
+                self._apart[key[0]] = Apart(so_far.files + 1, max(so_far.rows, apart))
+            if known is None or known.computed or not measurement.computed:
+                self._known[key] = measurement
+                self._versions[key[0]] += 1
+            while len(self._known) > _KEPT:
+                self._known.popitem(last=False)
+                self._served.clear()
+            self._changed.notify_all()
