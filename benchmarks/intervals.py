@@ -14,7 +14,7 @@ from paretoscope.measurement.latency_protocol import PROCESSES, ROUNDS, bootstra
 
 NS = (100, 360, 1_000, 10_000)
 ACCURACIES = (0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
-# Shares of rows that are broken and mended.
+# Shares of rows that are newly wrong and newly right.
 CHANGES = ((0.0, 0.0), (0.001, 0.0), (0.005, 0.0), (0.01, 0.005), (0.0148, 0.0016), (0.02, 0.02),
            (0.05, 0.02), (0.15, 0.02))  # fmt: skip
 DRAWS = 20_000
@@ -26,7 +26,9 @@ TIME_SPREADS = ((0.0, 0.02), (0.005, 0.02), (0.02, 0.02), (0.05, 0.05))
 def run() -> None:
     print(f"accuracy (Agresti-Coull), share of {DRAWS:,} simulations that cover:")
     _table("p", ACCURACIES, _accuracy)
-    print(f"\nchange (Tango with 1/8 row), broken and mended shares, {DRAWS:,} simulations:")
+    print(
+        f"\nchange (Tango with 1/8 row), shares newly wrong and newly right, {DRAWS:,} simulations:"
+    )
     _table("broken, mended", CHANGES, _change)
     print(
         f"\ntime ratio, {PROCESSES} processes of {ROUNDS} rounds, {TIME_DRAWS:,} simulations; "
@@ -56,13 +58,15 @@ def _accuracy(n: int, p: float) -> float:
 
 
 def _change(n: int, shares: tuple[float, float]) -> float:
-    broken, mended = shares
+    newly_wrong, newly_right = shares
     rng = np.random.default_rng(n)
-    drawn = rng.multinomial(n, [broken, mended, 1 - broken - mended], DRAWS)[:, :2]
+    drawn = rng.multinomial(n, [newly_wrong, newly_right, 1 - newly_wrong - newly_right], DRAWS)[
+        :, :2
+    ]
     covered = 0
     for (b, m), times in _counted(drawn):
         low, high = Change(int(b), int(m), n).interval
-        covered += times * (low <= mended - broken <= high)
+        covered += times * (low <= newly_right - newly_wrong <= high)
     return covered / DRAWS
 
 

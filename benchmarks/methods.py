@@ -24,7 +24,7 @@ def run() -> None:
             recipe = ps.Recipe(units=criterion(0.5, repair=repair))
             _, measured = compute(baseline.network, recipe, baseline)
             drops.append(f"{repair} {-100 * measured.change.value:.2f}")
-        print(f"LeNet, half of the units by {criterion.text_name}: drop {', '.join(drops)} points")
+        print(f"LeNet, half of the units by {criterion.name}: drop {', '.join(drops)} points")
     for removed in (0.3, 0.5):
         _times(f"CNN, {round(32 * (1 - removed))} of 32 filters left", CNN,
                f"float32;conv2=l2({removed},repair=refit)")  # fmt: skip

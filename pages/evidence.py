@@ -6,7 +6,7 @@ from paretoscope.methods.recipe import Recipe
 
 from ui.evidence import confirmation, robustness, rows, seeds, sizes, times
 from ui.parts import frame, training
-from ui.parts.frame import hold
+from ui.parts.frame import sync_widget
 from ui.state import server, view
 from ui.state.view import SECTIONS, plain
 
@@ -27,7 +27,7 @@ st.page_link("pages/explore.py", label="Change the recipe on Explore")
 st.segmented_control(
     "Evidence",
     list(SECTIONS),
-    default=hold("section", looking_at.section),
+    default=sync_widget("section", looking_at.section),
     format_func=SECTIONS.__getitem__,
     key="section",
     required=True,

@@ -237,12 +237,12 @@ MUTANTS = (
     Mutant(
         "the least accuracy lies above the model's own", "ui/parts/charts.py",
         "baseline.accuracy.value - budget.drop", "baseline.accuracy.value + budget.drop",
-        "tests/app/test_charts.py tests/app/test_around.py",
+        "tests/app/test_charts.py tests/app/test_panels.py",
     ),
     Mutant(
         "the heatmap's cursor stands on a linear scale of Q", "ui/parts/grid.py",
         "np.interp(math.log(q), np.log(qs), np.arange(len(qs)))",
-        "np.interp(q, qs, np.arange(len(qs)))", "tests/app/test_around.py",
+        "np.interp(q, qs, np.arange(len(qs)))", "tests/app/test_panels.py",
     ),
     Mutant(
         "a link's drop in points is taken for a share", "ui/state/view.py",
@@ -250,8 +250,9 @@ MUTANTS = (
     ),
     Mutant(
         "one visitor's files come before another's", "ui/state/measuring.py",
-        "self._wishes.move_to_end(chosen[0])", "self._wishes.move_to_end(chosen[0], last=False)",
-        "tests/app/test_bench.py",
+        "self._requests.move_to_end(chosen[0])",
+        "self._requests.move_to_end(chosen[0], last=False)",
+        "tests/app/test_measuring.py",
     ),
 )  # fmt: skip
 

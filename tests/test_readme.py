@@ -116,7 +116,7 @@ def test_serving_to_colleagues(tmp_path: Path) -> None:
 def test_the_docs_name_every_member() -> None:
     methods = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
     for member in (*PRUNERS, *UNITS, *QUANTIZERS, *ACTIVATIONS, *RECOVERIES):
-        assert f"`{member.text_name}" in methods, member
+        assert f"`{member.name}" in methods, member
         assert f"| {member.title} |" in methods, member
     for corruption in CORRUPTIONS:
         assert f"| {corruption.title} (`{corruption.name}`) |" in methods, corruption

@@ -20,7 +20,7 @@ from paretoscope.sweeps.sweep import CURVE_POINTS
 from ui.base import rendering
 from ui.base.plot import Figure
 from ui.base.theme import LETTERS, LIGHT
-from ui.explore.plan import backdrop_of
+from ui.explore.plan import context_lines_of
 from ui.parts import charts, figures
 from ui.parts.frame import network_title
 from ui.parts.method_controls import axis_of, pruner_of
@@ -38,7 +38,7 @@ def figure_of(view: View, axis: charts.Axis) -> Figure:
     recipes = dict.fromkeys([ps.Recipe(), *curve, *view.pins])
     baseline = Baseline(network, data)
     found = dict(zip(recipes, ps.sweep(network, data, recipes), strict=True))
-    lines = [] if view.recipe.trains else backdrop_of(list(dict.fromkeys(curve)), view.recipe)
+    lines = [] if view.recipe.trains else context_lines_of(list(dict.fromkeys(curve)), view.recipe)
     others = [_computed(recipe, baseline) for line in lines for recipe in line]
     record = charts.trade_off(
         axis,

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from paretoscope.methods.recovery import Compensation as Compensation
     from paretoscope.methods.recovery import FineTuning as FineTuning
     from paretoscope.methods.recovery import LeastSquares as LeastSquares
-    from paretoscope.methods.recovery import Project as Project
+    from paretoscope.methods.recovery import NoRecovery as NoRecovery
     from paretoscope.methods.storage import Bytes as Bytes
     from paretoscope.methods.storage import Packed as Packed
     from paretoscope.network.network import Network as Network
@@ -85,11 +85,11 @@ _PUBLIC = {
     "MeanActivation": "methods.pruning",
     "Measurement": "measurement.measurement",
     "Network": "network.network",
+    "NoRecovery": "methods.recovery",
     "OnnxRuntime": "artifact.runtimes",
     "OptimalBrainSurgeon": "methods.pruning",
     "Packed": "methods.storage",
     "ParetoscopeError": "base.errors",
-    "Project": "methods.recovery",
     "RandomScore": "methods.pruning",
     "RandomUnits": "methods.pruning",
     "Recipe": "methods.recipe",
@@ -115,11 +115,13 @@ _PUBLIC = {
     "sweep": "sweeps.sweep",
     "train": "training.training",
 }
+_RENAMED = {"Project": "NoRecovery"}  # the name of before still works
 __all__ = list(_PUBLIC)
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
+    name = _RENAMED.get(name, name)
     if name not in _PUBLIC:
         raise AttributeError(f"module 'paretoscope' has no attribute {name!r}")
     return getattr(importlib.import_module(f"paretoscope.{_PUBLIC[name]}"), name)

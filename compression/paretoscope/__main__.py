@@ -204,7 +204,7 @@ def _add_family(
     default: str | None = None,
 ) -> None:
     """An option to choose a member of a family, and one for each parameter of any member."""
-    names = [member.text_name for member in family]
+    names = [member.name for member in family]
     command.add_argument(
         f"--{kind}", default=default or names[0], help=f"one of {', '.join(names)}"
     )
@@ -477,9 +477,9 @@ def _axes(arguments: argparse.Namespace, member: type[Member]) -> dict[str, list
 
 def _member(what: str, name: str, family: Sequence[type[Member]]) -> type[Member]:
     for member in family:
-        if member.text_name == name:
+        if member.name == name:
             return member
-    raise one_of(f"--{what}", name, [member.text_name for member in family])
+    raise one_of(f"--{what}", name, [member.name for member in family])
 
 
 def _check_split(split: str) -> None:

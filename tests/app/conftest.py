@@ -8,22 +8,22 @@ from pathlib import Path
 import pytest
 import streamlit as st
 
-from ui.state.measuring import Bench
+from ui.state.measuring import MeasuringService
 
-_benches: list[Bench] = []  # of the servers that tests started
+_services: list[MeasuringService] = []  # of the servers that tests started
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _every_bench() -> Iterator[None]:
+def _every_service() -> Iterator[None]:
     """Know the benches that pages make: a server makes one when it first needs it."""
-    honest = Bench.__init__
+    honest = MeasuringService.__init__
 
-    def noted(self: Bench) -> None:
+    def noted(self: MeasuringService) -> None:
         honest(self)
-        _benches.append(self)
+        _services.append(self)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Bench, "__init__", noted)
+        patched.setattr(MeasuringService, "__init__", noted)
         yield
 
 
@@ -31,9 +31,9 @@ def _every_bench() -> Iterator[None]:
 def _nobody_looks_any_more() -> Iterator[None]:
     """After a test its visitors are gone, and what they still wished for is not measured."""
     yield
-    for bench in _benches:
-        with bench._changed:
-            bench._wishes.clear()
+    for service in _services:
+        with service._changed:
+            service._requests.clear()
 
 
 @pytest.fixture
@@ -41,10 +41,10 @@ def fresh(home: Path) -> Iterator[Path]:
     """A server that has never run: nothing kept, nothing known, no worker; and none of it stays,
     for its workers look into a store that is gone."""
     st.cache_resource.clear()
-    others = list(_benches)
+    others = list(_services)
     yield home
     st.cache_resource.clear()
-    for bench in _benches:
-        if bench not in others:
-            bench._worker.close()
-    _benches[:] = others
+    for service in _services:
+        if service not in others:
+            service._worker.close()
+    _services[:] = others

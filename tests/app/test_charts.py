@@ -44,9 +44,9 @@ def _record(axis: charts.Axis, recipe: ps.Recipe = RECIPE) -> charts.TradeOff:
     )
 
 
-def _known(text: str, broken: int, gzip: int) -> ps.Measurement:
-    found = _measurement(ps.Recipe.parse(text), 350 - broken, gzip, None)
-    return replace(found, change=Change(broken, 0, 360))
+def _known(text: str, newly_wrong: int, gzip: int) -> ps.Measurement:
+    found = _measurement(ps.Recipe.parse(text), 350 - newly_wrong, gzip, None)
+    return replace(found, change=Change(newly_wrong, 0, 360))
 
 
 def test_what_rows_cannot_tell_apart_is_not_said_to_be_beaten() -> None:
@@ -185,7 +185,7 @@ def test_names_of_faint_lines_stay_clear_of_each_other_and_of_the_curve() -> Non
     assert places[-1] is not None
     named = [
         figures._position(record, one.points[place])
-        for one, place in zip(record.backdrop, places, strict=True)
+        for one, place in zip(record.context_lines, places, strict=True)
         if place is not None
     ]
     curve = [figures._position(record, p) for p in record.curve.points]

@@ -68,7 +68,10 @@ def test_rows_and_classes_are_told_and_shown() -> None:
     app = until(_open("rows"), _drawn)
     assert not app.exception
     text, change = _text(app), _measured(RECIPE).change
-    assert f"**{change.broken:,} broke** and **{change.mended:,} mended**" in text
+    assert (
+        f"**{change.newly_wrong:,} are newly wrong** and **{change.newly_right:,} newly right**"
+        in text
+    )
     assert words.change_words(change, 0.005) in text
     assert "McNemar's exact test: p = " in text
     assert "**Worst class: " in text
@@ -76,7 +79,7 @@ def test_rows_and_classes_are_told_and_shown() -> None:
     chart = _chart(app)
     assert {trace["name"] for trace in chart["data"]} == {"uncompressed", "this recipe"}
     assert _carries_provenance(chart)
-    assert len(app.get("image")) >= min(24, change.broken) + min(24, change.mended)
+    assert len(app.get("image")) >= min(24, change.newly_wrong) + min(24, change.newly_right)
 
 
 def test_flips_of_a_table_are_rows_of_it() -> None:

@@ -296,7 +296,7 @@ def test_a_recipe_that_trains_starts_when_asked_and_its_file_is_kept(
     train.click().run()
     until(app, lambda a: len(a.metric) == 3)
     assert not app.exception
-    served = server.bench().known(
+    served = server.measuring().known(
         server.subject("digits", "mlp-64-32", mlp), ps.Recipe.parse(recipe)
     )
     assert served is not None
@@ -307,7 +307,7 @@ def test_a_recipe_that_trains_starts_when_asked_and_its_file_is_kept(
     assert app.metric[1].value == words.size(len(zipped(kept)))
 
 
-@pytest.mark.parametrize("name", [c.text_name for c in CRITERIA])
+@pytest.mark.parametrize("name", [c.name for c in CRITERIA])
 def test_every_criterion_can_be_chosen(name: str) -> None:
     app = open_page(recipe="magnitude(sparsity=0.5)+q(8)")
     app.selectbox(key="pruner-member").set_value(name).run()
@@ -320,18 +320,18 @@ def test_every_criterion_can_be_chosen(name: str) -> None:
     assert not app.exception
 
 
-@pytest.mark.parametrize("name", [q.text_name for q in QUANTIZERS])
+@pytest.mark.parametrize("name", [q.name for q in QUANTIZERS])
 def test_every_quantizer_can_be_chosen(name: str) -> None:
     app = open_page(recipe="magnitude(sparsity=0.5)+q(8)")
     app.selectbox(key="quantizer-member").set_value(name).run()
     assert not app.exception
     recipe = ps.Recipe.parse(address(app)["recipe"])
-    assert recipe.quantizer.text_name == name
+    assert recipe.quantizer.name == name
     until(app, figures)
     assert len(app.metric) == 3
 
 
-@pytest.mark.parametrize("name", [u.text_name for u in UNIT_CRITERIA])
+@pytest.mark.parametrize("name", [u.name for u in UNIT_CRITERIA])
 def test_units_can_be_removed(name: str) -> None:
     app = open_page(recipe="q(8)")
     app.selectbox(key="units-member").set_value(name).run()

@@ -30,7 +30,7 @@ def test_events_are_json_and_exceptions_have_no_text(
     logs.begin()
     logs.begin()
     logging.getLogger("paretoscope.base.jobs").info("job %s %s", "training", "done")
-    for name in ("ui.bench", "streamlit.error_util"):
+    for name in ("ui.service", "streamlit.error_util"):
         try:
             raise ValueError("salary of J. Smith")
         except ValueError:

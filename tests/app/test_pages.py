@@ -115,7 +115,7 @@ def test_one_in_and_one_out_touch_the_layers_they_say(mlp: Network) -> None:
     assert str(found.one_in["dense3"].treatments(mlp)["dense3"]) == "magnitude(threshold=0.1)+q(8)"
     but = found.one_out["dense2"].treatments(mlp)
     assert str(but["dense2"]) == "float32"
-    assert str(but["dense1"]) == str(recipe.everywhere)
+    assert str(but["dense1"]) == str(recipe.default_treatment)
     assert found.one_out["dense2"].recovery == recipe.recovery
 
 

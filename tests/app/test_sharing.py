@@ -28,7 +28,7 @@ def test_the_report_holds_charts_figures_and_nothing_from_elsewhere() -> None:
     recipe = ps.Recipe.parse(RECIPE)
     curve = ps.curve(trained("digits", "mlp-64-32"), recipe, "threshold")
     link = "http://127.0.0.1/?recipe=<script>"
-    page = sharing.report(server.bench(), _subject(), View(recipe=recipe), "A & B", curve, link)
+    page = sharing.report(server.measuring(), _subject(), View(recipe=recipe), "A & B", curve, link)
     assert "<h1>A &amp; B</h1>" in page
     assert page.count('class="plotly-graph-div"') == 3
     assert "n = 360 validation rows" in page
@@ -45,7 +45,7 @@ def test_rows_hold_curve_and_grid() -> None:
     until(open_page(recipe=RECIPE), measured)
     recipe = ps.Recipe.parse(RECIPE)
     curve = ps.curve(trained("digits", "mlp-64-32"), recipe, "threshold")
-    known = sharing.known_of(server.bench(), _subject(), View(recipe=recipe), curve)
+    known = sharing.known_of(server.measuring(), _subject(), View(recipe=recipe), curve)
     texts = {str(m.recipe) for m in known}
     assert {str(r) for r in curve} <= texts
     assert len(texts) > 200

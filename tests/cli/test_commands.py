@@ -144,7 +144,7 @@ def test_stopping_writes_nothing(capsys: Any, tmp_path: Path, monkeypatch: Any) 
     def stop(*_: Any, **__: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ps.sweeps, "sweep", stop)
+    monkeypatch.setattr("paretoscope.sweeps.sweep.sweep", stop)
     path = tmp_path / "t.csv"
     code, _, err = _run(capsys, "sweep", "iris", "mlp-32", "--q", "4", "-o", str(path))
     assert code == 130

@@ -44,7 +44,7 @@ def test_rows_are_those_of_the_file(mlp: Network, digits: ps.Dataset) -> None:
     assert [(r["name"], r["now"]["correct"]) for r in result["recalls"]] == [
         (r.name, r.now.correct) for r in found
     ]
-    for row, actual, was, is_now in result["flips"]["broken"]["shown"]:
+    for row, actual, was, is_now in result["flips"]["newly_wrong"]["shown"]:
         assert (rows.y[row], before[row], now[row]) == (actual, was, is_now)
         assert actual == was != is_now
     flipped = sum(result["flips"][kind]["n"] for kind in result["flips"])

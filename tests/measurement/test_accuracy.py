@@ -53,7 +53,7 @@ def test_accuracy_is_covered_everywhere(n: int) -> None:
 
 def _tango_by_brute_force(change: Change, delta: float) -> float:
     """The score statistic with the constrained likelihood maximised numerically."""
-    n, b, c = change.n, change.mended, change.broken
+    n, b, c = change.n, change.newly_right, change.newly_wrong
 
     def minus_log_likelihood(q: float) -> float:
         p12, p21, rest = q + delta, q, 1 - 2 * q - delta
@@ -68,11 +68,13 @@ def _tango_by_brute_force(change: Change, delta: float) -> float:
 
 
 @pytest.mark.parametrize(
-    ("broken", "mended", "n"),
+    ("newly_wrong", "newly_right", "n"),
     [(12, 2, 50), (6, 2, 360), (0, 5, 360), (40, 3, 100), (300, 180, 10_000), (1, 1, 30)],
 )
-def test_tangos_bounds_are_where_the_score_is_1_96(broken: int, mended: int, n: int) -> None:
-    found = Change(broken, mended, n)
+def test_tangos_bounds_are_where_the_score_is_1_96(
+    newly_wrong: int, newly_right: int, n: int
+) -> None:
+    found = Change(newly_wrong, newly_right, n)
     low, high = found._interval(0.0)
     assert _tango_by_brute_force(found, low) == pytest.approx(1.96, abs=0.01)
     assert _tango_by_brute_force(found, high) == pytest.approx(-1.96, abs=0.01)
@@ -81,7 +83,7 @@ def test_tangos_bounds_are_where_the_score_is_1_96(broken: int, mended: int, n: 
 
 def test_tangos_interval_is_the_published_one() -> None:
     """Fagerland et al. 2013 (BMC Medical Research Methodology 13:91): 1 and 7 of 21 pairs."""
-    assert Change(broken=7, mended=1, n=21)._interval(0.0) == pytest.approx(
+    assert Change(newly_wrong=7, newly_right=1, n=21)._interval(0.0) == pytest.approx(
         (-0.517, -0.026), abs=5e-4
     )
 
@@ -92,14 +94,14 @@ def test_a_change_is_covered_where_tangos_own_interval_is_not(
 ) -> None:
     n, most = 360, 60
     covered = seen = 0.0
-    for mended in range(most):
-        for broken in range(most):
-            counts = [mended, broken, n - mended - broken]
+    for newly_right in range(most):
+        for newly_wrong in range(most):
+            counts = [newly_right, newly_wrong, n - newly_right - newly_wrong]
             shares = [p_mended, p_broken, 1 - p_mended - p_broken]
             weight = float(stats.multinomial.pmf(counts, n, shares))
             if weight < 1e-9:
                 continue
-            low, high = Change(broken, mended, n).interval
+            low, high = Change(newly_wrong, newly_right, n).interval
             seen += weight
             covered += weight * (low <= p_mended - p_broken <= high)
     assert seen > 0.999
@@ -108,12 +110,12 @@ def test_a_change_is_covered_where_tangos_own_interval_is_not(
 
 @given(st.integers(1, 2_000), st.data())
 def test_tango_is_symmetric_and_holds_the_difference(n: int, data: st.DataObject) -> None:
-    broken = data.draw(st.integers(0, n))
-    mended = data.draw(st.integers(0, n - broken))
-    low, high = Change(broken, mended, n).interval
-    assert -1 <= low <= (mended - broken) / n + 1e-9
-    assert (mended - broken) / n - 1e-9 <= high <= 1
-    mirrored = Change(mended, broken, n).interval
+    newly_wrong = data.draw(st.integers(0, n))
+    newly_right = data.draw(st.integers(0, n - newly_wrong))
+    low, high = Change(newly_wrong, newly_right, n).interval
+    assert -1 <= low <= (newly_right - newly_wrong) / n + 1e-9
+    assert (newly_right - newly_wrong) / n - 1e-9 <= high <= 1
+    mirrored = Change(newly_right, newly_wrong, n).interval
     assert mirrored == pytest.approx((-high, -low), abs=1e-9)
 
 
@@ -121,19 +123,25 @@ def test_counts_from_predictions() -> None:
     y = np.array([0, 1, 2, 2, 1])
     before, now = np.array([0, 1, 2, 0, 0]), np.array([0, 2, 2, 2, 0])
     assert accuracy(now, y) == Accuracy(3, 5)
-    assert change(now, before, y) == Change(broken=1, mended=1, n=5)
+    assert change(now, before, y) == Change(newly_wrong=1, newly_right=1, n=5)
 
 
 @given(st.integers(0, 2_000), st.integers(0, 2_000))
-def test_mcnemar_is_scipys_exact_binomial(broken: int, mended: int) -> None:
-    change = Change(broken, mended, 10_000)
-    expected = stats.binomtest(broken, broken + mended).pvalue if broken + mended else 1.0
+def test_mcnemar_is_scipys_exact_binomial(newly_wrong: int, newly_right: int) -> None:
+    change = Change(newly_wrong, newly_right, 10_000)
+    expected = (
+        stats.binomtest(newly_wrong, newly_wrong + newly_right).pvalue
+        if newly_wrong + newly_right
+        else 1.0
+    )
     assert change.p_value == pytest.approx(expected, rel=1e-6, abs=1e-12)
 
 
 @given(st.integers(0, 60), st.integers(0, 60), st.sampled_from([0.002, 0.005, 0.02]))
-def test_the_rows_needed_tell_and_fewer_do_not(broken: int, mended: int, margin: float) -> None:
-    change = Change(broken, mended, 1_000)
+def test_the_rows_needed_tell_and_fewer_do_not(
+    newly_wrong: int, newly_right: int, margin: float
+) -> None:
+    change = Change(newly_wrong, newly_right, 1_000)
     needed = change.rows_needed(margin)
     low, high = change.interval
     assert (change.verdict(margin) == "cannot tell") == (low <= -margin and high >= 0)
@@ -155,15 +163,15 @@ def test_no_changed_rows_need_as_many_as_the_score_says() -> None:
 def test_a_point_on_360_rows_is_no_difference_and_eleven_on_10_000_are() -> None:
     """97 against 96 % on 360 rows, however the rows that differ lie; 88.75 against 77.57 %."""
     before, after = round(0.97 * 360), round(0.96 * 360)
-    for mended in range(360 - before + 1):
-        change = Change(before - after + mended, mended, 360)
+    for newly_right in range(360 - before + 1):
+        change = Change(before - after + newly_right, newly_right, 360)
         low, high = change.interval
-        if mended or before - after > 4:
+        if newly_right or before - after > 4:
             assert low < 0 < high
             assert change.verdict(0.005) == "cannot tell"
             assert change.p_value > 0.05
-    for mended in (0, 300, 1_100):
-        change = Change(8_875 - 7_757 + mended, mended, 10_000)
+    for newly_right in (0, 300, 1_100):
+        change = Change(8_875 - 7_757 + newly_right, newly_right, 10_000)
         assert change.verdict(0.005) == "worse"
         assert change.interval[1] < -0.09
         assert change.p_value < 1e-50

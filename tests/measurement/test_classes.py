@@ -34,8 +34,8 @@ def test_recalls_are_scikit_learns(drawn: Any) -> None:
         expected = recall_score(y, labels, labels=present, average=None, zero_division=0)
         assert [getattr(r, side).value for r in found] == pytest.approx(list(expected))
     total = change(now, before, y)
-    assert sum(r.change.broken for r in found) == total.broken
-    assert sum(r.change.mended for r in found) == total.mended
+    assert sum(r.change.newly_wrong for r in found) == total.newly_wrong
+    assert sum(r.change.newly_right for r in found) == total.newly_right
     assert worst(found).change.value == min(r.change.value for r in found)
 
 
@@ -59,8 +59,11 @@ def test_the_confusion_that_grew_most_is_scikit_learns(drawn: Any) -> None:
 def test_flips_are_every_row_that_changed(drawn: Any) -> None:
     now, before, y = drawn
     found = flips(now, before, y)
-    rows = np.concatenate([found.broken, found.mended, found.other])
+    rows = np.concatenate([found.newly_wrong, found.newly_right, found.other])
     assert sorted(rows) == list(np.flatnonzero(now != before))
     assert found.share == pytest.approx(np.mean(now != before))
     total = change(now, before, y)
-    assert (len(found.broken), len(found.mended)) == (total.broken, total.mended)
+    assert (len(found.newly_wrong), len(found.newly_right)) == (
+        total.newly_wrong,
+        total.newly_right,
+    )

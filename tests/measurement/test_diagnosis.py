@@ -77,8 +77,8 @@ def test_remedies_can_be_made(recipe: str, mlp: Network, digits: ps.Dataset) -> 
         assert ps.compress(mlp, remedy, digits.train).sizes.file > 0
 
 
-def _scored(recipe: ps.Recipe, broken: int, size: int) -> ps.Measurement:
-    change = Change(broken, 0, 360)
+def _scored(recipe: ps.Recipe, newly_wrong: int, size: int) -> ps.Measurement:
+    change = Change(newly_wrong, 0, 360)
     return replace(BEFORE, recipe=recipe, change=change, size_bytes=size, computed=True)
 
 

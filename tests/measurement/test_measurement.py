@@ -44,8 +44,8 @@ def test_the_change_is_paired_with_the_uncompressed_network(
 ) -> None:
     before = mlp.scores(digits.validation.X).argmax(1)
     y, now = digits.validation.y, measured.predictions
-    assert measured.change.broken == np.count_nonzero((before == y) & (now != y))
-    assert measured.change.mended == np.count_nonzero((before != y) & (now == y))
+    assert measured.change.newly_wrong == np.count_nonzero((before == y) & (now != y))
+    assert measured.change.newly_right == np.count_nonzero((before != y) & (now == y))
 
 
 def test_both_batches_are_timed_beside_the_baseline(measured: ps.Measurement) -> None:

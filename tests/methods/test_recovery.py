@@ -253,7 +253,7 @@ def test_fine_tuning_recovers_what_cannot_be_rounded(
         artifact = ps.compress(mlp, recipe, digits.train, digits.validation)
         return _accuracy(artifact, digits.test)
 
-    assert accuracy(FineTuning(epochs=30, targets=targets)) > accuracy(ps.Project()) + 0.15
+    assert accuracy(FineTuning(epochs=30, targets=targets)) > accuracy(ps.NoRecovery()) + 0.15
     assert accuracy(FineTuning(epochs=30, targets=targets)) > 0.92
 
 

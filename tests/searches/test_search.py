@@ -25,7 +25,7 @@ def _expected(network: Network, baseline: Baseline, max_drop: float, size: str) 
     """By brute force over the whole grid."""
     whole = table(network, GRID, baseline)
     sizes = whole.entropy_bytes if size == "gzip" else whole.size_bytes
-    within = whole.broken - whole.mended <= max_drop * len(baseline.rows) + 1e-9
+    within = whole.newly_wrong - whole.newly_right <= max_drop * len(baseline.rows) + 1e-9
     if not within.any():
         return None
     return GRID[int(np.argmin(np.where(within, sizes, np.inf)))]
@@ -79,7 +79,7 @@ def test_nothing_within_the_budget_is_said_with_the_nearest(
     _are_near_misses(found, 0.0, len(baseline.rows))
     assert len(found.near) == 5
     every = table(mlp, recipes, baseline)
-    drops = (every.broken - every.mended) / len(baseline.rows)
+    drops = (every.newly_wrong - every.newly_right) / len(baseline.rows)
     assert -found.near[0].change.value == pytest.approx(drops.min())
     # Of those that are small enough only.
     sizes = sorted(every.size_bytes)

@@ -63,7 +63,9 @@ def _agree(network: Network, recipe: ps.Recipe, found: ps.Measurement, baseline:
     right = np.count_nonzero(found.predictions == baseline.rows.y)  # type: ignore[arg-type]
     assert found.accuracy.correct == right
     was = baseline.predictions == baseline.rows.y
-    assert found.change.broken == np.count_nonzero(was & (found.predictions != baseline.rows.y))
+    assert found.change.newly_wrong == np.count_nonzero(
+        was & (found.predictions != baseline.rows.y)
+    )
     return int(np.count_nonzero(labels != found.predictions))
 
 

@@ -90,7 +90,7 @@ def accuracy_interval(accuracy: Accuracy) -> str:
 
 def change_interval(change: Change) -> str:
     """
-    >>> change_interval(Change(broken=6, mended=2, n=360))
+    >>> change_interval(Change(newly_wrong=6, newly_right=2, n=360))
     '\u22121.1 pt (\u22123.1 to +0.6)'
     """
     low, high = (points(bound).removesuffix(" pt") for bound in change.interval)
@@ -100,9 +100,9 @@ def change_interval(change: Change) -> str:
 def change_words(change: Change, margin: float) -> str:
     """The change against the uncompressed model, and what that lets one say.
 
-    >>> change_words(Change(broken=6, mended=2, n=360), margin=0.005)
+    >>> change_words(Change(newly_wrong=6, newly_right=2, n=360), margin=0.005)
     '−1.1 pt (−3.1 to +0.6): 360 rows cannot tell; about 710 would'
-    >>> change_words(Change(broken=0, mended=0, n=10_000), margin=0.005).partition(": ")[2]
+    >>> change_words(Change(0, 0, n=10_000), margin=0.005).partition(": ")[2]
     'not worse by more than 0.5 pt'
     """
     return f"{change_interval(change)}: {verdict(change, margin)}"

@@ -15,7 +15,7 @@ from paretoscope.measurement.measurement import Measurement
 from paretoscope.methods.activations import FloatActivations
 from paretoscope.methods.pruning import CRITERIA, Criterion, Magnitude
 from paretoscope.methods.recipe import Recipe
-from paretoscope.methods.recovery import Project
+from paretoscope.methods.recovery import NoRecovery
 from paretoscope.network.network import Network
 from paretoscope.sweeps.lines import in_lines
 from paretoscope.sweeps.sweep import CURVE_POINTS, at, stops
@@ -23,10 +23,10 @@ from paretoscope.sweeps.sweep import CURVE_POINTS, at, stops
 from ui.base import plot, words
 from ui.base.theme import DARK, LETTERS, Theme, camera, here, layout, log_bytes, pin_colour
 from ui.parts import pins, provenance
-from ui.parts.frame import hold
+from ui.parts.frame import sync_widget
 from ui.parts.progress import result_or_progress
 from ui.state import server
-from ui.state.measuring import Bench, Wish
+from ui.state.measuring import MeasuringRequest, MeasuringService
 from ui.state.subject import Subject
 from ui.state.view import CURVES, VARIANTS, View, change, go_to
 
@@ -56,7 +56,7 @@ def choose(view: View) -> None:
         list(CURVES),
         selection_mode="multi",
         wrap=True,
-        default=hold("curves", list(view.curves)),
+        default=sync_widget("curves", list(view.curves)),
         format_func=CURVES.__getitem__,
         key="curves",
         on_change=lambda: change(curves=tuple(st.session_state.curves)),
@@ -68,7 +68,7 @@ def choose(view: View) -> None:
         list(VARIANTS),
         selection_mode="multi",
         wrap=True,
-        default=hold("variants", list(view.variants)),
+        default=sync_widget("variants", list(view.variants)),
         format_func=VARIANTS.__getitem__,
         key="variants",
         on_change=lambda: change(variants=tuple(st.session_state.variants)),
@@ -83,16 +83,16 @@ def curves_of(
     """The curves to compare: name and recipes along the sparsity."""
     plain = replace(recipe, overrides={}, activations=FloatActivations())
     if plain.trains:
-        plain = replace(plain, recovery=Project())
+        plain = replace(plain, recovery=NoRecovery())
     found = [
         (criterion.title, _along(network, plain, criterion))
         for criterion in CRITERIA
-        if criterion.text_name in criteria
+        if criterion.name in criteria
     ]
     own = type(recipe.pruner) if isinstance(recipe.pruner, Criterion) else Magnitude
     for text in variants:
         other = Recipe.parse(text)
-        if other.recovery != Project() or text == "project":
+        if other.recovery != NoRecovery() or text == "project":
             changed = replace(plain, recovery=other.recovery)
         else:
             changed = replace(plain, quantizer=other.quantizer)
@@ -110,29 +110,31 @@ def _along(network: Network, recipe: Recipe, kind: type[Criterion]) -> tuple[Rec
 
 
 def show(view: View, subject: Subject, title: str) -> None:
-    """The chart fills in while the bench computes."""
+    """The chart fills in while the service computes."""
     curves = curves_of(subject.network, view.recipe, view.curves, view.variants)
     lines = [line for _, line in curves if in_lines(line[:1])[0]]
     others = [recipe for _, line in curves if not in_lines(line[:1])[0] for recipe in line]
     quick = [recipe for recipe in (*view.pins, view.recipe) if not recipe.trains]
-    wish = Wish(
-        subject, [Recipe(), *dict.fromkeys(quick)], backdrop=others, lines=lines, zipped=True
+    request = MeasuringRequest(
+        subject, [Recipe(), *dict.fromkeys(quick)], context=others, lines=lines, zipped=True
     )
-    bench, visitor = server.bench(), server.visitor()
-    bench.wish(visitor, wish)
-    every = None if bench.finished(visitor) else _POLL_S
-    st.fragment(_show, run_every=every)(view, subject, title, wish, curves)
+    service, visitor = server.measuring(), server.visitor()
+    service.ask(visitor, request)
+    every = None if service.finished(visitor) else _POLL_S
+    st.fragment(_show, run_every=every)(view, subject, title, request, curves)
 
 
-def _show(view: View, subject: Subject, title: str, wish: Wish, curves: Sequence[Curve]) -> None:
+def _show(
+    view: View, subject: Subject, title: str, request: MeasuringRequest, curves: Sequence[Curve]
+) -> None:
     if st.session_state.view != view:
         st.rerun()
-    bench, visitor = server.bench(), server.visitor()
-    bench.wish(visitor, wish)
+    service, visitor = server.measuring(), server.visitor()
+    service.ask(visitor, request)
     every = [recipe for _, line in curves for recipe in line]
-    n_known = sum(bench.known(subject, recipe) is not None for recipe in every)
-    n_failed = sum(bench.failure(subject, recipe) is not None for recipe in every)
-    record = compare_chart(bench, subject, view, title, curves)
+    n_known = sum(service.known(subject, recipe) is not None for recipe in every)
+    n_failed = sum(service.failure(subject, recipe) is not None for recipe in every)
+    record = compare_chart(service, subject, view, title, curves)
     plot.chart(
         compare_figure(record, here()),
         key="chart-compare",
@@ -148,12 +150,12 @@ def _show(view: View, subject: Subject, title: str, wish: Wish, curves: Sequence
             + (f", {n_failed} could not be" if n_failed else "")
             + ". Filled: run on a file. Click a point to take it as your recipe."
         )
-    pins.show(bench, subject, view)
+    pins.show(service, subject, view)
     if not view.pins:
         st.info("Pin recipes on Explore, or the one above here, to compare them side by side.")
     if view.recipe not in view.pins:  # each pin has a button of its own to let it go
         pins.pin_button(view)
-    named = pins.known(bench, subject, view.pins)
+    named = pins.known(service, subject, view.pins)
     if len(named) > 1:
         _side_by_side(view, subject, named)
 
@@ -211,7 +213,7 @@ class CompareChart:
 
 
 def compare_chart(
-    bench: Bench, subject: Subject, view: View, title: str, curves: Sequence[Curve]
+    service: MeasuringService, subject: Subject, view: View, title: str, curves: Sequence[Curve]
 ) -> CompareChart:
     def point(m: Measurement) -> tuple[float, float, bool, str, str]:
         size = m.entropy_bytes or m.gzip_bytes or m.size_bytes
@@ -219,13 +221,13 @@ def compare_chart(
         text += f"weights at least {words.size(size)}, {words.percent(m.sparsity)} zeros"
         return size, m.accuracy.value, m.computed, str(m.recipe), text
 
-    baseline = bench.before(subject)
+    baseline = service.before(subject)
     found = []
     for name, line in curves:
-        known = [m for r in line if (m := bench.known(subject, r)) is not None]
+        known = [m for r in line if (m := service.known(subject, r)) is not None]
         found.append((name, tuple(point(m) for m in known if m.entropy_bytes)))
     pinned = []
-    for letter, m in pins.known(bench, subject, view.pins):
+    for letter, m in pins.known(service, subject, view.pins):
         if m.entropy_bytes:
             x, y, _, recipe, text = point(m)
             pinned.append((letter, x, y, recipe, text))

@@ -81,7 +81,7 @@ def _point(given: Mapping[str, Any]) -> Robustness:
         given["strength"],
         Accuracy(**given["before"]),
         Accuracy(**given["now"]),
-        Change(**given["change"]),
+        Change.from_dict(given["change"]),
     )
 
 

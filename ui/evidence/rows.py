@@ -22,8 +22,8 @@ from ui.state.subject import Subject
 from ui.state.view import View, plain
 
 KINDS = {
-    "broken": "Broken: were right, are wrong",
-    "mended": "Mended: were wrong, are right",
+    "newly_wrong": "Newly wrong",
+    "newly_right": "Newly right",
     "other": "Wrong both times, in another way",
 }
 _PICTURE_PIXELS = 84
@@ -83,7 +83,7 @@ def as_recalls(result: Mapping[str, Any]) -> list[Recall]:
             given["name"],
             Accuracy(**given["before"]),
             Accuracy(**given["now"]),
-            Change(**given["change"]),
+            Change.from_dict(given["change"]),
         )
         for given in result["recalls"]
     ]
@@ -92,18 +92,18 @@ def as_recalls(result: Mapping[str, Any]) -> list[Recall]:
 def total(recalls: Sequence[Recall]) -> tuple[Accuracy, Change]:
     """Accuracy and change over all classes."""
     n = sum(r.now.n for r in recalls)
-    broken, mended = (
-        sum(getattr(r.change, kind) for r in recalls) for kind in ("broken", "mended")
+    newly_wrong, newly_right = (
+        sum(getattr(r.change, kind) for r in recalls) for kind in ("newly_wrong", "newly_right")
     )
-    return Accuracy(sum(r.now.correct for r in recalls), n), Change(broken, mended, n)
+    return Accuracy(sum(r.now.correct for r in recalls), n), Change(newly_wrong, newly_right, n)
 
 
 def _summary(subject: Subject, change: Change, flips: Mapping[str, Any], margin: float) -> str:
-    counts = {kind: flips[kind]["n"] for kind in KINDS}
-    n_flips = sum(counts.values())
+    wrong, right, other = counts = [flips[kind]["n"] for kind in KINDS]
+    n_flips = sum(counts)
     return (
-        f"Of {change.n:,} {words.rows(subject.baseline.split)}, **{counts['broken']:,} broke** and "
-        f"**{counts['mended']:,} mended**; {counts['other']:,} more are wrong in another way: "
+        f"Of {change.n:,} {words.rows(subject.baseline.split)}, **{wrong:,} are newly wrong** and "
+        f"**{right:,} newly right**; {other:,} more are wrong in another way: "
         f"{n_flips:,} flips ({words.percent(n_flips / change.n)}).  \n"
         f"Accuracy {words.change_words(change, margin)}. McNemar's exact test: "
         f"p = {words.probability(change.p_value)}."

@@ -103,7 +103,7 @@ def seed_chart(subject: Subject, view: View, found: list[Measurement]) -> SeedCh
 
 
 def _before(now: Accuracy, change: Change) -> Accuracy:
-    return Accuracy(now.correct - change.mended + change.broken, now.n)
+    return Accuracy(now.correct - change.newly_right + change.newly_wrong, now.n)
 
 
 def seed_figure(record: SeedChart, theme: Theme) -> go.Figure:

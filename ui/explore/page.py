@@ -21,12 +21,12 @@ from streamlit.delta_generator import DeltaGenerator
 from ui.base import plot, words
 from ui.base.theme import Theme, camera, here
 from ui.explore import panels, sharing, why_no_gain
-from ui.explore.plan import Scene, scene_of
+from ui.explore.plan import ExplorePlan, plan_of
 from ui.parts import charts, controls, figures, kernel_choice, pins, proper_times
 from ui.parts.controls import Places
-from ui.parts.frame import hold
+from ui.parts.frame import sync_widget
 from ui.state import server
-from ui.state.measuring import Apart, Bench, Wish
+from ui.state.measuring import Apart, MeasuringRequest, MeasuringService
 from ui.state.subject import Subject
 from ui.state.view import (
     MARGINS,
@@ -93,45 +93,45 @@ def _show(network: Network, title: str, places: Places) -> None:
 
 def _look_up(subject: Subject, recipe: Recipe) -> None:
     """Have something to show of a recipe: compute it, or wait a moment for it."""
-    bench = server.bench()
+    service = server.measuring()
     for needed in (Recipe(), recipe):
-        bench.compute(subject, needed)
-        bench.wait(subject, needed, 0 if needed.trains else _WAIT_S)
+        service.compute(subject, needed)
+        service.wait(subject, needed, 0 if needed.trains else _WAIT_S)
 
 
-@server.in_turn
+@server.one_page_at_a_time
 def _draw(view: View, subject: Subject, title: str, header: DeltaGenerator, places: Places) -> None:
-    scene = scene_of(view, subject, frozenset(_asked()))
-    polling = not _wished(view, scene)
+    plan = plan_of(view, subject, frozenset(_asked()))
+    polling = not _ask(view, plan)
     polled, st.session_state.polls = st.session_state.polls, False
     try:  # only a timer's run asks for a run of the page that ends the timers
-        st.fragment(_main, run_every=_every(_POLL_S, polling))(view, scene, title)
+        st.fragment(_main, run_every=_every(_POLL_S, polling))(view, plan, title)
         with header:
-            _share(view, subject, title, scene.curve)
+            _share(view, subject, title, plan.curve)
         controls.value_controls(subject.network, view.recipe, places)
-        st.fragment(panels.show, run_every=_every(_POLL_AROUND_S, polling))(view, scene, title)
+        st.fragment(panels.show, run_every=_every(_POLL_AROUND_S, polling))(view, plan, title)
     finally:
         st.session_state.polls = polled or polling
 
 
-def _wished(view: View, scene: Scene) -> bool:
+def _ask(view: View, plan: ExplorePlan) -> bool:
     """Say what is to be measured, and, once that is known, what may help; whether all is there."""
-    bench, visitor, subject = server.bench(), server.visitor(), scene.subject
+    service, visitor, subject = server.measuring(), server.visitor(), plan.subject
     advice = f"{visitor} advice"
-    bench.wish(visitor, scene.wish)
-    finished = bench.finished(visitor)
-    wish = why_no_gain.wish(bench, subject, view, _timing(scene)) if finished else None
-    bench.wish(advice, wish or Wish(subject, ()))
-    return finished and bench.finished(advice) and not kernel_choice.pending(subject)
+    service.ask(visitor, plan.request)
+    finished = service.finished(visitor)
+    request = why_no_gain.request(service, subject, view, _timing(plan)) if finished else None
+    service.ask(advice, request or MeasuringRequest(subject, ()))
+    return finished and service.finished(advice) and not kernel_choice.pending(subject)
 
 
-def _timing(scene: Scene) -> Timing | None:
+def _timing(plan: ExplorePlan) -> Timing | None:
     """Of one row by protocol, of the recipe that is looked at, if it was taken."""
-    known = server.bench().known(scene.subject, scene.recipe)
+    known = server.measuring().known(plan.subject, plan.recipe)
     if known is None:
         return None
-    arguments = proper_times.file_arguments(scene.subject, known)
-    return proper_times.known_timings(scene.subject, arguments).get("batch 1")
+    arguments = proper_times.file_arguments(plan.subject, known)
+    return proper_times.known_timings(plan.subject, arguments).get("batch 1")
 
 
 def _every(seconds: float, polling: bool) -> float | None:
@@ -145,8 +145,8 @@ def _every(seconds: float, polling: bool) -> float | None:
 
 def _share(view: View, subject: Subject, title: str, curve: Sequence[Recipe]) -> None:
     """What can be downloaded. Not within what polls: a button that is drawn anew loses clicks."""
-    bench = server.bench()
-    known, failed = bench.known(subject, view.recipe), bench.failure(subject, view.recipe)
+    service = server.measuring()
+    known, failed = service.known(subject, view.recipe), service.failure(subject, view.recipe)
     show_link()
     sharing.share_button(view, subject, title, curve, link())
     if known is not None or not (view.recipe.trains or failed):
@@ -157,7 +157,7 @@ def _download(view: View, subject: Subject) -> None:
     """The file whose size is shown; of a zipped one, the file that is in it, too."""
 
     def file() -> bytes:
-        return artifact_bytes(subject, view.recipe, server.bench().known(subject, view.recipe))
+        return artifact_bytes(subject, view.recipe, server.measuring().known(subject, view.recipe))
 
     if view.zipped:
         st.download_button(
@@ -178,26 +178,26 @@ def _download(view: View, subject: Subject) -> None:
     )
 
 
-@server.in_turn
-def _main(view: View, scene: Scene, title: str) -> None:
+@server.one_page_at_a_time
+def _main(view: View, plan: ExplorePlan, title: str) -> None:
     """Figures and charts: what answers a slider first, and fills in while files are measured."""
     if st.session_state.view != view:  # of a fragment's own control only the fragment would run
         st.rerun()
-    bench, visitor, subject = server.bench(), server.visitor(), scene.subject
-    finished = _wished(view, scene)
+    service, visitor, subject = server.measuring(), server.visitor(), plan.subject
+    finished = _ask(view, plan)
     runs, large, both = (st.container() for _ in range(3))  # what is below them keeps its place
     with runs:
-        why_no_gain.show_where_it_runs(bench, subject, view)
+        why_no_gain.show_where_it_runs(service, subject, view)
     with large:
         _figures(view, subject)
-    bench.compute_line(subject, scene.curve)
-    baseline = bench.before(subject)
+    service.compute_line(subject, plan.curve)
+    baseline = service.before(subject)
     with both:
         if baseline is not None and baseline.latency() is not None:
-            _charts(bench, view, scene, title)
-        elif bench.failure(subject, Recipe()) is None:
+            _charts(service, view, plan, title)
+        elif service.failure(subject, Recipe()) is None:
             st.caption("Measuring the uncompressed model")
-    _below(bench, subject, view, visitor)
+    _below(service, subject, view, visitor)
     if st.session_state.polls and finished:
         st.rerun()
 
@@ -207,18 +207,18 @@ def _main(view: View, scene: Scene, title: str) -> None:
 
 def _figures(view: View, subject: Subject) -> None:
     """The three large figures; for a recipe that trains, how far that is."""
-    bench, recipe = server.bench(), view.recipe
-    failure = bench.failure(subject, recipe) or bench.failure(subject, Recipe())
+    service, recipe = server.measuring(), view.recipe
+    failure = service.failure(subject, recipe) or service.failure(subject, Recipe())
     if failure is not None:
         st.error(plain(failure))
         if recipe.trains:
             _asked().discard(str(recipe))
-            _offer_training(bench, subject, recipe)
+            _offer_training(service, subject, recipe)
         return
-    now, before = bench.known(subject, recipe), bench.before(subject)
+    now, before = service.known(subject, recipe), service.before(subject)
     accuracy, size, time = st.columns(3)
     if now is None and recipe.trains:
-        _training(bench, subject, recipe)
+        _training(service, subject, recipe)
         return
     if now is None or before is None:
         for column, label in ((accuracy, "Accuracy"), (size, "Size"), (time, "Inference time")):
@@ -250,27 +250,27 @@ def _learned(subject: Subject, recipe: Recipe) -> str:
     if subject.baseline.split != OPEN:
         return told
     told = "  \nall rows but those kept for the end" + told
-    if recipe.is_quick:
+    if recipe.needs_no_rows:
         return told
     return f"{told}  \nthe recipe learned from {len(subject.dataset.train):,} of them"
 
 
-def _training(bench: Bench, subject: Subject, recipe: Recipe) -> None:
+def _training(service: MeasuringService, subject: Subject, recipe: Recipe) -> None:
     """A recipe that trains starts when asked, shows how far it is, and can be ended early."""
     if str(recipe) not in _asked():
         st.info("This recipe trains the compressed model, which takes seconds to minutes.")
-        _offer_training(bench, subject, recipe)
+        _offer_training(service, subject, recipe)
         return
-    running = bench.running(subject, recipe)
+    running = service.running(subject, recipe)
     fraction, text = running or (0.0, "waiting for its turn, or in its first epoch")
     st.progress(fraction or 0.0, text=text)
     if running is not None:
-        st.button("Keep the best so far", on_click=bench.interrupt, args=(subject, recipe))
+        st.button("Keep the best so far", on_click=service.interrupt, args=(subject, recipe))
 
 
-def _offer_training(bench: Bench, subject: Subject, recipe: Recipe) -> None:
+def _offer_training(service: MeasuringService, subject: Subject, recipe: Recipe) -> None:
     if st.button("Train it"):
-        bench.try_again(subject, recipe)
+        service.try_again(subject, recipe)
         _asked().add(str(recipe))
         st.rerun()
 
@@ -310,8 +310,8 @@ def _size_figure(now: Measurement, before: Measurement, *, zipped: bool, brought
 def _flips(now: Measurement) -> str:
     change = now.change
     return (
-        f"{change.broken:,} of {change.n:,} rows that were right are wrong now, {change.mended:,} "
-        f"that were wrong are right (McNemar's exact p = {words.probability(change.p_value)}). "
+        f"{change.newly_wrong:,} of {change.n:,} rows are newly wrong, {change.newly_right:,} "
+        f"newly right (McNemar's exact p = {words.probability(change.p_value)}). "
         "Which ones: page Evidence."
     )
 
@@ -374,18 +374,18 @@ def _several(times: Mapping[int, Latency | Timing | None]) -> str:
 # --- charts -----------------------------------------------------------------------------------
 
 
-def _charts(bench: Bench, view: View, scene: Scene, title: str) -> None:
-    subject = scene.subject
-    timing = _timing(scene)
+def _charts(service: MeasuringService, view: View, plan: ExplorePlan, title: str) -> None:
+    subject = plan.subject
+    timing = _timing(plan)
     size_axis: charts.Axis = "gzip" if view.zipped else "size"
     axes: tuple[charts.Axis, charts.Axis] = (size_axis, "time")
-    version, theme = bench.version(subject), here()
+    version, theme = service.version(subject), here()
     kernels = kernel_choice.known(subject)
     told = "" if kernel_choice.may_differ(subject.network) else None
     told = told if kernels is None else kernel_choice.short(kernels)
     for column, axis in zip(st.columns(2), axes, strict=True):
         plot.chart(
-            _trade_off(scene, version, axis, title, timing, view.budget, theme, told),
+            _trade_off(plan, version, axis, title, timing, view.budget, theme, told),
             key=f"chart-{axis}",
             config=camera(f"paretoscope-{view.file_name}-{axis}"),
             on_pick=go_to,
@@ -395,7 +395,7 @@ def _charts(bench: Bench, view: View, scene: Scene, title: str) -> None:
 
 @lru_cache(maxsize=128)
 def _trade_off(
-    scene: Scene,
+    plan: ExplorePlan,
     version: int,
     axis: charts.Axis,
     title: str,
@@ -404,22 +404,25 @@ def _trade_off(
     theme: Theme,
     kernels: str | None,
 ) -> plot.Drawn:
-    """A main chart, at a version of what the bench knows."""
-    bench, subject = server.bench(), scene.subject
-    baseline = bench.before(subject)
+    """A main chart, at a version of what the service knows."""
+    service, subject = server.measuring(), plan.subject
+    baseline = service.before(subject)
     assert baseline is not None
     record = charts.trade_off(
         axis,
         title,
-        scene.recipe,
-        _known(bench, subject, scene.curve),
-        [(charts.line_name(line[0]), _known(bench, subject, line)) for line in scene.backdrop],
+        plan.recipe,
+        _known(service, subject, plan.curve),
+        [
+            (charts.line_name(line[0]), _known(service, subject, line))
+            for line in plan.context_lines
+        ],
         baseline,
-        charts.line_name(scene.recipe),
+        charts.line_name(plan.recipe),
         timing,
         budget,
-        pins.known(bench, subject, scene.pins),
-        bench.everything(subject),
+        pins.known(service, subject, plan.pins),
+        service.everything(subject),
         kernels,
     )
     return plot.drawn(figures.trade_off_figure(record, theme), record.alt)
@@ -427,20 +430,22 @@ def _trade_off(
 
 @lru_cache(maxsize=128)
 def _standing(subject: Subject, version: int, axis: charts.Axis, recipe: Recipe) -> str:
-    """Where a recipe stands, at a version of what the bench knows."""
-    bench = server.bench()
-    known = bench.known(subject, recipe)
-    return "" if known is None else charts.standing(axis, known, bench.everything(subject))
+    """Where a recipe stands, at a version of what the service knows."""
+    service = server.measuring()
+    known = service.known(subject, recipe)
+    return "" if known is None else charts.standing(axis, known, service.everything(subject))
 
 
-def _known(bench: Bench, subject: Subject, line: Sequence[Recipe]) -> list[Measurement]:
-    return [m for recipe in line if (m := bench.known(subject, recipe)) is not None]
+def _known(
+    service: MeasuringService, subject: Subject, line: Sequence[Recipe]
+) -> list[Measurement]:
+    return [m for recipe in line if (m := service.known(subject, recipe)) is not None]
 
 
-def _below(bench: Bench, subject: Subject, view: View, visitor: str) -> None:
-    measured, failed, total = bench.progress(visitor)
+def _below(service: MeasuringService, subject: Subject, view: View, visitor: str) -> None:
+    measured, failed, total = service.progress(visitor)
     axis: charts.Axis = "gzip" if view.zipped else "size"
-    stands = _standing(subject, bench.version(subject), axis, view.recipe)
+    stands = _standing(subject, service.version(subject), axis, view.recipe)
     bar = st.container()  # with or without it, the margin stands where it stood
     if measured + failed < total:
         bar.progress(measured / total, text=f"{measured} of {total} files measured")
@@ -452,14 +457,14 @@ def _below(bench: Bench, subject: Subject, view: View, visitor: str) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.caption(
             f"{told}Filled points are files that were run through ONNX Runtime, hollow ones are "
-            f"computed. {_apart(bench.apart(subject), subject)} Click a point to go there.  \n"
+            f"computed. {_apart(service.apart(subject), subject)} Click a point to go there.  \n"
             f"{plain(stands)}  \n{plain(str(view.recipe))}"
         )
         st.number_input(
             "Margin, points",
             MARGINS.low,
             MARGINS.high,
-            hold("margin", view.margin),
+            sync_widget("margin", view.margin),
             step=0.1,
             format="%.3g",
             key="margin",
@@ -471,7 +476,7 @@ def _below(bench: Bench, subject: Subject, view: View, visitor: str) -> None:
         st.segmented_control(
             "Size shown",
             list(SIZES),
-            default=hold("size", view.size),
+            default=sync_widget("size", view.size),
             format_func=SIZES.__getitem__,
             key="size",
             required=True,

@@ -17,10 +17,10 @@ from paretoscope.network.network import Network
 from ui.base import plot, words
 from ui.base.theme import Theme, camera, here
 from ui.explore import weights, why_no_gain
-from ui.explore.plan import Scene
+from ui.explore.plan import ExplorePlan
 from ui.parts import grid, pins, proper_times, provenance
 from ui.parts.budget_fields import budget_fields
-from ui.parts.frame import hold
+from ui.parts.frame import sync_widget
 from ui.parts.progress import follow
 from ui.state import server
 from ui.state.subject import Subject
@@ -36,13 +36,13 @@ _OVER: Mapping[str, Callable[[Any], str]] = {
 }
 
 
-@server.in_turn
-def show(view: View, scene: Scene, title: str) -> None:
+@server.one_page_at_a_time
+def show(view: View, plan: ExplorePlan, title: str) -> None:
     """Draw all of it with what is known by now."""
     if st.session_state.view != view:  # of a fragment's own control only the fragment would run
         st.rerun()
-    bench, subject = server.bench(), scene.subject
-    now, baseline = bench.known(subject, view.recipe), bench.before(subject)
+    service, subject = server.measuring(), plan.subject
+    now, baseline = service.known(subject, view.recipe), service.before(subject)
     if baseline is None:
         return
     # What comes later has its place from the start: a field that moves on the page loses what is
@@ -53,7 +53,7 @@ def show(view: View, scene: Scene, title: str) -> None:
             "batch 1"
         )
         with why:
-            why_no_gain.show(bench, subject, now, baseline, timing, view)
+            why_no_gain.show(service, subject, now, baseline, timing, view)
         with row:
             if not now.computed:
                 _measure_properly(subject, now)
@@ -61,43 +61,49 @@ def show(view: View, scene: Scene, title: str) -> None:
             st.page_link(
                 "pages/evidence.py", label="Evidence for this recipe", query_params=view.query()
             )
-    version = bench.version(subject)
-    _budget(view, scene, version)
+    version = service.version(subject)
+    _budget(view, plan, version)
     left, right = st.columns(2)
     with left:
-        if scene.lines:
-            _heatmap(view, scene, version, title)
+        if plan.lines:
+            _heatmap(view, plan, version, title)
         else:
             st.caption("N:M patterns have no threshold, so there is no grid to draw.")
     with right:
         _histogram(view, subject, title)
     _layers(view, subject)
-    pins.show(bench, subject, view)
+    pins.show(service, subject, view)
 
 
-# What is made of the grid and the curve at a version of what the bench knows.
+# What is made of the grid and the curve at a version of what the service knows.
 
 
 @lru_cache(maxsize=32)
-def _known(scene: Scene, version: int) -> grid.Known:
-    bench, every = server.bench(), [recipe for line in scene.lines for recipe in line]
-    found = ((r, bench.known(scene.subject, r)) for r in (*every, *scene.curve))
+def _known(plan: ExplorePlan, version: int) -> grid.Known:
+    service, every = server.measuring(), [recipe for line in plan.lines for recipe in line]
+    found = ((r, service.known(plan.subject, r)) for r in (*every, *plan.curve))
     return {str(r): m for r, m in found if m is not None}
 
 
 @lru_cache(maxsize=32)
-def _advice(scene: Scene, version: int, budget: Budget, zipped: bool) -> grid.Advice:
-    return grid.advice(list(_known(scene, version).values()), budget, zipped)
+def _advice(plan: ExplorePlan, version: int, budget: Budget, zipped: bool) -> grid.Advice:
+    return grid.advice(list(_known(plan, version).values()), budget, zipped)
 
 
 @lru_cache(maxsize=64)
 def _heat(
-    scene: Scene, version: int, what: str, title: str, budget: Budget, zipped: bool, theme: Theme
+    plan: ExplorePlan,
+    version: int,
+    what: str,
+    title: str,
+    budget: Budget,
+    zipped: bool,
+    theme: Theme,
 ) -> plot.Drawn:
-    known = _known(scene, version)
-    baseline = server.bench().before(scene.subject)
+    known = _known(plan, version)
+    baseline = server.measuring().before(plan.subject)
     assert baseline is not None
-    record = grid.heat(what, title, scene.lines, known, baseline, scene.recipe, budget, zipped)
+    record = grid.heat(what, title, plan.lines, known, baseline, plan.recipe, budget, zipped)
     return plot.drawn(grid.heat_figure(record, theme), record.alt)
 
 
@@ -132,13 +138,13 @@ def _measure_properly(subject: Subject, known: Measurement) -> None:
     )
 
 
-def _budget(view: View, scene: Scene, version: int) -> None:
+def _budget(view: View, plan: ExplorePlan, version: int) -> None:
     """The budget, the best recipe within it, and the nearest misses."""
     with st.container(border=True):
         st.markdown("**Budget**")
         budget_fields(view)
         zipped = view.zipped
-        found = _advice(scene, version, view.budget, zipped)
+        found = _advice(plan, version, view.budget, zipped)
         if found.n == 0:
             st.caption("Nothing is known yet.")
             return
@@ -175,11 +181,11 @@ def _go_to_advice(places: Mapping[str, Recipe]) -> None:
         go_to(places[chosen])
 
 
-def _heatmap(view: View, scene: Scene, version: int, title: str) -> None:
+def _heatmap(view: View, plan: ExplorePlan, version: int, title: str) -> None:
     st.segmented_control(
         "Heatmap of",
         list(HEATS),
-        default=hold("heat", view.heat),
+        default=sync_widget("heat", view.heat),
         format_func=HEATS.__getitem__,
         key="heat",
         required=True,
@@ -187,14 +193,14 @@ def _heatmap(view: View, scene: Scene, version: int, title: str) -> None:
     )
     zipped = view.zipped
     plot.chart(
-        _heat(scene, version, view.heat, title, view.budget, zipped, here()),
+        _heat(plan, version, view.heat, title, view.budget, zipped, here()),
         key="chart-heat",
         config=camera(f"paretoscope-{view.file_name}-grid"),
         on_pick=go_to,
         wait_ms=_AFTER_MS,
     )
-    known, n_cells = _known(scene, version), sum(map(len, scene.lines))
-    n_known = sum(str(recipe) in known for line in scene.lines for recipe in line)
+    known, n_cells = _known(plan, version), sum(map(len, plan.lines))
+    n_known = sum(str(recipe) in known for line in plan.lines for recipe in line)
     how_many = f"All {n_cells}" if n_known == n_cells else f"{n_known} of {n_cells}"
     notes = [
         f"{how_many} cells computed in float arithmetic; a white dot marks a file that was run."
@@ -222,7 +228,7 @@ def _histogram(view: View, subject: Subject, title: str) -> None:
 
 
 def _layers(view: View, subject: Subject) -> None:
-    if not view.recipe.is_quick:
+    if not view.recipe.needs_no_rows:
         st.markdown(
             "**Layers of this file**  \nThis recipe needs training rows; the page Evidence takes "
             "its file apart."

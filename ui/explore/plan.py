@@ -1,7 +1,7 @@
-"""What Explore asks the bench for, from a view: curve, faint lines, grid, and the wish for them.
+"""What Explore asks to be measured, from a view: curve, faint lines, grid, and the request.
 
-A scene is the same object for as long as nothing in it changes, so what is made of it, at a version
-of what the bench knows, is made once for all visitors who look at it.
+A plan is the same object for as long as nothing in it changes, so what is made of it, at a version
+of what the service knows, is made once for all visitors who look at it.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ from paretoscope.methods.recipe import Recipe
 from paretoscope.sweeps.lines import in_lines
 
 from ui.parts import controls, grid
-from ui.state.measuring import Wish
+from ui.state.measuring import MeasuringRequest
 from ui.state.subject import Subject
 from ui.state.view import View
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class ExplorePlan:
     """Attributes
     ----------
     curve : recipes along the slider at hand
-    backdrop : the same at other Q, drawn faintly
+    context_lines : the same at other Q, drawn faintly
     lines : the grid of thresholds and Q, a line for each Q
     pins : recipes that the visitor keeps
-    wish : all of it, in the order in which the bench is to measure it
+    request : all of it, in the order in which the service is to measure it
     """
 
     subject: Subject
     recipe: Recipe
     curve: tuple[Recipe, ...]
-    backdrop: tuple[tuple[Recipe, ...], ...]
+    context_lines: tuple[tuple[Recipe, ...], ...]
     lines: tuple[tuple[Recipe, ...], ...]
     pins: tuple[Recipe, ...]
-    wish: Wish
+    request: MeasuringRequest
 
 
-def scene_of(view: View, subject: Subject, asked: frozenset[str]) -> Scene:
-    """The scene of a view; `asked` are the trainings that the visitor started."""
+def plan_of(view: View, subject: Subject, asked: frozenset[str]) -> ExplorePlan:
+    """The plan of a view; `asked` are the trainings that the visitor started."""
     linked = controls.linked_place(view.recipe)
     asked = asked if view.recipe.trains else frozenset()
     return _scene(subject, view.recipe, linked, view.pins, view.zipped, asked)
@@ -56,28 +56,30 @@ def _scene(
     pins: tuple[Recipe, ...],
     zipped: bool,
     asked: frozenset[str],
-) -> Scene:
+) -> ExplorePlan:
     curve = controls.curve_of(subject.network, recipe, linked)
     if recipe not in curve:  # without pruning it stands where the threshold is zero
         curve.insert(0, recipe)
-    backdrop = backdrop_of(curve, recipe)
+    context_lines = context_lines_of(curve, recipe)
     ordered = sorted(curve, key=lambda other: other != recipe)
     if recipe.trains:  # a curve of trainings would take hours: only what was asked for
         ordered = [other for other in ordered if str(other) in asked]
     lines = grid.lines_of(subject.network, recipe)
     pinned = [pin for pin in pins if not pin.trains and pin not in ordered]
-    on_lines: list[Sequence[Recipe]] = [curve, *backdrop] if lines and not recipe.trains else []
-    wish = Wish(
+    on_lines: list[Sequence[Recipe]] = (
+        [curve, *context_lines] if lines and not recipe.trains else []
+    )
+    request = MeasuringRequest(
         subject,
         [Recipe(), *ordered, *pinned],
-        backdrop=[] if recipe.trains else [other for line in backdrop for other in line],
+        context=[] if recipe.trains else [other for line in context_lines for other in line],
         lines=[[r for r in line if in_lines([r])[0]] for line in on_lines] + list(lines),
         zipped=zipped,
     )
-    return Scene(subject, recipe, tuple(curve), tuple(backdrop), lines, pins, wish)
+    return ExplorePlan(subject, recipe, tuple(curve), tuple(context_lines), lines, pins, request)
 
 
-def backdrop_of(curve: Sequence[Recipe], recipe: Recipe) -> list[tuple[Recipe, ...]]:
+def context_lines_of(curve: Sequence[Recipe], recipe: Recipe) -> list[tuple[Recipe, ...]]:
     """A curve at other Q."""
     return [
         tuple(replace(r, quantizer=q, activations=FloatActivations()) for r in curve)

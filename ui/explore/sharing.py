@@ -19,7 +19,7 @@ from ui.base.plot import SCRIPT, Figure
 from ui.base.theme import LIGHT, camera
 from ui.parts import charts, figures, grid, pins, provenance
 from ui.state import server
-from ui.state.measuring import Bench
+from ui.state.measuring import MeasuringService
 from ui.state.subject import Subject
 from ui.state.view import View
 
@@ -43,7 +43,7 @@ def share_button(
         st.caption(
             "A picture of a chart: its camera button, 1200 \u00d7 630 pixels, twice that sharp."
         )
-        baseline = server.bench().before(subject)
+        baseline = server.measuring().before(subject)
         if rendering.possible() and baseline is not None:
             st.download_button(
                 "Picture (PNG)",
@@ -55,7 +55,7 @@ def share_button(
             )
         st.download_button(
             "Report (HTML)",
-            data=lambda: report(server.bench(), subject, view, title, curve, link).encode(),
+            data=lambda: report(server.measuring(), subject, view, title, curve, link).encode(),
             file_name=f"{name}.html",
             mime="text/html",
             on_click="ignore",
@@ -85,11 +85,13 @@ def _picture(
     subject: Subject, view: View, title: str, curve: Sequence[Recipe], baseline: Measurement
 ) -> bytes:
     axis: charts.Axis = "gzip" if view.zipped else "size"
-    return rendering.png(_trade_off(server.bench(), subject, view, title, curve, axis, baseline))
+    return rendering.png(
+        _trade_off(server.measuring(), subject, view, title, curve, axis, baseline)
+    )
 
 
 def _trade_off(
-    bench: Bench,
+    service: MeasuringService,
     subject: Subject,
     view: View,
     title: str,
@@ -98,34 +100,34 @@ def _trade_off(
     baseline: Measurement,
 ) -> Figure:
     """A chart as it stands alone: in light colours, without the faint curves."""
-    known = [m for r in curve if (m := bench.known(subject, r)) is not None]
+    known = [m for r in curve if (m := service.known(subject, r)) is not None]
     record = charts.trade_off(
         axis, title, view.recipe, known, [], baseline, charts.line_name(view.recipe), None,
-        view.budget, pins.known(bench, subject, view.pins), bench.everything(subject),
+        view.budget, pins.known(service, subject, view.pins), service.everything(subject),
     )  # fmt: skip
     return figures.trade_off_figure(record, LIGHT)
 
 
 def _figures(subject: Subject, recipe: Recipe) -> bytes:
-    known = server.bench().known(subject, recipe)
+    known = server.measuring().known(subject, recipe)
     return b"{}" if known is None else to_json(known)
 
 
 def _rows(subject: Subject, view: View, curve: Sequence[Recipe], ending: str) -> bytes:
-    return table(per_repeat(known_of(server.bench(), subject, view, curve)), ending)
+    return table(per_repeat(known_of(server.measuring(), subject, view, curve)), ending)
 
 
 def known_of(
-    bench: Bench, subject: Subject, view: View, curve: Sequence[Recipe]
+    service: MeasuringService, subject: Subject, view: View, curve: Sequence[Recipe]
 ) -> list[Measurement]:
     """What is known by now of the curve, the grid and the pins."""
     lines = grid.lines_of(subject.network, view.recipe)
     asked = [Recipe(), view.recipe, *curve, *view.pins, *(r for line in lines for r in line)]
-    return [m for r in dict.fromkeys(asked) if (m := bench.known(subject, r)) is not None]
+    return [m for r in dict.fromkeys(asked) if (m := service.known(subject, r)) is not None]
 
 
 def report(
-    bench: Bench,
+    service: MeasuringService,
     subject: Subject,
     view: View,
     title: str,
@@ -133,17 +135,17 @@ def report(
     link: str,
 ) -> str:
     """One HTML file that needs nothing else: figures, charts, pins, provenance."""
-    baseline, now = bench.before(subject), bench.known(subject, view.recipe)
+    baseline, now = service.before(subject), service.known(subject, view.recipe)
     if baseline is None or now is None:
         return _page(title, "<p>Nothing was measured yet when this report was made.</p>")
-    pinned = pins.known(bench, subject, view.pins)
+    pinned = pins.known(service, subject, view.pins)
     axes: tuple[charts.Axis, charts.Axis] = ("gzip" if view.zipped else "size", "time")
     drawn = [
-        go.Figure(_trade_off(bench, subject, view, title, curve, axis, baseline)) for axis in axes
+        go.Figure(_trade_off(service, subject, view, title, curve, axis, baseline)) for axis in axes
     ]
     lines = grid.lines_of(subject.network, view.recipe)
     if lines:
-        every = {str(m.recipe): m for m in known_of(bench, subject, view, curve)}
+        every = {str(m.recipe): m for m in known_of(service, subject, view, curve)}
         record_of_grid = grid.heat(
             "accuracy", title, lines, every, baseline, view.recipe, view.budget,
             view.zipped,

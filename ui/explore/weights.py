@@ -55,7 +55,7 @@ def histogram(network: Network, title: str, layer: str, recipe: Recipe) -> Histo
     weight = network.weights[layer].ravel()
     largest = float(np.abs(weight).max()) or 1.0
     counts, edges = np.histogram(weight, bins=_BINS, range=(-largest, largest))
-    treatment = recipe.overrides.get(layer, recipe.everywhere)
+    treatment = recipe.overrides.get(layer, recipe.default_treatment)
     threshold = _threshold(network, layer, treatment.pruner)
     step = None
     if isinstance(treatment.quantizer, FixedPoint):

@@ -12,29 +12,31 @@ from paretoscope.measurement.diagnosis import Reason, offered, reasons, shown_si
 from paretoscope.measurement.latency_protocol import Timing
 from paretoscope.measurement.measurement import Measurement
 from paretoscope.methods.recipe import Recipe
-from paretoscope.methods.recovery import Project
+from paretoscope.methods.recovery import NoRecovery
 
 from ui.base import words
 from ui.parts import charts, kernel_choice
-from ui.state.measuring import Bench, Wish
+from ui.state.measuring import MeasuringRequest, MeasuringService
 from ui.state.subject import Subject
 from ui.state.view import View, go_to, plain
 
 Figures = Mapping[str, Any]
 
 
-def wish(bench: Bench, subject: Subject, view: View, timing: Timing | None) -> Wish:
+def request(
+    service: MeasuringService, subject: Subject, view: View, timing: Timing | None
+) -> MeasuringRequest:
     """What may help a recipe that gains nothing: nothing is offered before it was computed."""
-    now, before = bench.known(subject, view.recipe), bench.before(subject)
+    now, before = service.known(subject, view.recipe), service.before(subject)
     if now is None or before is None or now.computed:
-        return Wish(subject, ())
+        return MeasuringRequest(subject, ())
     found = _found(subject, now, before, timing, view)
     remedies = dict.fromkeys(r for reason in found for r in reason.remedies if not r.trains)
     other = portable(view.recipe)
     if other is not None and not view.recipe.trains and fails_somewhere(now):
-        bench.compute(subject, other)  # of a small network at once, so that no timer waits for it
+        service.compute(subject, other)  # of a small network at once, so that no timer waits for it
         remedies[other] = None
-    return Wish(subject, (), tuple(remedies), zipped=view.zipped, patient=True)
+    return MeasuringRequest(subject, (), tuple(remedies), zipped=view.zipped, patient=True)
 
 
 def _found(
@@ -49,9 +51,9 @@ def fails_somewhere(m: Measurement) -> bool:
     return bool(runs_in(storage for *_, storage in m.bits)[1])
 
 
-def show_where_it_runs(bench: Bench, subject: Subject, view: View) -> None:
+def show_where_it_runs(service: MeasuringService, subject: Subject, view: View) -> None:
     """Where the file that can be downloaded runs, and one click to one that runs everywhere."""
-    now = bench.known(subject, view.recipe)
+    now = service.known(subject, view.recipe)
     if now is None:
         return
     runs, fails = runs_in(storage for *_, storage in now.bits)
@@ -67,7 +69,7 @@ def show_where_it_runs(bench: Bench, subject: Subject, view: View) -> None:
     row = st.container(horizontal=True, vertical_alignment="center")
     row.caption(f"{bits}-bit codes run in {words.listed(runs)}; not in {words.listed(fails)}.")
     other = portable(view.recipe)
-    known = None if other is None else bench.known(subject, other)
+    known = None if other is None else service.known(subject, other)
     if other is not None and known is not None:
         row.button(
             f"8-bit codes run there too: {_more(known, now)}",
@@ -92,7 +94,7 @@ def _signed(n_bytes: int) -> str:
 
 
 def show(
-    bench: Bench,
+    service: MeasuringService,
     subject: Subject,
     now: Measurement,
     before: Measurement,
@@ -103,7 +105,7 @@ def show(
     found = _found(subject, now, before, timing, view)
     if not found:
         return
-    known = partial(bench.known, subject)
+    known = partial(service.known, subject)
     told: set[Recipe] = set()
     with st.container(border=True):
         st.markdown("**Why no gain?**")
@@ -140,7 +142,7 @@ def _difference(now: Recipe, remedy: Recipe) -> str:
         told.append("fewer neurons")
     if remedy.kernel != now.kernel:
         told.append(remedy.kernel.title.lower())
-    if remedy.recovery not in (now.recovery, Project()):
+    if remedy.recovery not in (now.recovery, NoRecovery()):
         told.append(remedy.recovery.title.lower())
     return " with ".join(told)
 

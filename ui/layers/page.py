@@ -24,10 +24,10 @@ from paretoscope.network.network import Network
 from ui.base import plot, words
 from ui.base.theme import CURSOR, Theme, camera, here, layout
 from ui.parts import provenance
-from ui.parts.frame import hold
+from ui.parts.frame import sync_widget
 from ui.parts.layer_controls import each_by_itself, layer_controls
 from ui.state import server
-from ui.state.measuring import Bench, Wish
+from ui.state.measuring import MeasuringRequest, MeasuringService
 from ui.state.subject import Subject
 from ui.state.view import View, change, go_to, plain
 
@@ -98,23 +98,27 @@ def show(view: View, subject: Subject, title: str) -> None:
     """The measured sensitivity, which fills in, and one layer from near."""
     found = _trials(subject.network, view.recipe, subject.dataset.train)
     recipes = [] if view.recipe.trains else found.all()
-    wish = Wish(subject, [Recipe(), view.recipe, *recipes] if recipes else [Recipe()])
-    bench, visitor = server.bench(), server.visitor()
-    bench.wish(visitor, wish)
-    every = None if bench.finished(visitor) else _POLL_S
+    request = MeasuringRequest(
+        subject, [Recipe(), view.recipe, *recipes] if recipes else [Recipe()]
+    )
+    service, visitor = server.measuring(), server.visitor()
+    service.ask(visitor, request)
+    every = None if service.finished(visitor) else _POLL_S
     if view.recipe.trains:
         st.info("This recipe trains the compressed model: its layers are not tried one by one.")
     else:
-        st.fragment(_sensitivity, run_every=every)(view, subject, title, wish, found)
+        st.fragment(_sensitivity, run_every=every)(view, subject, title, request, found)
     one_layer(view, subject, title)
 
 
-def _sensitivity(view: View, subject: Subject, title: str, wish: Wish, found: Trials) -> None:
+def _sensitivity(
+    view: View, subject: Subject, title: str, request: MeasuringRequest, found: Trials
+) -> None:
     if st.session_state.view != view:
         st.rerun()
-    bench, visitor = server.bench(), server.visitor()
-    bench.wish(visitor, wish)
-    measured, failed, total = bench.progress(visitor)
+    service, visitor = server.measuring(), server.visitor()
+    service.ask(visitor, request)
+    measured, failed, total = service.progress(visitor)
     if measured + failed < total:
         st.progress(measured / total, text=f"{measured} of {total} files measured")
     else:
@@ -124,7 +128,7 @@ def _sensitivity(view: View, subject: Subject, title: str, wish: Wish, found: Tr
         (left, "sparsity", found.by_sparsity, [words.percent(s, 0) for s in _SPARSITIES]),
         (right, "bits", found.by_bits, [f"{bits:g}" for bits in _BITS]),
     ):
-        record = drops(bench, subject, title, kind, lines, columns)
+        record = drops(service, subject, title, kind, lines, columns)
         plot.chart(
             drops_figure(record, here()),
             key=f"chart-{kind}",
@@ -133,7 +137,7 @@ def _sensitivity(view: View, subject: Subject, title: str, wish: Wish, found: Tr
             on_pick=go_to,
             place=place,
         )
-    around = in_and_out(bench, subject, title, view.recipe, found)
+    around = in_and_out(service, subject, title, view.recipe, found)
     plot.chart(
         in_and_out_figure(around, here()),
         key="chart-in-out",
@@ -169,7 +173,7 @@ class Drops:
 
 
 def drops(
-    bench: Bench,
+    service: MeasuringService,
     subject: Subject,
     title: str,
     kind: str,
@@ -178,7 +182,7 @@ def drops(
 ) -> Drops:
     changes, texts = [], []
     for line in lines.values():
-        known = [bench.known(subject, recipe) for recipe in line]
+        known = [service.known(subject, recipe) for recipe in line]
         changes.append(tuple(None if m is None else 100 * m.change.value for m in known))
         texts.append(
             tuple("not yet" if m is None else words.change_interval(m.change) for m in known)
@@ -253,17 +257,17 @@ class InAndOut:
 
 
 def in_and_out(
-    bench: Bench, subject: Subject, title: str, recipe: Recipe, found: Trials
+    service: MeasuringService, subject: Subject, title: str, recipe: Recipe, found: Trials
 ) -> InAndOut:
     rows = []
     for kind, recipes in (("only here", found.one_in), ("all but here", found.one_out)):
         for layer, one in recipes.items():
-            m = bench.known(subject, one)
+            m = service.known(subject, one)
             if m is not None:
                 low, high = m.change.interval
                 value = 100 * m.change.value
                 rows.append((layer, kind, value, 100 * low, 100 * high, str(one)))
-    whole = bench.known(subject, recipe)
+    whole = service.known(subject, recipe)
     return InAndOut(
         title,
         str(recipe),
@@ -311,7 +315,7 @@ def in_and_out_figure(record: InAndOut, theme: Theme) -> go.Figure:
 
 @lru_cache(maxsize=32)
 def _draft(network: Network, data: Dataset, recipe: Recipe) -> Artifact:
-    return draft_artifact(network, recipe, None if recipe.is_quick else data.train, None)
+    return draft_artifact(network, recipe, None if recipe.needs_no_rows else data.train, None)
 
 
 def one_layer(view: View, subject: Subject, title: str) -> None:
@@ -323,7 +327,7 @@ def one_layer(view: View, subject: Subject, title: str) -> None:
     st.segmented_control(
         "Layer shown",
         names,
-        default=hold("layer-shown", name),
+        default=sync_widget("layer-shown", name),
         key="layer-shown",
         required=True,
         on_change=lambda: change(layer=st.session_state["layer-shown"]),

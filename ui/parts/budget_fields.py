@@ -6,7 +6,7 @@ import streamlit as st
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import format_value
 
-from ui.parts.frame import hold
+from ui.parts.frame import sync_widget
 from ui.state.view import LIMITS, SIZES, View, change, plain
 
 
@@ -27,7 +27,7 @@ def budget_fields(view: View) -> None:
     for name, label, value, text in fields:
         row.text_input(
             label,
-            hold(name, "" if value is None else format_value(value)),
+            sync_widget(name, "" if value is None else format_value(value)),
             key=name,
             placeholder="no limit",
             on_change=_set_limit,

@@ -64,7 +64,7 @@ class TradeOff:
     provenance: str
     axis: Axis
     curve: Line
-    backdrop: tuple[Line, ...]
+    context_lines: tuple[Line, ...]
     front: tuple[Point, ...]
     baseline: Point | None
     band: tuple[float, float] | None
@@ -90,7 +90,7 @@ def trade_off(
     network: str,
     recipe: Recipe,
     curve: Sequence[Measurement],
-    backdrop: Sequence[tuple[str, Sequence[Measurement]]],
+    context_lines: Sequence[tuple[str, Sequence[Measurement]]],
     baseline: Measurement,
     curve_name: str,
     timing: Timing | None = None,
@@ -112,7 +112,7 @@ def trade_off(
     reference = _reference(baseline)
     start = _point(baseline, axis, reference)
     points = _points(curve, axis, reference)
-    on_lines = [m for _, line in backdrop for m in line]
+    on_lines = [m for _, line in context_lines for m in line]
     every = {str(m.recipe): m for m in (*others, *on_lines, *(m for _, m in pins), *curve)}
     y_range = _y_range(baseline.accuracy.value)
     best = _front([*every.values(), baseline], axis, reference)
@@ -129,7 +129,7 @@ def trade_off(
         provenance=_provenance(axis, baseline, chosen, timing, kernels),
         axis=axis,
         curve=Line(curve_name, points),
-        backdrop=tuple(Line(name, _points(ms, axis, reference)) for name, ms in backdrop),
+        context_lines=tuple(Line(name, _points(ms, axis, reference)) for name, ms in context_lines),
         front=front,
         baseline=start,
         band=_band(axis, baseline, timing),

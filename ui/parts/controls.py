@@ -24,7 +24,7 @@ from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 
 from ui.base import words
 from ui.parts import kernel_choice
-from ui.parts.frame import hold, keyed
+from ui.parts.frame import sync_widget, versioned_key
 from ui.parts.layer_controls import layer_controls
 from ui.parts.method_controls import (
     AXES,
@@ -51,7 +51,7 @@ class Places(NamedTuple):
     quantizer: DeltaGenerator
 
 
-@server.in_turn
+@server.one_page_at_a_time
 def recipe_controls(network: Network, recipe: Recipe) -> Places:
     """The controls of a recipe, in the sidebar, but those of `value_controls`.
 
@@ -156,7 +156,7 @@ def _choose_axis(criterion: Criterion) -> None:
     st.segmented_control(
         "Cut by",
         axes,
-        default=hold("axis", axis_of(criterion)),
+        default=sync_widget("axis", axis_of(criterion)),
         format_func=AXES.__getitem__,
         key="axis",
         required=True,
@@ -168,7 +168,7 @@ def _choose_axis(criterion: Criterion) -> None:
     st.segmented_control(
         "Ranked within",
         list(_SCOPES),
-        default=hold("scope", criterion.scope),
+        default=sync_widget("scope", criterion.scope),
         format_func=_SCOPES.__getitem__,
         key="scope",
         required=True,
@@ -185,11 +185,11 @@ def _choose_place(network: Network, criterion: Criterion) -> None:
         parameter("pruner", criterion, "pattern", described, network)
         return
     values = place_stops(network, criterion, linked_value("pruner", criterion, axis))
-    key = keyed("place")
+    key = versioned_key("place")
     st.select_slider(
         described.label,
         values,
-        value=hold(key, getattr(criterion, axis)),
+        value=sync_widget(key, getattr(criterion, axis)),
         format_func=place_label(criterion),
         key=key,
         help=described.help,
@@ -229,9 +229,9 @@ def _bits(network: Network, recipe: Recipe) -> str:
     quantizer = recipe.quantizer
     if isinstance(recipe.activations, Int8Activations):
         return "= codes of 8 bits, with 8-bit activations"
-    if quantizer.text_name == "float32":
+    if quantizer.name == "float32":
         return "32-bit floats"
-    if quantizer.text_name == "float16":
+    if quantizer.name == "float16":
         return "16-bit floats"
     try:
         bits = _bits_of_layers(network, quantizer)

@@ -48,11 +48,11 @@ def _backdrop_traces(record: TradeOff, theme: Theme) -> list[Trace]:
     x: list[float | None] = []
     y: list[float | None] = []
     told: list[tuple[str, str, str] | None] = []
-    for line in record.backdrop:
+    for line in record.context_lines:
         x += [*(p.x for p in line.points), None]
         y += [*(p.accuracy for p in line.points), None]
         told += [*((p.recipe, p.text, line.name) for p in line.points), None]
-    places = zip(record.backdrop, name_places(record), strict=True)
+    places = zip(record.context_lines, name_places(record), strict=True)
     named = [(line.name, line.points[place]) for line, place in places if place is not None]
     lines = scatter(
         x=x,
@@ -82,10 +82,10 @@ def name_places(record: TradeOff) -> list[int | None]:
     """For each faint line the place of the point that bears its name: clear of the curve and of
     the other names, None where there is no room (its name still stands where it is pointed at)."""
     if record.axis == "time":
-        return [None] * len(record.backdrop)
+        return [None] * len(record.context_lines)
     taken = _taken(record)
     found: list[int | None] = []
-    for line in record.backdrop:
+    for line in record.context_lines:
         room = {
             place: min((_apart(at, other) for other in taken), default=math.inf)
             for place, point in enumerate(line.points)

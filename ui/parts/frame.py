@@ -57,7 +57,7 @@ def choose_network() -> None:
     st.sidebar.selectbox(
         "Dataset",
         names,
-        index=names.index(hold("dataset", now.dataset)),
+        index=names.index(sync_widget("dataset", now.dataset)),
         format_func=_title,
         key="dataset",
         help=find_source(now.dataset).summary,
@@ -67,7 +67,7 @@ def choose_network() -> None:
     st.sidebar.selectbox(
         "Model",
         fitting,
-        index=fitting.index(hold("model", now.model)),
+        index=fitting.index(sync_widget("model", now.model)),
         format_func=lambda name: _model_title(name, now.dataset),
         key="model",
         on_change=lambda: _change_network(model=st.session_state.model),
@@ -123,7 +123,7 @@ def _title(dataset: str) -> str:
     return find_source(dataset).title
 
 
-def keyed(key: str) -> str:
+def versioned_key(key: str) -> str:
     """The key of a control whose stops depend on the network: another one after each change.
 
     A browser that is one change behind sends values of the old stops, which would be read as places
@@ -133,7 +133,7 @@ def keyed(key: str) -> str:
     return f"{key}~{changes}" if changes else key
 
 
-def hold(key: str, value: T) -> T:
+def sync_widget(key: str, value: T) -> T:
     """Let a control show `value`, touching it only where it does not yet: a browser whose slider
     has moved on meanwhile must not be set back.
 

@@ -15,7 +15,7 @@ from paretoscope.methods.activations import FloatActivations
 from paretoscope.methods.pruning import Criterion
 from paretoscope.methods.quantization import FixedPoint, Float32
 from paretoscope.methods.recipe import Recipe
-from paretoscope.methods.recovery import Project
+from paretoscope.methods.recovery import NoRecovery
 from paretoscope.network.network import Network
 from paretoscope.sweeps.sweep import CURVE_POINTS, at, stops
 
@@ -43,7 +43,7 @@ def lines_of(network: Network, recipe: Recipe) -> tuple[tuple[Recipe, ...], ...]
     if not isinstance(criterion, Criterion) or criterion.pattern is not None:
         return ()
     axis = "sparsity" if criterion.needs_rows or criterion.threshold is None else "threshold"
-    plain = replace(recipe, overrides={}, recovery=Project(), activations=FloatActivations())
+    plain = replace(recipe, overrides={}, recovery=NoRecovery(), activations=FloatActivations())
     plain = replace(plain, pruner=at(criterion, axis, 0.0), quantizer=Float32())
     return tuple(_line(network, plain, axis, q) for q in _qs(network, recipe))
 

@@ -42,7 +42,7 @@ def settle(network: Network) -> None:
             found = result_or_progress(subject, _TASK, _arguments(subject), "Timing how codes run")
             if found is None:
                 st.stop()
-            kernel = next(k() for k in KERNELS if k.text_name == found["choice"])
+            kernel = next(k() for k in KERNELS if k.name == found["choice"])
     view.change(recipe=replace(now.recipe, kernel=kernel))
     st.rerun()
 

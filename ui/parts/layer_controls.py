@@ -16,7 +16,7 @@ from paretoscope.methods.recipe import Recipe, Treatment
 from paretoscope.network.network import Network
 from paretoscope.sweeps.sweep import CURVE_POINTS, at, stops
 
-from ui.parts.frame import hold
+from ui.parts.frame import sync_widget
 from ui.parts.method_controls import choose_member, own_parameters, place_label, put, with_linked
 from ui.state import view
 
@@ -108,7 +108,7 @@ def _layer_sparsity(network: Network, layer: str, criterion: Criterion) -> None:
     st.select_slider(
         "Sparsity here",
         with_linked(found, criterion.sparsity),
-        value=hold(key, criterion.sparsity),
+        value=sync_widget(key, criterion.sparsity),
         format_func=place_label(criterion),
         key=key,
         help=described.help,
@@ -123,7 +123,7 @@ def _set_by_itself(network: Network, layer: str, rows: Rows) -> None:
     try:
         own = each_by_itself(network, recipe, rows)[layer]
     except ParetoscopeError:  # the page says what is wrong with the recipe
-        own = recipe.everywhere
+        own = recipe.default_treatment
     view.change(recipe=replace(recipe, overrides={**recipe.overrides, layer: own}))
 
 

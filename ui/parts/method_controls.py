@@ -17,7 +17,7 @@ from paretoscope.network.network import Network
 from paretoscope.sweeps.sweep import stops
 
 from ui.base import words
-from ui.parts.frame import hold, keyed
+from ui.parts.frame import sync_widget, versioned_key
 from ui.state import view
 
 AXES = {"threshold": "Threshold", "sparsity": "Sparsity", "pattern": "N:M"}
@@ -40,12 +40,12 @@ def axis_of(criterion: Criterion) -> str:
 def choose_member(kind: str, label: str, member: Member, family: Sequence[type[Member]]) -> None:
     """Which member of a family; its first sentence is the help."""
     key = f"{kind}-member"
-    by_name = {m.text_name: m for m in family}
+    by_name = {m.name: m for m in family}
     names = list(by_name)
     st.selectbox(
         label,
         names,
-        index=names.index(hold(key, member.text_name)),
+        index=names.index(sync_widget(key, member.name)),
         format_func=lambda name: by_name[name].title,
         key=key,
         help=_first_sentence(type(member)),
@@ -66,7 +66,7 @@ def _change_member(kind: str, chosen: type[Member]) -> None:
             kept |= {"threshold": None, "sparsity": _share(now)}
         put(kind, chosen(**kept))
         return
-    first = _FIRST_VALUES.get(chosen.text_name, _FIRST_SHARE)
+    first = _FIRST_VALUES.get(chosen.name, _FIRST_SHARE)
     put(kind, chosen(*[first for _ in _required(chosen)]))
 
 
@@ -93,8 +93,8 @@ def own_parameters(
 
 
 def parameter(kind: str, member: Member, name: str, described: Parameter, network: Network) -> None:
-    key = f"{kind}-{member.text_name}-{name}"
-    key = key if described.stops is None else keyed(key)
+    key = f"{kind}-{member.name}-{name}"
+    key = key if described.stops is None else versioned_key(key)
     value = getattr(member, name)
     common: dict[str, Any] = {
         "key": key,
@@ -102,20 +102,20 @@ def parameter(kind: str, member: Member, name: str, described: Parameter, networ
         "on_change": lambda: _put_value(kind, member, **{name: st.session_state[key]}),
     }
     if isinstance(described.range, Choice):
-        options, default = described.range.options, hold(key, value)
+        options, default = described.range.options, sync_widget(key, value)
         st.segmented_control(described.label, options, default=default, required=True, **common)
     elif described.stops is not None:
         found = stops(network, type(member), name, _STOPS)
         values = with_linked(found, value, linked_value(kind, member, name))
-        default = hold(key, float(value))
+        default = sync_widget(key, float(value))
         st.select_slider(described.label, values, value=default, format_func=format_value, **common)
     elif described.range.whole:
         ends = int(described.range.low), int(min(described.range.high, 2**31))
-        st.number_input(described.label, *ends, hold(key, int(value)), step=1, **common)
+        st.number_input(described.label, *ends, sync_widget(key, int(value)), step=1, **common)
     else:
         low, high = float(described.range.low), float(min(described.range.high, 1e6))
         step = 10.0 ** floor(log10(value or 1))
-        default = hold(key, float(value))
+        default = sync_widget(key, float(value))
         st.number_input(described.label, low, high, default, step=step, format="%.4g", **common)
 
 
@@ -136,7 +136,7 @@ def put(kind: str, member: Member) -> None:
     elif isinstance(member, Quantizer) and not isinstance(member, Float32):
         recipe = replace(recipe, activations=FloatActivations())
     if layer:
-        own = recipe.overrides.get(layer, recipe.everywhere)
+        own = recipe.overrides.get(layer, recipe.default_treatment)
         overrides = {**recipe.overrides, layer: replace(own, **changed)}
         view.change(recipe=replace(recipe, overrides=overrides))
     else:

@@ -11,14 +11,16 @@ from paretoscope.methods.recipe import Recipe
 
 from ui.base import words
 from ui.base.theme import LETTERS
-from ui.state.measuring import Bench
+from ui.state.measuring import MeasuringService
 from ui.state.subject import Subject
 from ui.state.view import MOST_PINS, View, change, go_to, plain
 
 
-def known(bench: Bench, subject: Subject, pins: Sequence[Recipe]) -> list[tuple[str, Measurement]]:
+def known(
+    service: MeasuringService, subject: Subject, pins: Sequence[Recipe]
+) -> list[tuple[str, Measurement]]:
     """The pins of which something is known, with their letters."""
-    found = zip(LETTERS, (bench.known(subject, recipe) for recipe in pins), strict=False)
+    found = zip(LETTERS, (service.known(subject, recipe) for recipe in pins), strict=False)
     return [(letter, m) for letter, m in found if m is not None]
 
 
@@ -38,21 +40,21 @@ def pin_button(view: View) -> None:
     )
 
 
-def show(bench: Bench, subject: Subject, view: View) -> None:
+def show(service: MeasuringService, subject: Subject, view: View) -> None:
     """The pins with their figures; each can be gone to and let go."""
     if not view.pins:
         return
     st.markdown("**Pins**")
     for letter, recipe in zip(LETTERS, view.pins, strict=False):
         row = st.container(horizontal=True, vertical_alignment="center")
-        row.markdown(f"**{letter}** `{recipe}` {_figures(bench, subject, recipe)}")
+        row.markdown(f"**{letter}** `{recipe}` {_figures(service, subject, recipe)}")
         if recipe != view.recipe:
             row.button("Go", key=f"go-{letter}", on_click=go_to, args=(recipe,))
         row.button("Unpin", key=f"unpin-{letter}", on_click=_unpin, args=(recipe,))
 
 
-def _figures(bench: Bench, subject: Subject, recipe: Recipe) -> str:
-    m, failure = bench.known(subject, recipe), bench.failure(subject, recipe)
+def _figures(service: MeasuringService, subject: Subject, recipe: Recipe) -> str:
+    m, failure = service.known(subject, recipe), service.failure(subject, recipe)
     if failure is not None:
         return plain(failure)
     if m is None:

@@ -17,7 +17,7 @@ from ui.base.theme import CURSOR, Theme, camera, here, layout, log_bytes
 from ui.parts import provenance
 from ui.parts.budget_fields import budget_fields
 from ui.parts.charts import AXIS_TITLES
-from ui.parts.frame import hold
+from ui.parts.frame import sync_widget
 from ui.parts.grid import shown_size
 from ui.parts.progress import result_or_progress
 from ui.state import server
@@ -35,7 +35,7 @@ def ask(view: View) -> None:
     aim.selectbox(
         "Aim",
         list(AIMS),
-        index=list(AIMS).index(hold("aim", view.aim)),
+        index=list(AIMS).index(sync_widget("aim", view.aim)),
         format_func=AIMS.__getitem__,
         key="aim",
         on_change=lambda: change(aim=st.session_state.aim, size=_size_of(st.session_state.aim)),
@@ -46,7 +46,7 @@ def ask(view: View) -> None:
         list(CURVES),
         selection_mode="multi",
         wrap=True,
-        default=hold("over", list(view.over)),
+        default=sync_widget("over", list(view.over)),
         format_func=CURVES.__getitem__,
         key="over",
         on_change=lambda: change(over=tuple(st.session_state.over)),
@@ -57,7 +57,7 @@ def ask(view: View) -> None:
         list(RECOVER),
         selection_mode="multi",
         wrap=True,
-        default=hold("recover", list(view.recover)),
+        default=sync_widget("recover", list(view.recover)),
         format_func=RECOVER.__getitem__,
         key="recover",
         on_change=lambda: change(recover=tuple(st.session_state.recover)),
@@ -100,7 +100,7 @@ def show(subject: Subject, view: View, title: str) -> None:
     _tell(view, result, best)
     front = [Measurement.from_dict(plain) for plain in result["front"]]
     over = [Measurement.from_dict(plain) for plain in result["over"]]
-    server.bench().tell(subject, [*front, *over, *([] if best is None else [best])])
+    server.measuring().tell(subject, [*front, *over, *([] if best is None else [best])])
     record = front_chart(subject, view, title, front, best, over)
     plot.chart(
         front_figure(record, here()),
@@ -142,11 +142,10 @@ def _tell(view: View, result: dict[str, Any], best: Measurement | None) -> None:
             button.button("Take to Explore", on_click=_take, args=(str(best.recipe),))
     if result["near"]:
         st.markdown("**Cheaper, but over:**" if best is not None else "**Nearest:**")
-        for number, (recipe, broken, mended) in enumerate(result["near"]):
+        for number, (recipe, newly_wrong, newly_right) in enumerate(result["near"]):
             text, button = st.columns([5, 1], vertical_alignment="center")
-            text.markdown(
-                f"`{recipe}`, {words.change_interval(Change(broken, mended, result['n']))}"
-            )
+            change = Change(newly_wrong, newly_right, result["n"])
+            text.markdown(f"`{recipe}`, {words.change_interval(change)}")
             button.button("Take to Explore", key=f"near-{number}", on_click=_take, args=(recipe,))
 
 

@@ -1,4 +1,4 @@
-"""The bench measures what visitors look at, one file after the other, in a process of its own.
+"""The service measures what visitors look at, one file after the other, in a process of its own.
 
 A page says what it wants to see and draws what is known; the rest fills in. Small networks are
 also computed at once, within the page, so that figures answer a slider without a wait.
@@ -30,12 +30,12 @@ _TASK = "cli.tasks:measure_task"
 _TASKS = {"surface": "cli.tasks:surface_task"}
 _SETTLE_S = 0.15  # a slider that is still moving need not be measured, and pages draw undisturbed
 _PATIENCE_S = 0.6  # advice is worked on once a visitor who stays at it said so again
-_AWAY_S = 10.0  # a page says its wish again at every poll, so a dropped one comes back
+_AWAY_S = 10.0  # a page makes its request again at every poll, so a dropped one comes back
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Wish:
+class MeasuringRequest:
     """What one visitor looks at: recipes to measure, in their order, and others to compute only.
 
     Lines are computed whole, those that come first first. With `zipped`, a file's zipped size comes
@@ -45,7 +45,7 @@ class Wish:
 
     subject: Subject
     recipes: Sequence[Recipe]
-    backdrop: Sequence[Recipe] = ()
+    context: Sequence[Recipe] = ()
     lines: Sequence[Sequence[Recipe]] = ()
     zipped: bool = False
     patient: bool = False
@@ -60,8 +60,8 @@ class Wish:
         return [[(recipe, self.subject.key(recipe)) for recipe in line] for line in self.lines]
 
     @cached_property
-    def backdrop_keyed(self) -> list[tuple[Recipe, Key]]:
-        return [(recipe, self.subject.key(recipe)) for recipe in self.backdrop]
+    def context_keyed(self) -> list[tuple[Recipe, Key]]:
+        return [(recipe, self.subject.key(recipe)) for recipe in self.context]
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ class Apart:
     rows: int = 0
 
 
-class Bench:
-    """Measures the wishes of all visitors in turn, one file at a time in one process.
+class MeasuringService:
+    """Measures the requests of all visitors in turn, one file at a time in one process.
 
     Trainings and page draws of the same server still share the machine: the figures are quick ones.
     """
@@ -85,16 +85,16 @@ class Bench:
         self._died: Counter[Key] = Counter()
         self._interrupted: Key | None = None
         self._running: tuple[Key, float | None, str] | None = None
-        self._wishes: OrderedDict[str, Wish] = OrderedDict()
+        self._requests: OrderedDict[str, MeasuringRequest] = OrderedDict()
         self._seen: dict[str, float] = {}
         self._settles: dict[str, float] = {}
-        self._served: set[str] = set()  # visitors whose wish is known to be fulfilled
+        self._served: set[str] = set()  # visitors whose request is known to be fulfilled
         self._changed = threading.Condition()
         self._versions: Counter[str] = Counter()
         self._walks: bool | None = None  # whether this process walks lines; None: not tried yet
         self._worker = Worker()
         self._team = Team()
-        self._unasked: set[str] = set()  # visitors with a wish that the team was not asked of
+        self._unasked: set[str] = set()  # visitors with a request that the team was not asked of
         threading.Thread(target=self._serve, daemon=True).start()
 
     def known(self, subject: Subject, recipe: Recipe) -> Measurement | None:
@@ -144,22 +144,22 @@ class Bench:
             self._failed.pop(subject.key(recipe), None)
             self._served.clear()
 
-    def wish(self, visitor: str, wish: Wish) -> None:
+    def ask(self, visitor: str, request: MeasuringRequest) -> None:
         """Say, and say again while looking, what a visitor wants to see. The first comes first.
 
-        The wishes of those who no longer say so are dropped.
+        The requests of those who no longer say so are dropped.
         """
         with self._changed:
             now = time.monotonic()
             self._seen[visitor] = now
-            last = self._wishes.get(visitor)
-            if last is not wish and last != wish:
-                self._settles[visitor] = now + (_PATIENCE_S if wish.patient else _SETTLE_S)
-                self._wishes[visitor] = wish
+            last = self._requests.get(visitor)
+            if last is not request and last != request:
+                self._settles[visitor] = now + (_PATIENCE_S if request.patient else _SETTLE_S)
+                self._requests[visitor] = request
                 self._served.discard(visitor)
                 self._unasked.add(visitor)
                 self._changed.notify_all()
-            elif wish.patient and self._settles[visitor] <= now:
+            elif request.patient and self._settles[visitor] <= now:
                 self._changed.notify_all()
 
     def compute(self, subject: Subject, recipe: Recipe) -> None:
@@ -195,15 +195,15 @@ class Bench:
 
     def progress(self, visitor: str) -> tuple[int, int, int]:
         """How many of a visitor's files are measured, how many failed, of how many."""
-        wish = self._wishes.get(visitor)
-        keys = [] if wish is None else [key for _, key in wish.keyed]
+        request = self._requests.get(visitor)
+        keys = [] if request is None else [key for _, key in request.keyed]
         failed = sum(key in self._failed for key in keys)
         return sum(self._is_measured(key) for key in keys) - failed, failed, len(keys)
 
     def finished(self, visitor: str) -> bool:
         """Whether nothing more will come for a visitor."""
         with self._changed:
-            return visitor not in self._wishes or self._step_for(visitor) is None
+            return visitor not in self._requests or self._step_for(visitor) is None
 
     # --- the thread that measures ---------------------------------------------------------------
 
@@ -215,74 +215,78 @@ class Bench:
                         break
                     self._changed.wait(self._until_settled(now))
                 else:
-                    self._wishes.move_to_end(chosen[0])
-                    wish = self._wishes[chosen[0]]
+                    self._requests.move_to_end(chosen[0])
+                    request = self._requests[chosen[0]]
             if chosen is not None and chosen[0] in self._unasked:
                 self._unasked.discard(chosen[0])
-                self._ask_the_team(wish)
+                self._ask_the_team(request)
             elif chosen is not None:
-                self._step(wish, *chosen[1:])
+                self._step(request, *chosen[1:])
             elif idle is not None:
                 self._learn_to_walk(idle)
 
-    def _ask_the_team(self, wish: Wish) -> None:
-        """Learn what other servers measured of a wish."""
-        left = [recipe for recipe, key in wish.keyed if not self._is_measured(key)]
-        for text, found in self._team.find(wish.subject, left).items():
-            self._learn((wish.subject.network.sha256, text), found)
+    def _ask_the_team(self, request: MeasuringRequest) -> None:
+        """Learn what other servers measured of a request."""
+        left = [recipe for recipe, key in request.keyed if not self._is_measured(key)]
+        for text, found in self._team.find(request.subject, left).items():
+            self._learn((request.subject.network.sha256, text), found)
 
-    def _to_learn_on(self) -> Wish | None:
-        """When nobody waits for anything: a wish whose first line this process may compute."""
-        if self._walks is not None or any(map(self._step_for, self._wishes)):
+    def _to_learn_on(self) -> MeasuringRequest | None:
+        """When nobody waits for anything: a request whose first line this process may compute."""
+        if self._walks is not None or any(map(self._step_for, self._requests)):
             return None
-        wishes = [wish for wish in self._wishes.values() if wish.lines and wish.lines[0]]
-        return next((wish for wish in wishes if wish.subject.at_once(wish.lines[0][0])), None)
+        requests = [
+            request for request in self._requests.values() if request.lines and request.lines[0]
+        ]
+        return next(
+            (request for request in requests if request.subject.at_once(request.lines[0][0])), None
+        )
 
-    def _learn_to_walk(self, wish: Wish) -> None:
+    def _learn_to_walk(self, request: MeasuringRequest) -> None:
         """Walk a line for the first time, which takes a second."""
         self._walks = False
         try:
-            list(surface(wish.subject.network, wish.lines[0], wish.subject.baseline))
+            list(surface(request.subject.network, request.lines[0], request.subject.baseline))
             self._walks = True
         except Exception:  # this thread must go on; points are computed one by one
-            _LOG.exception("walking a line of %s failed", wish.subject.model)
+            _LOG.exception("walking a line of %s failed", request.subject.model)
 
     def _choose(self, now: float) -> tuple[str, Sequence[Recipe], str] | None:
         """The next step of the visitor whose turn it is; those with nothing to do step aside."""
         for visitor in [v for v, seen in self._seen.items() if now - seen > _AWAY_S]:
             del self._seen[visitor], self._settles[visitor]
-            self._wishes.pop(visitor, None)
+            self._requests.pop(visitor, None)
             self._served.discard(visitor)
             self._unasked.discard(visitor)
-        for visitor in self._wishes:
+        for visitor in self._requests:
             step = self._step_for(visitor) if self._has_settled(visitor, now) else None
             if step is not None:
                 return visitor, *step
         return None
 
     def _has_settled(self, visitor: str, now: float) -> bool:
-        said = self._seen[visitor] if self._wishes[visitor].patient else now
+        said = self._seen[visitor] if self._requests[visitor].patient else now
         return self._settles[visitor] <= said
 
     def _step_for(self, visitor: str) -> tuple[Sequence[Recipe], str] | None:
         """The next step for a visitor; one that is served is not looked at again."""
         if visitor in self._served:
             return None
-        step = self._next_step(self._wishes[visitor])
+        step = self._next_step(self._requests[visitor])
         if step is None:
             self._served.add(visitor)
         return step
 
     def _until_settled(self, now: float) -> float | None:
-        """Seconds until the next wish has stood long enough; None where none is about to."""
+        """Seconds until the next request has stood long enough; None where none is about to."""
         return min((at - now for at in self._settles.values() if at > now), default=None)
 
-    def _next_step(self, wish: Wish) -> tuple[Sequence[Recipe], str] | None:
-        open_ = [(r, k) for r, k in wish.keyed if k not in self._failed]
+    def _next_step(self, request: MeasuringRequest) -> tuple[Sequence[Recipe], str] | None:
+        open_ = [(r, k) for r, k in request.keyed if k not in self._failed]
         for recipe, key in open_[:2]:  # the uncompressed model and what is looked at
             if not self._is_measured(key):
                 return [recipe], "measure"
-        for line in wish.lines_keyed:
+        for line in request.lines_keyed:
             left = [r for r, key in line if key not in self._known and key not in self._failed]
             if left:
                 return left, "surface"
@@ -296,11 +300,11 @@ class Bench:
             timed = all(self._known[key].latency(batch) is not None for batch in BATCHES)
             if not timed and not recipe.trains:
                 return [recipe], "complete"
-        for recipe, key in wish.backdrop_keyed:
+        for recipe, key in request.context_keyed:
             if key in self._failed:
                 continue
             known = self._known.get(key)
-            zip_left = wish.zipped and known is not None and known.gzip_bytes is None
+            zip_left = request.zipped and known is not None and known.gzip_bytes is None
             if known is None or (zip_left and known.computed):
                 return [recipe], "compute"
         return None
@@ -309,14 +313,14 @@ class Bench:
         known = self._known.get(key)
         return key in self._failed or (known is not None and not known.computed)
 
-    def _step(self, wish: Wish, recipes: Sequence[Recipe], stage: str) -> None:
+    def _step(self, request: MeasuringRequest, recipes: Sequence[Recipe], stage: str) -> None:
         """One step of work: on one recipe, or on all of a line."""
-        keys = [wish.subject.key(recipe) for recipe in recipes]
+        keys = [request.subject.key(recipe) for recipe in recipes]
         first = keys[0]
         try:
             known = self._known.get(first)
-            zipped = wish.zipped and (known is None or known.gzip_bytes is None)
-            arguments = wish.subject.arguments(recipes[0]) | {"stage": stage, "zipped": zipped}
+            zipped = request.zipped and (known is None or known.gzip_bytes is None)
+            arguments = request.subject.arguments(recipes[0]) | {"stage": stage, "zipped": zipped}
             if stage == "surface":
                 arguments["recipes"] = list(map(str, recipes))
             if stage == "complete" and known is not None:
@@ -335,7 +339,7 @@ class Bench:
                     found = Measurement.from_dict(message["result"])
                     self._learn(first, found)
                     if not found.computed:
-                        self._team.keep(wish.subject, found)
+                        self._team.keep(request.subject, found)
         except WorkerEndedError as error:
             self._died[first] += 1  # perhaps for want of memory just then: tried once more
             if self._died[first] > 1:

@@ -1,4 +1,4 @@
-"""What all visitors of one server share: datasets, networks, jobs, and the bench that measures."""
+"""What all visitors of one server share: datasets, networks, jobs, the measuring service."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from paretoscope.network.network import Network
 from paretoscope.training.training import find_trained
 
 from ui.base.collector import collector
-from ui.state.measuring import Bench
+from ui.state.measuring import MeasuringService
 from ui.state.subject import Subject
 
 P = ParamSpec("P")
@@ -34,7 +34,7 @@ _TEXTBOOK = "textbook:run_task"
 _turn = threading.RLock()
 
 
-def in_turn(draw: Callable[P, R]) -> Callable[P, R]:
+def one_page_at_a_time(draw: Callable[P, R]) -> Callable[P, R]:
     """Let a page be drawn by one visitor's thread at a time.
 
     Drawing is work of the one interpreter. Threads that draw at once hand it to each other, and to
@@ -59,8 +59,8 @@ def jobs() -> Jobs:
 
 
 @st.cache_resource(show_spinner=False)
-def bench() -> Bench:
-    return Bench()
+def measuring() -> MeasuringService:
+    return MeasuringService()
 
 
 def visitor() -> str:
@@ -190,7 +190,7 @@ def _subject(dataset_name: str, model: str, sha256: str, _trained: Network) -> S
 
 
 def subject(dataset_name: str, model: str, trained: Network) -> Subject:
-    """What the bench needs to know to measure recipes of a network."""
+    """What the service needs to know to measure recipes of a network."""
     found: Subject = _subject(dataset_name, model, trained.sha256, trained)
     return found
 

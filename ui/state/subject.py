@@ -33,7 +33,7 @@ class Subject:
 
     def at_once(self, recipe: Recipe) -> bool:
         """Whether a page may compute a point itself."""
-        return self._is_small and recipe.is_quick
+        return self._is_small and recipe.needs_no_rows
 
     @cached_property
     def _is_small(self) -> bool:

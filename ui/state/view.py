@@ -40,8 +40,8 @@ SECTIONS = {
 SIZES = {"gzip": "zipped", "file": "on disk"}
 HEATS = {"accuracy": "Accuracy", "size": "Size", "time": "Time"}
 AIMS = {"gzip": "smallest, zipped", "file": "smallest, on disk", "time": "fastest"}
-CURVES = {c.text_name: c.title for c in CRITERIA}
-RECOVER = {r.text_name: r.title for r in RECOVERIES if not r.needs_validation_rows} | {
+CURVES = {c.name: c.title for c in CRITERIA}
+RECOVER = {r.name: r.title for r in RECOVERIES if not r.needs_validation_rows} | {
     "layers": "Coarser codes layer by layer"
 }
 RECOVER.pop("project")
@@ -53,7 +53,7 @@ VARIANTS = {
     "q(16)": "Fixed point, Q = 16",
     "symmetric(4)": "Symmetric, 4 bits",
     "kmeans(8)": "k-means, 8 clusters",
-} | {r.text_name: r.title for r in RECOVERIES if not r.needs_validation_rows}
+} | {r.name: r.title for r in RECOVERIES if not r.needs_validation_rows}
 VARIANTS["project"] = "No recovery"
 LIMITS = {"drop": Number(0, 100), "kb": Number(0.001, 1e9), "us": Number(0.001, 1e9)}
 NO_LIMIT = "none"

@@ -19,7 +19,7 @@ from paretoscope.methods.activations import Int8Activations, codes_in
 from paretoscope.methods.kernels import Auto, Folded, Fused, Kernel, Spelling
 from paretoscope.methods.pruning import Cut, cut, remove_units
 from paretoscope.methods.recipe import Recipe
-from paretoscope.methods.recovery import Stored, Task
+from paretoscope.methods.recovery import RecoveryInput, Stored
 from paretoscope.network.network import Network
 
 RTOL, ATOL = 1e-5, 1e-4
@@ -170,9 +170,9 @@ def draft_artifact(
         (recovery.needs_validation_rows, validation_rows, "validation"),
     ):
         if needed and rows is None:
-            raise ParetoscopeError(f"{recovery.text_name} needs {what} rows; got none")
+            raise ParetoscopeError(f"{recovery.name} needs {what} rows; got none")
     reduced = remove_units(network, {name: t.units for name, t in treatments.items()}, train_rows)
-    task = Task(
+    task = RecoveryInput(
         reduced,
         cut(reduced, {name: t.pruner for name, t in treatments.items()}, train_rows),
         {name: t.quantizer for name, t in treatments.items()},

@@ -16,7 +16,7 @@ from paretoscope.data.dataset import Rows
 from paretoscope.methods.activations import FloatActivations
 from paretoscope.methods.quantization import Float32
 from paretoscope.methods.recipe import Recipe
-from paretoscope.methods.recovery import Project
+from paretoscope.methods.recovery import NoRecovery
 from paretoscope.network.network import Network
 
 _TYPE_NAMES = {"FLOAT": "float32"}
@@ -99,7 +99,7 @@ def size_report(
         quantizer=Float32(),
         overrides={n: replace(t, quantizer=Float32()) for n, t in recipe.overrides.items()},
         activations=FloatActivations(),
-        recovery=Project(),
+        recovery=NoRecovery(),
     )
     with_zeros = draft_artifact(network, cut_only, train_rows).onnx_bytes
     initializers = _initializers(onnx_bytes)

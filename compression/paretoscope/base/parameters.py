@@ -123,7 +123,7 @@ class Member(ABC):
     from their default: ``q(16)``, ``magnitude(threshold=0.05)``.
     """
 
-    text_name: ClassVar[str]
+    name: ClassVar[str]
     title: ClassVar[str]
 
     def __post_init__(self) -> None:
@@ -146,7 +146,7 @@ class Member(ABC):
                 parts.append(format_value(value))
             elif value != default:
                 parts.append(f"{name}={format_value(value)}")
-        return f"{self.text_name}({','.join(parts)})" if parts else self.text_name
+        return f"{self.name}({','.join(parts)})" if parts else self.name
 
 
 @cache
@@ -172,9 +172,9 @@ def parse_member(text: str, families: Sequence[type[Member]]) -> Member:
     name, bracket, rest = text.partition("(")
     if bracket and not rest.endswith(")"):
         raise ParetoscopeError(f"{text!r} has no closing bracket; write it like 'q(16)'")
-    member = next((m for m in families if m.text_name == name.strip()), None)
+    member = next((m for m in families if m.name == name.strip()), None)
     if member is None:
-        raise one_of("a part of a recipe", name.strip(), sorted(m.text_name for m in families))
+        raise one_of("a part of a recipe", name.strip(), sorted(m.name for m in families))
     given = [part.strip() for part in rest[:-1].split(",")] if bracket else []
     return _build(member, [part for part in given if part])
 
@@ -190,11 +190,11 @@ def _build(member: type[Member], given: list[str]) -> Member:
             name = next((n for n in by_place if n not in values), "")
         if name not in known or name in values:
             allowed = ", ".join(known) or "no parameters"
-            raise ParetoscopeError(f"{member.text_name} takes {allowed}, each once; got {part!r}")
+            raise ParetoscopeError(f"{member.name} takes {allowed}, each once; got {part!r}")
         values[name] = known[name].range.parse(_called(member, name), text)
     missing = [n for n in by_place if n not in values]
     if missing:
-        raise ParetoscopeError(f"{member.text_name} needs {', '.join(missing)}; got nothing")
+        raise ParetoscopeError(f"{member.name} needs {', '.join(missing)}; got nothing")
     return member(**values)
 
 
@@ -214,7 +214,7 @@ def format_value(value: object) -> str:
 
 def _called(member: type[Member], name: str) -> str:
     """A parameter's name in messages, as recipes spell it."""
-    return name if name == member.text_name else f"{member.text_name}'s {name}"
+    return name if name == member.name else f"{member.name}'s {name}"
 
 
 @cache

@@ -167,7 +167,11 @@ def rows_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
     before = baseline.predictions
     confusion = grown_confusion(now, before, y, data.class_names)
     flipped = flips(now, before, y)
-    kinds = {"broken": flipped.broken, "mended": flipped.mended, "other": flipped.other}
+    kinds = {
+        "newly_wrong": flipped.newly_wrong,
+        "newly_right": flipped.newly_right,
+        "other": flipped.other,
+    }
     return {
         "recalls": [asdict(r) for r in recalls(now, before, y, data.class_names)],
         "confusion": None if confusion is None else asdict(confusion),
@@ -333,10 +337,10 @@ def search_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
     Returns
     -------
     mapping
-        "best", the measurement of the best file or None; "near", nearest misses as [recipe, broken,
-        mended]; "over", measurements of files over the budget; "candidates", how many there were;
-        "evaluations"; "front", measurements as computed, each better than the others in one of
-        accuracy and size.
+        "best", the measurement of the best file or None; "near", nearest misses as [recipe, rows
+        newly wrong, rows newly right]; "over", measurements of files over the budget;
+        "candidates", how many there were; "evaluations"; "front",
+        measurements as computed, each better than the others in one of accuracy and size.
     """
     baseline = _baseline_of(arguments)
     network, data = baseline.network, baseline.dataset
@@ -373,7 +377,7 @@ def search_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
     front = pareto_front(computed, ("accuracy", size))
     return {
         "best": None if found.measurement is None else found.measurement.to_dict(),
-        "near": [[str(n.recipe), n.change.broken, n.change.mended] for n in found.near],
+        "near": [[str(n.recipe), n.change.newly_wrong, n.change.newly_right] for n in found.near],
         "over": [m.to_dict() for m in found.over],
         "candidates": found.candidates,
         "evaluations": found.evaluations,
@@ -386,7 +390,7 @@ def candidates_of(network: Network, criteria: Sequence[str]) -> list[Recipe]:
     """The recipes that a search looks at: places of each criterion by values of Q."""
     qs, found = stops(network, FixedPoint, "q", CURVE_POINTS), []
     for name in criteria:
-        criterion = next(c for c in CRITERIA if c.text_name == name)
+        criterion = next(c for c in CRITERIA if c.name == name)
         axis = "sparsity" if criterion.needs_rows else "threshold"
         places = stops(network, criterion, axis, CURVE_POINTS)
         found += grid(criterion, FixedPoint, **{axis: places}, q=qs)

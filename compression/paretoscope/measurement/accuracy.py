@@ -7,7 +7,7 @@ Both intervals cover the truth at least 93 % of the time from 100 rows on, whate
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -53,17 +53,23 @@ class Accuracy:
 class Change:
     """Accuracy against the uncompressed network on the same `n` rows.
 
-    `broken` rows were right before and are wrong now, `mended` rows the other way round.
+    `newly_wrong` rows were right before and are wrong now, `newly_right` rows the other way round.
     """
 
-    broken: int
-    mended: int
+    newly_wrong: int
+    newly_right: int
     n: int
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, int]) -> Change:
+        """From JSON types. Records of before 27 November 2026 say `broken` and `mended`."""
+        now_named = {"broken": "newly_wrong", "mended": "newly_right"}
+        return cls(**{now_named.get(name, name): value for name, value in plain.items()})
 
     @property
     def value(self) -> float:
         """Accuracy now minus accuracy before."""
-        return (self.mended - self.broken) / self.n
+        return (self.newly_right - self.newly_wrong) / self.n
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -72,7 +78,7 @@ class Change:
 
         It stays honest with few or no changed rows: none of 360 leaves about one point either way.
 
-        >>> low, high = Change(broken=0, mended=0, n=360).interval
+        >>> low, high = Change(newly_wrong=0, newly_right=0, n=360).interval
         >>> round(low, 4), round(high, 4)
         (-0.0112, 0.0112)
         """
@@ -86,17 +92,17 @@ class Change:
 
     @property
     def p_value(self) -> float:
-        """Exact two-sided p of McNemar (1947, Psychometrika 12:153): broken rows as tosses of a
-        fair coin among all that changed.
+        """Exact two-sided p of McNemar (1947, Psychometrika 12:153): newly wrong rows as tosses of
+        a fair coin among all that changed.
 
-        >>> round(Change(broken=8, mended=2, n=360).p_value, 4)
+        >>> round(Change(newly_wrong=8, newly_right=2, n=360).p_value, 4)
         0.1094
         """
-        changed = self.broken + self.mended
+        changed = self.newly_wrong + self.newly_right
         if changed == 0:
             return 1.0
         # Log factorials: 0.5^changed alone is below the smallest float from 1,075 rows on.
-        fewer = min(self.broken, self.mended)
+        fewer = min(self.newly_wrong, self.newly_right)
         logs = [
             math.lgamma(changed + 1) - math.lgamma(k + 1) - math.lgamma(changed - k + 1)
             for k in range(fewer + 1)
@@ -121,12 +127,12 @@ class Change:
 
         Which rows those are is not known; at most all that either changed.
 
-        >>> few, many = Change(broken=3, mended=0, n=360), Change(broken=40, mended=0, n=360)
-        >>> many.surely_below(few), few.surely_below(Change(broken=0, mended=0, n=360))
+        >>> none, few, many = (Change(n_wrong, 0, 360) for n_wrong in (0, 3, 40))
+        >>> many.surely_below(few), few.surely_below(none)
         (True, False)
         """
-        lost = (self.broken - self.mended) - (other.broken - other.mended)
-        differ = self.broken + self.mended + other.broken + other.mended
+        lost = (self.newly_wrong - self.newly_right) - (other.newly_wrong - other.newly_right)
+        differ = self.newly_wrong + self.newly_right + other.newly_wrong + other.newly_right
         if lost <= 0:
             return False
         back = (differ - lost) // 2
@@ -150,12 +156,12 @@ class Change:
 
     def _times(self, factor: float) -> Change:
         """As if `factor` times as many rows had been seen."""
-        return Change(*(count * factor for count in (self.broken, self.mended, self.n)))  # type: ignore[arg-type]
+        return Change(*(count * factor for count in (self.newly_wrong, self.newly_right, self.n)))  # type: ignore[arg-type]
 
     def _score(self, delta: float, correction: float) -> float:
         """Tango's statistic: the difference from `delta` in standard errors under `delta`, with
         `correction` rows added."""
-        n, b, c = self.n, self.mended, self.broken
+        n, b, c = self.n, self.newly_right, self.newly_wrong
         linear = -b - c + (2 * n - b + c) * delta
         constant = -c * delta * (1 - delta)
         root = math.sqrt(max(linear * linear - 8 * n * constant, 0.0))
@@ -188,5 +194,8 @@ def change(
     predicted: npt.NDArray[np.int64], before: npt.NDArray[np.int64], y: npt.NDArray[np.int64]
 ) -> Change:
     right, was_right = predicted == y, before == y
-    broken, mended = np.count_nonzero(was_right & ~right), np.count_nonzero(right & ~was_right)
-    return Change(int(broken), int(mended), len(y))
+    newly_wrong, newly_right = (
+        np.count_nonzero(was_right & ~right),
+        np.count_nonzero(right & ~was_right),
+    )
+    return Change(int(newly_wrong), int(newly_right), len(y))

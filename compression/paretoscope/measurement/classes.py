@@ -40,18 +40,18 @@ class Confusion:
 class Flips:
     """The rows that are labelled otherwise than before, by their places among the rows.
 
-    `broken` were right, `mended` are right now, `other` are wrong both times in different ways.
+    Those of `other` are wrong both times, in different ways.
     """
 
-    broken: npt.NDArray[np.intp]
-    mended: npt.NDArray[np.intp]
+    newly_wrong: npt.NDArray[np.intp]
+    newly_right: npt.NDArray[np.intp]
     other: npt.NDArray[np.intp]
     n: int
 
     @property
     def share(self) -> float:
         """Of all rows."""
-        return (len(self.broken) + len(self.mended) + len(self.other)) / self.n
+        return (len(self.newly_wrong) + len(self.newly_right) + len(self.other)) / self.n
 
 
 def recalls(now: Labels, before: Labels, y: Labels, names: Sequence[str]) -> list[Recall]:

@@ -46,7 +46,7 @@ def confirmations(
             **{
                 **plain,
                 "accuracy": Accuracy(**plain["accuracy"]),
-                "change": Change(**plain["change"]),
+                "change": Change.from_dict(plain["change"]),
             }
         )
         for plain in json.loads(kept)

@@ -24,7 +24,7 @@ from paretoscope.methods.kernels import Folded, Fused
 from paretoscope.methods.pruning import KeepUnits, UnitNorm
 from paretoscope.methods.quantization import STORAGE, FixedPoint, Float32
 from paretoscope.methods.recipe import Recipe
-from paretoscope.methods.recovery import Compensation, LeastSquares, Project, Recovery
+from paretoscope.methods.recovery import Compensation, LeastSquares, NoRecovery, Recovery
 from paretoscope.network.network import Network
 
 _SMALLER = 0.95  # of the uncompressed file: less is a gain
@@ -290,7 +290,7 @@ def _fewer_units(case: Case) -> tuple[Recipe, ...]:
 def _with_recovery(plain: Sequence[Recipe], recovery: Recovery) -> tuple[Recipe, ...]:
     if any(recipe.trains for recipe in plain):  # what trains is not computed unasked
         return ()
-    if any(recipe.recovery != Project() for recipe in plain):
+    if any(recipe.recovery != NoRecovery() for recipe in plain):
         return tuple(plain)
     return tuple(r for recipe in plain for r in (recipe, replace(recipe, recovery=recovery)))
 

@@ -118,7 +118,7 @@ class Measurement:
                 **plain,
                 "recipe": Recipe.parse(plain["recipe"]),
                 "accuracy": Accuracy(**plain["accuracy"]),
-                "change": Change(**plain["change"]),
+                "change": Change.from_dict(plain["change"]),
                 "bits": tuple((name, bits, storage) for name, bits, storage in plain["bits"]),
                 "latencies": tuple(
                     Latency(la["batch"], tuple(la["samples_us"]), tuple(la["baseline_us"]))
@@ -146,8 +146,8 @@ class Measurement:
             "change": self.change.value,
             "change_low": change_low,
             "change_high": change_high,
-            "broken": self.change.broken,
-            "mended": self.change.mended,
+            "broken": self.change.newly_wrong,  # columns keep their names: notebooks know them
+            "mended": self.change.newly_right,
             "computed": self.computed,
             "sparsity": self.sparsity,
             "size_bytes": self.size_bytes,

@@ -29,7 +29,7 @@ class Activations(Member):
 class FloatActivations(Activations):
     """Floats of 32 bits: only weights are stored in fewer."""
 
-    text_name = "floats"
+    name = "floats"
     title = "Floats"
 
 
@@ -45,7 +45,7 @@ class Int8Activations(Activations):
     Integer-Arithmetic-Only Inference" (arXiv 1712.05877).
     """
 
-    text_name = "int8"
+    name = "int8"
     title = "8-bit integers"
 
     rows: float = parameter(

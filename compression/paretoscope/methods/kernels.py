@@ -27,7 +27,7 @@ class Fused(Kernel):
     codes of up to 8 bits: faster or slower than float32 by processor and number of rows. Other
     layers as floats."""
 
-    text_name = "fused"
+    name = "fused"
     title = "Integers"
     spelling = "fused"
 
@@ -36,7 +36,7 @@ class Fused(Kernel):
 class Folded(Kernel):
     """Codes become floats once, when the file is loaded: float32's speed and arithmetic."""
 
-    text_name = "folded"
+    name = "folded"
     title = "Floats"
     spelling = "folded"
 
@@ -46,7 +46,7 @@ class Auto(Kernel):
     """Integers if, on the machine that makes the file, they are faster than float32 for 1, 16 or
     256 rows and more than 5 % slower for none; else floats. The file's recipe says which."""
 
-    text_name = "auto"
+    name = "auto"
     title = "As measured here"
     spelling = None
 

@@ -38,7 +38,7 @@ from paretoscope.methods.pruning import (
     Units,
 )
 from paretoscope.methods.quantization import QUANTIZERS, Float32, Quantizer
-from paretoscope.methods.recovery import RECOVERIES, Project, Recovery
+from paretoscope.methods.recovery import RECOVERIES, NoRecovery, Recovery
 from paretoscope.methods.storage import STORAGES, Packed, Storage
 from paretoscope.network.network import Network
 
@@ -48,7 +48,7 @@ _PARTS: tuple[tuple[str, str, tuple[type, ...], str], ...] = (
     ("quantizer", "Recipe's second part", (Quantizer,), "FixedPoint(q=16)"),
     ("units", "Recipe.units", (UnitCriterion, KeepUnits), "UnitNorm(0.25)"),
     ("activations", "Recipe.activations", (Activations,), "Int8Activations()"),
-    ("recovery", "Recipe.recovery", (Recovery,), "Project()"),
+    ("recovery", "Recipe.recovery", (Recovery,), "NoRecovery()"),
     ("storage", "Recipe.storage", (Storage,), "Packed()"),
     ("kernel", "Recipe.kernel", (Kernel,), "Fused()"),
 )
@@ -80,7 +80,7 @@ class Recipe:
     pruner : Criterion or KeepAll, default KeepAll()
     quantizer : Quantizer, default Float32()
     overrides : mapping from a layer's weight name to Treatment, optional
-    recovery : Recovery, default Project()
+    recovery : Recovery, default NoRecovery()
     storage : Storage, default Packed()
     units : UnitCriterion or KeepUnits, default KeepUnits()
     activations : Activations, default FloatActivations()
@@ -101,7 +101,7 @@ class Recipe:
     pruner: Pruner = KeepAll()
     quantizer: Quantizer = Float32()
     overrides: Mapping[str, Treatment] = field(default_factory=dict)
-    recovery: Recovery = Project()
+    recovery: Recovery = NoRecovery()
     storage: Storage = Packed()
     units: Units = KeepUnits()
     activations: Activations = FloatActivations()
@@ -130,7 +130,7 @@ class Recipe:
         return hash(str(self))
 
     @cached_property
-    def everywhere(self) -> Treatment:
+    def default_treatment(self) -> Treatment:
         """What is done to layers that have no treatment of their own."""
         return Treatment(self.pruner, self.quantizer, self.units)
 
@@ -140,10 +140,12 @@ class Recipe:
         return self.recovery.needs_validation_rows
 
     @property
-    def is_quick(self) -> bool:
+    def needs_no_rows(self) -> bool:
         """Whether compressing takes neither rows nor training: a millisecond for small networks."""
         parts = [
-            p for t in (self.everywhere, *self.overrides.values()) for p in (t.pruner, t.units)
+            p
+            for t in (self.default_treatment, *self.overrides.values())
+            for p in (t.pruner, t.units)
         ]
         needing = [p for p in parts if isinstance(p, (Criterion, UnitCriterion)) and p.needs_rows]
         floats = isinstance(self.activations, FloatActivations)
@@ -163,7 +165,7 @@ class Recipe:
                     f"the recipe names the layer {layer!r}; this network has "
                     f"{', '.join(network.weights)}"
                 )
-        return {name: self.overrides.get(name, self.everywhere) for name in network.weights}
+        return {name: self.overrides.get(name, self.default_treatment) for name in network.weights}
 
     def __str__(self) -> str:
         return self._text
@@ -202,7 +204,7 @@ class Recipe:
 
 
 _NOTHING = frozenset(map(str, (KeepAll(), Float32(), KeepUnits())))
-_DEFAULTS = frozenset(map(str, (Project(), Packed(), FloatActivations(), Fused())))
+_DEFAULTS = frozenset(map(str, (NoRecovery(), Packed(), FloatActivations(), Fused())))
 _FLOAT32 = str(Float32())
 
 

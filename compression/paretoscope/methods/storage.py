@@ -24,7 +24,7 @@ class Storage(Member):
 class Packed(Storage):
     """The narrowest type: 2 or 4 codes to a byte where they fit. The smallest file on disk."""
 
-    text_name = "packed"
+    name = "packed"
     title = "Packed"
 
     def store(self, codes: Codes) -> Codes:
@@ -35,7 +35,7 @@ class Packed(Storage):
 class Bytes(Storage):
     """A byte for each code of up to 8 bits: larger on disk, at times smaller when zipped."""
 
-    text_name = "bytes"
+    name = "bytes"
     title = "A byte each"
 
     def store(self, codes: Codes) -> Codes:

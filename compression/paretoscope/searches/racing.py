@@ -68,10 +68,10 @@ class Race:
         found = table(self.network, recipes, self._parts[0])
         n = self._ends[0]
         self.evaluations += len(recipes) * n / self._ends[-1]
-        for recipe, broken, mended in zip(
-            recipes, found.broken.tolist(), found.mended.tolist(), strict=True
+        for recipe, newly_wrong, newly_right in zip(
+            recipes, found.newly_wrong.tolist(), found.newly_right.tolist(), strict=True
         ):
-            self._begun[recipe] = Change(broken, mended, n)
+            self._begun[recipe] = Change(newly_wrong, newly_right, n)
         return found
 
     def first_change(self, recipe: Recipe) -> Change:
@@ -83,27 +83,30 @@ class Race:
     def judge(self, recipe: Recipe, max_drop: float) -> Change | None:
         """A recipe's change on all rows; None where a subset tells that it is too large."""
         first = self.first_change(recipe)
-        broken, mended = first.broken, first.mended
+        newly_wrong, newly_right = first.newly_wrong, first.newly_right
         for number, n in enumerate(self._ends):
             if number:
                 found = self._change(recipe, number)
-                broken, mended = broken + found.broken, mended + found.mended
-            if n < self._ends[-1] and self._is_over(broken, mended, n, max_drop):
+                newly_wrong, newly_right = (
+                    newly_wrong + found.newly_wrong,
+                    newly_right + found.newly_right,
+                )
+            if n < self._ends[-1] and self._is_over(newly_wrong, newly_right, n, max_drop):
                 return None
-        return Change(broken, mended, self._ends[-1])
+        return Change(newly_wrong, newly_right, self._ends[-1])
 
     def draft(self, recipe: Recipe) -> Artifact:
         """The file of a recipe, not yet checked; the last one is kept."""
         return self._drafts(recipe)
 
-    def _is_over(self, broken: int, mended: int, n: int, max_drop: float) -> bool:
+    def _is_over(self, newly_wrong: int, newly_right: int, n: int, max_drop: float) -> bool:
         """Whether a drop on n rows exceeds the budget by more than chance does.
 
         One row more than changed is counted in the error, for none may have changed by chance.
         """
-        drop = (broken - mended) / n
+        drop = (newly_wrong - newly_right) / n
         rest = 1 - n / self._ends[-1]
-        error = math.sqrt(max(broken + mended + 1 - n * drop * drop, 1.0) * rest) / n
+        error = math.sqrt(max(newly_wrong + newly_right + 1 - n * drop * drop, 1.0) * rest) / n
         return drop - ERRORS * error > max_drop
 
     def _change(self, recipe: Recipe, number: int) -> Change:
@@ -112,7 +115,7 @@ class Race:
         self.evaluations += len(part.rows) / self._ends[-1]
         if in_lines([recipe])[0]:
             found = table(self.network, [recipe], part)
-            return Change(int(found.broken[0]), int(found.mended[0]), len(part.rows))
+            return Change(int(found.newly_wrong[0]), int(found.newly_right[0]), len(part.rows))
         predicted = self.draft(recipe).scores(part.rows.X).argmax(1)
         return change(predicted, part.predictions, part.rows.y)
 

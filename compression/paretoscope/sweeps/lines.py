@@ -18,7 +18,7 @@ from paretoscope.methods.activations import FloatActivations
 from paretoscope.methods.pruning import Criterion, Scores, Sparsity, Threshold
 from paretoscope.methods.quantization import Quantizer
 from paretoscope.methods.recipe import Recipe
-from paretoscope.methods.recovery import Project
+from paretoscope.methods.recovery import NoRecovery
 from paretoscope.network.network import Network
 
 _AXES: dict[str, type[Threshold] | type[Sparsity]] = {
@@ -139,7 +139,7 @@ def _is_plain(recipe: Recipe) -> bool:
     return (
         recipe.quantizer.elementwise
         and not recipe.overrides
-        and isinstance(recipe.recovery, Project)
+        and isinstance(recipe.recovery, NoRecovery)
         and isinstance(recipe.activations, FloatActivations)
         and recipe.kernel.spelling is not None
     )

@@ -43,14 +43,14 @@ _TYPES = np.array(list(STORAGE))
 class Table:
     """What was computed of recipes, one value for each in their order.
 
-    `correct`, `broken` and `mended` count rows; `size_bytes` is exact, `entropy_bytes` the bound
-    for the zipped weights; `sparsity` is the share of stored weights that is zero, `storages` the
-    types that the layers' codes are stored in.
+    `correct`, `newly_wrong` and `newly_right` count rows; `size_bytes` is exact,
+    `entropy_bytes` the bound for the zipped weights; `sparsity` is the share of stored weights
+    that is zero, `storages` the types that the layers' codes are stored in.
     """
 
     correct: npt.NDArray[np.int64]
-    broken: npt.NDArray[np.int64]
-    mended: npt.NDArray[np.int64]
+    newly_wrong: npt.NDArray[np.int64]
+    newly_right: npt.NDArray[np.int64]
     size_bytes: npt.NDArray[np.int64]
     entropy_bytes: npt.NDArray[np.float64]
     sparsity: npt.NDArray[np.float64]
@@ -68,12 +68,14 @@ def table(
         As for `surface`.
     """
     n = len(recipes)
-    correct, broken, mended, size = (np.zeros(n, np.int64) for _ in range(4))
-    found = Table(correct, broken, mended, size, np.zeros(n), np.zeros(n), [()] * n)
+    correct, newly_wrong, newly_right, size = (np.zeros(n, np.int64) for _ in range(4))
+    found = Table(correct, newly_wrong, newly_right, size, np.zeros(n), np.zeros(n), [()] * n)
     for done in _walks(network, recipes, baseline, threads):
         if isinstance(done, _Walked):
             places = list(done.line.places)
-            found.correct[places], found.broken[places], found.mended[places] = done.counts
+            found.correct[places], found.newly_wrong[places], found.newly_right[places] = (
+                done.counts
+            )
             found.size_bytes[places] = done.size_bytes
             found.entropy_bytes[places] = done.entropy_bytes
             found.sparsity[places] = done.sparsity
@@ -82,7 +84,10 @@ def table(
         else:
             place, m = done
             found.correct[place] = m.accuracy.correct
-            found.broken[place], found.mended[place] = m.change.broken, m.change.mended
+            found.newly_wrong[place], found.newly_right[place] = (
+                m.change.newly_wrong,
+                m.change.newly_right,
+            )
             found.size_bytes[place], found.sparsity[place] = m.size_bytes, m.sparsity
             found.entropy_bytes[place] = m.entropy_bytes or 0.0
             found.storages[place] = tuple(kind for _, _, kind in m.bits)
@@ -262,8 +267,8 @@ class _Shared:
 
 @dataclass(frozen=True, eq=False)
 class _Walked:
-    """A line and what was found at each of its steps; `counts` are the rows that are right, that
-    broke and that mended. `reduced` is the network without the units that the line removes."""
+    """A line and what was found at each of its steps; `counts` are the rows that are right,
+    newly wrong and newly right. `reduced` is the network without the units that are removed."""
 
     line: Line
     baseline: Baseline
@@ -297,7 +302,7 @@ class _Walked:
 
     def measurement(self, step: int, predictions: bool) -> Measurement:
         """The measurement at a step."""
-        correct, broken, mended = (int(counts[step]) for counts in self.counts)
+        correct, newly_wrong, newly_right = (int(counts[step]) for counts in self.counts)
         n = len(self.baseline.rows)
         bits = self.totals.bits[:, step].tolist()
         return Measurement(
@@ -309,7 +314,7 @@ class _Walked:
             split_seed=self.baseline.dataset.seed,
             seed=int(self.network.metadata.get("seed", 0)),
             accuracy=Accuracy(correct, n),
-            change=Change(broken, mended, n),
+            change=Change(newly_wrong, newly_right, n),
             size_bytes=int(self.size_bytes[step]),
             sparsity=float(self.sparsity[step]),
             bits=tuple(zip(self.reduced.weights, bits, self.storages[step], strict=True)),

@@ -125,7 +125,7 @@ def _stops(
         return tuple(described.stops(network.weights, count, **dict(others)))
     kind: Any = family
     if kind.needs_rows:
-        raise ParetoscopeError(f"the thresholds of {family.text_name} depend on its training rows")
+        raise ParetoscopeError(f"the thresholds of {family.name} depend on its training rows")
     scores = kind(threshold=0.0).scores(network, None)
     return tuple(described.stops(scores, count, **dict(others)))
 

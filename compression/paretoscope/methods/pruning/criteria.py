@@ -106,13 +106,11 @@ class Criterion(Member):
         given = [n for n in ("threshold", "sparsity", "pattern") if getattr(self, n) is not None]
         if len(given) != 1:
             raise ParetoscopeError(
-                f"{self.text_name} takes one of threshold, sparsity and pattern; "
+                f"{self.name} takes one of threshold, sparsity and pattern; "
                 f"got {' and '.join(given) or 'none'}"
             )
         if self.pattern is not None and self.scope != "global":
-            raise ParetoscopeError(
-                f"{self.text_name} takes no scope with a pattern; got {self.scope!r}"
-            )
+            raise ParetoscopeError(f"{self.name} takes no scope with a pattern; got {self.scope!r}")
 
     @property
     def selection(self) -> Selection:
@@ -149,7 +147,7 @@ class Magnitude(Criterion):
     ('magnitude(threshold=0.05)', 'magnitude(sparsity=0.5,scope=layer)')
     """
 
-    text_name = "magnitude"
+    name = "magnitude"
     title = "Magnitude"
 
     def scores(self, network: Network, rows: Rows | None = None) -> Scores:
@@ -163,7 +161,7 @@ class RandomScore(Criterion):
     Source: Blalock et al. 2020, "What is the State of Neural Network Pruning?" (arXiv 2003.03033).
     """
 
-    text_name = "random"
+    name = "random"
     title = "Random (control)"
 
     draw: float = parameter(
@@ -186,7 +184,7 @@ class L1Fit(Criterion):
     Source: Parikh and Boyd 2014, "Proximal Algorithms"; the article, section 3.1.2.
     """
 
-    text_name = "l1fit"
+    name = "l1fit"
     title = "L1 fit"
     needs_rows = True
 
@@ -212,7 +210,7 @@ class TargetedDropout(Criterion):
     Source: Gomez et al. 2019, "Learning Sparse Networks Using Targeted Dropout" (arXiv 1905.13678).
     """
 
-    text_name = "dropout"
+    name = "dropout"
     title = "Targeted dropout"
     needs_rows = True
 
@@ -236,7 +234,7 @@ class Taylor(Criterion):
     (arXiv 1906.10771), for single weights; squares are summed over batches of training rows.
     """
 
-    text_name = "taylor"
+    name = "taylor"
     title = "Taylor"
     needs_rows = True
 
@@ -253,7 +251,7 @@ class Wanda(Criterion):
     (arXiv 2306.11695).
     """
 
-    text_name = "wanda"
+    name = "wanda"
     title = "Wanda"
     needs_rows = True
 
@@ -277,7 +275,7 @@ class OptimalBrainSurgeon(Criterion):
     as in Frantar and Alistarh 2022 (arXiv 2208.11580).
     """
 
-    text_name = "obs"
+    name = "obs"
     title = "Optimal brain surgeon"
     needs_rows = True
 
@@ -296,7 +294,7 @@ class OptimalBrainSurgeon(Criterion):
 class KeepAll(Member):
     """No pruning."""
 
-    text_name = "keep"
+    name = "keep"
     title = "No pruning"
 
 
@@ -320,7 +318,7 @@ def cut(network: Network, by_layer: Mapping[str, Pruner], rows: Rows | None = No
     for pruner, members in groups.items():  # what cannot be is said before any work
         if isinstance(pruner, Criterion):
             if pruner.needs_rows and rows is None:
-                raise ParetoscopeError(f"{pruner.text_name} needs training rows; got none")
+                raise ParetoscopeError(f"{pruner.name} needs training rows; got none")
             if isinstance(pruner.selection, Pattern):
                 pruner.selection.check({name: network.weights[name] for name in members})
     kept: dict[str, BoolArray] = {}

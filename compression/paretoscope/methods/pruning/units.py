@@ -78,7 +78,7 @@ class UnitNorm(UnitCriterion):
     L1; L2 as in PyTorch's ``ln_structured``.
     """
 
-    text_name = "l2"
+    name = "l2"
     title = "L2 norm"
 
     def scores(self, network: Network, rows: Rows) -> UnitScores:
@@ -93,7 +93,7 @@ class MeanActivation(UnitCriterion):
     Inference" (arXiv 1611.06440), section 2.2.
     """
 
-    text_name = "activation"
+    name = "activation"
     title = "Mean activation"
 
     def scores(self, network: Network, rows: Rows) -> UnitScores:
@@ -108,7 +108,7 @@ class ZeroShare(UnitCriterion):
     Source: Hu et al. 2016, "Network Trimming" (arXiv 1607.03250).
     """
 
-    text_name = "apoz"
+    name = "apoz"
     title = "Share of zeros (APoZ)"
 
     def scores(self, network: Network, rows: Rows) -> UnitScores:
@@ -122,7 +122,7 @@ class RandomUnits(UnitCriterion):
     Source: Mittal et al. 2018, "Recovering from Random Pruning" (arXiv 1801.10447).
     """
 
-    text_name = "randomunits"
+    name = "randomunits"
     title = "Random (control)"
 
     def scores(self, network: Network, rows: Rows) -> UnitScores:
@@ -134,7 +134,7 @@ class RandomUnits(UnitCriterion):
 class KeepUnits(Member):
     """All neurons and filters stay."""
 
-    text_name = "allunits"
+    name = "allunits"
     title = "All stay"
 
 
@@ -163,7 +163,7 @@ def remove_units(network: Network, by_layer: Mapping[str, Units], rows: Rows | N
     if not any(units.share for units in given.values()):
         return network
     if rows is None:
-        name = next(iter(given.values())).text_name
+        name = next(iter(given.values())).name
         raise ParetoscopeError(f"{name} needs training rows; got none")
     for name in list(network.weights)[1:]:
         if name not in network.biases:

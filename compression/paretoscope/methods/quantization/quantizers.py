@@ -92,7 +92,7 @@ class FixedPoint(Quantizer):
     [[7, -2]]
     """
 
-    text_name = "q"
+    name = "q"
     elementwise = True
     title = "Fixed point"
 
@@ -115,7 +115,7 @@ class Shift(Quantizer):
     At most one bit worse than the best Q (Jacob et al. 2018, arXiv 1712.05877, on scales).
     """
 
-    text_name = "shift"
+    name = "shift"
     elementwise = True
     title = "Fixed point, shift only"
 
@@ -139,7 +139,7 @@ class Symmetric(Quantizer):
     section 3.1).
     """
 
-    text_name = "symmetric"
+    name = "symmetric"
     title = "Symmetric, b bits"
 
     bits: float = parameter(
@@ -186,7 +186,7 @@ class KMeans(Quantizer):
     1510.00149, section 3).
     """
 
-    text_name = "kmeans"
+    name = "kmeans"
     title = "k-means clusters"
 
     clusters: float = parameter(
@@ -221,7 +221,7 @@ class KMeans(Quantizer):
 class Float16(Quantizer):
     """16-bit floats: half the size, 11 significant bits."""
 
-    text_name = "float16"
+    name = "float16"
     elementwise = True
     title = "float16"
 
@@ -233,7 +233,7 @@ class Float16(Quantizer):
 class Float32(Quantizer):
     """No quantization: weights stay 32-bit floats."""
 
-    text_name = "float32"
+    name = "float32"
     elementwise = True
     title = "No quantization"
 

@@ -29,7 +29,7 @@ class Stored:
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class RecoveryInput:
     """What a recovery works on.
 
     Attributes
@@ -69,17 +69,17 @@ class Recovery(Member):
     needs_validation_rows: ClassVar[bool] = False
 
     @abstractmethod
-    def recover(self, task: Task) -> Stored:
+    def recover(self, given: RecoveryInput) -> Stored:
         """The values to store."""
 
 
 @dataclass(frozen=True)
-class Project(Recovery):
+class NoRecovery(Recovery):
     """No recovery: each kept weight goes to the nearest storable value."""
 
-    text_name = "project"
+    name = "project"
     title = "None"
 
-    def recover(self, task: Task) -> Stored:
-        weights = task.cut.apply(task.network.weights)
-        return Stored({name: task.grid(name, w).project(w) for name, w in weights.items()})
+    def recover(self, given: RecoveryInput) -> Stored:
+        weights = given.cut.apply(given.network.weights)
+        return Stored({name: given.grid(name, w).project(w) for name, w in weights.items()})

@@ -9,7 +9,7 @@ import numpy as np
 from paretoscope.base.parameters import BoolArray, Choice, FloatArray, Number, parameter
 from paretoscope.methods.pruning import Sparsity
 from paretoscope.methods.quantization import Grid
-from paretoscope.methods.recovery.base import Recovery, Stored, Task
+from paretoscope.methods.recovery.base import Recovery, RecoveryInput, Stored
 from paretoscope.network.chain import Chain, as_chain
 from paretoscope.network.gradient import Arrays, Schedule, copy_of, descend, one_hot, softmax
 
@@ -28,7 +28,7 @@ class FineTuning(Recovery):
     Kept is the epoch that does best on validation rows. Interrupting keeps the best so far.
     """
 
-    text_name = "finetune"
+    name = "finetune"
     title = "Fine-tuning"
     needs_rows = True
     needs_validation_rows = True
@@ -50,9 +50,9 @@ class FineTuning(Recovery):
         Number(1e-6, 1), default=1e-3, label="Rate", help="The step size of Adam at the start."
     )
 
-    def recover(self, task: Task) -> Stored:
-        run = _Run(task, as_chain(task.network))
-        rows = task.train_rows
+    def recover(self, given: RecoveryInput) -> Stored:
+        run = _Run(given, as_chain(given.network))
+        rows = given.train_rows
         assert rows is not None
         batch = _LARGE_BATCH if len(rows) > _LARGE_ROWS else _SMALL_BATCH
         schedule = Schedule(int(self.epochs), float(self.rate), batch)
@@ -60,7 +60,7 @@ class FineTuning(Recovery):
             weights, biases = descend(
                 run.chain,
                 rows.X,
-                self._targets(task, run.chain),
+                self._targets(given, run.chain),
                 schedule,
                 effective=run.effective,
                 after_epoch=run.after_epoch,
@@ -75,23 +75,23 @@ class FineTuning(Recovery):
         weights, biases = run.best
         return Stored({n: run.grids[n].project(w) for n, w in weights.items()}, biases)
 
-    def _targets(self, task: Task, chain: Chain) -> FloatArray:
-        rows = task.train_rows
+    def _targets(self, given: RecoveryInput, chain: Chain) -> FloatArray:
+        rows = given.train_rows
         assert rows is not None
-        scores = task.network.scores(rows.X)
+        scores = given.network.scores(rows.X)
         return softmax(scores) if self.targets == "scores" else one_hot(rows.y, scores.shape[1])
 
 
 class _Run:
     """One fine-tuning: the masks at the moment, and the best weights so far."""
 
-    def __init__(self, task: Task, chain: Chain) -> None:
-        self.task, self.chain = task, chain
+    def __init__(self, given: RecoveryInput, chain: Chain) -> None:
+        self.given, self.chain = given, chain
         self.best: tuple[Arrays, Arrays] | None = None
         self.last: tuple[Arrays, Arrays] | None = None
-        self.grids: dict[str, Grid] = {n: task.grid(n, w) for n, w in chain.weights.items()}
+        self.grids: dict[str, Grid] = {n: given.grid(n, w) for n, w in chain.weights.items()}
         self._best_correct = -1
-        self._sparsity = {n: 1 - float(task.kept(n).mean()) for n in chain.names}
+        self._sparsity = {n: 1 - float(given.kept(n).mean()) for n in chain.names}
         self._masks: dict[str, tuple[BoolArray, int]] = {}
 
     def effective(self, name: str, weight: FloatArray, done: float) -> FloatArray:
@@ -113,7 +113,7 @@ class _Run:
 
     def _mask(self, name: str, weight: FloatArray, share: float) -> BoolArray:
         """The mask when `share` of the cut is carried out."""
-        kept = self.task.kept(name)
+        kept = self.given.kept(name)
         if share >= 1:
             return kept
         scores = np.where(kept, np.float32(np.inf), np.abs(weight))
@@ -121,19 +121,19 @@ class _Run:
 
     def after_epoch(self, weights: Arrays, biases: Arrays, done: float) -> None:
         self.last = weights, biases
-        self.task.report(done, f"fine-tuning, {done:.0%}")
+        self.given.report(done, f"fine-tuning, {done:.0%}")
         if done > _MASK_GROWS_UNTIL:
             self.judge(weights, biases)
 
     def judge(self, weights: Arrays, biases: Arrays) -> None:
         """Keep these weights if none before did better on the validation rows."""
-        rows = self.task.validation_rows
+        rows = self.given.validation_rows
         assert rows is not None
         used = {
-            name: self.grids[name].nearest(np.where(self.task.kept(name), w, np.float32(0)))
+            name: self.grids[name].nearest(np.where(self.given.kept(name), w, np.float32(0)))
             for name, w in weights.items()
         }
-        scores = self.task.network.scores(rows.X, used, biases)
+        scores = self.given.network.scores(rows.X, used, biases)
         correct = int(np.count_nonzero(scores.argmax(1) == rows.y))
         if correct > self._best_correct:
             self._best_correct = correct

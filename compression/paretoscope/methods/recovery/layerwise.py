@@ -20,7 +20,7 @@ import numpy.typing as npt
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import BoolArray, FloatArray
 from paretoscope.methods.quantization import Codes, Grid
-from paretoscope.methods.recovery.base import Recovery, Stored, Task
+from paretoscope.methods.recovery.base import Recovery, RecoveryInput, Stored
 from paretoscope.network.chain import Stage, as_chain
 from paretoscope.network.moments import (
     DAMPING,
@@ -59,18 +59,18 @@ class Layerwise(Recovery):
 
     needs_rows = True
 
-    def recover(self, task: Task) -> Stored:
-        assert task.train_rows is not None
+    def recover(self, given: RecoveryInput) -> Stored:
+        assert given.train_rows is not None
         codes: dict[str, Codes] = {}
         biases: dict[str, FloatArray] = {}
-        chain, rows = as_chain(task.network), task.train_rows
-        compressed = inputs(task.network, rows)[chain.names[0]]
+        chain, rows = as_chain(given.network), given.train_rows
+        compressed = inputs(given.network, rows)[chain.names[0]]
         for number, stage in enumerate(chain.stages):
             name = stage.name
-            task.report(number / len(chain.names), f"layer {number + 1} of {len(chain.names)}")
+            given.report(number / len(chain.names), f"layer {number + 1} of {len(chain.names)}")
             weight, bias = chain.weights[name], chain.biases[name]
-            layer, mean, mean_before = _layer(task, stage, compressed, first=number == 0)
-            codes[name] = self.solve(task, layer)
+            layer, mean, mean_before = _layer(given, stage, compressed, first=number == 0)
+            codes[name] = self.solve(given, layer)
             decoded = codes[name].decoded()
             biases[name] = (bias + mean_before @ weight - mean @ decoded).astype(np.float32)
             if number + 1 < len(chain.names):
@@ -78,7 +78,7 @@ class Layerwise(Recovery):
         return Stored(codes, biases)
 
     @abstractmethod
-    def solve(self, task: Task, layer: Layer) -> Codes:
+    def solve(self, given: RecoveryInput, layer: Layer) -> Codes:
         """The codes of one layer."""
 
 
@@ -90,12 +90,12 @@ class BiasCorrection(Layerwise):
     measured means.
     """
 
-    text_name = "bias"
+    name = "bias"
     title = "Bias correction"
 
-    def solve(self, task: Task, layer: Layer) -> Codes:
-        weight = np.where(layer.kept, task.network.weights[layer.name], np.float32(0))
-        return task.grid(layer.name, weight).project(weight)
+    def solve(self, given: RecoveryInput, layer: Layer) -> Codes:
+        weight = np.where(layer.kept, given.network.weights[layer.name], np.float32(0))
+        return given.grid(layer.name, weight).project(weight)
 
 
 @dataclass(frozen=True)
@@ -105,12 +105,12 @@ class LeastSquares(Layerwise):
     For each output ``w_K = (H_KK)^-1 (H w)_K``.
     """
 
-    text_name = "ls"
+    name = "ls"
     title = "Least squares"
 
-    def solve(self, task: Task, layer: Layer) -> Codes:
+    def solve(self, given: RecoveryInput, layer: Layer) -> Codes:
         weight = masked_least_squares(layer).astype(np.float32)
-        return task.grid(layer.name, weight).project(weight)
+        return given.grid(layer.name, weight).project(weight)
 
 
 @dataclass(frozen=True)
@@ -125,12 +125,12 @@ class Compensation(Layerwise):
     (arXiv 2301.00774) for doing both jointly.
     """
 
-    text_name = "gptq"
+    name = "gptq"
     title = "Compensation"
 
-    def solve(self, task: Task, layer: Layer) -> Codes:
+    def solve(self, given: RecoveryInput, layer: Layer) -> Codes:
         weight = masked_least_squares(layer)
-        grid = task.grid(layer.name, weight.astype(np.float32))
+        grid = given.grid(layer.name, weight.astype(np.float32))
         rounded = compensate(layer.H, weight, layer.kept, grid)
         return grid.project(rounded)
 
@@ -196,17 +196,17 @@ def upper_factor_of_inverse(H: Double) -> Double:
 
 
 def _layer(
-    task: Task, stage: Stage, compressed: FloatArray, *, first: bool
+    given: RecoveryInput, stage: Stage, compressed: FloatArray, *, first: bool
 ) -> tuple[Layer, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """The moments of a layer, and the mean of its compressed and uncompressed rows."""
-    network, rows, name = task.network, task.train_rows, stage.name
+    network, rows, name = given.network, given.train_rows, stage.name
     assert rows is not None
     weight = network.weights[name].astype(np.float64)
     if first:  # its inputs are never compressed
         moments = first_gram(network, rows)
         H = moments.H - np.outer(moments.mean, moments.mean)
         damped = _damped(H, moments)
-        return Layer(name, damped, weight, task.kept(name)), moments.mean, moments.mean
+        return Layer(name, damped, weight, given.kept(name)), moments.mean, moments.mean
     moments, before = gram(stage, compressed), grams(network, rows)[name].mean
     H = _damped(moments.H - np.outer(moments.mean, moments.mean), moments)
     uncompressed = inputs(network, rows)[name]
@@ -214,7 +214,7 @@ def _layer(
     # Damping pulls towards the old weight, not towards zero.
     pull = np.diag(H).mean() * DAMPING
     wanted = cross @ weight + pull * weight
-    return Layer(name, H, np.linalg.solve(H, wanted), task.kept(name)), moments.mean, before
+    return Layer(name, H, np.linalg.solve(H, wanted), given.kept(name)), moments.mean, before
 
 
 def _damped(H: Double, moments: Gram) -> Double:

@@ -1,4 +1,4 @@
-"""The bench: turns, failures, and visitors who leave."""
+"""The service: turns, failures, and visitors who leave."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from paretoscope.base.jobs import Worker
 from paretoscope.network.network import Network
 
 from tests.waiting import until
-from ui.explore.plan import scene_of
+from ui.explore.plan import plan_of
 from ui.state import measuring as module
-from ui.state.measuring import Bench, Wish
+from ui.state.measuring import MeasuringRequest, MeasuringService
 from ui.state.subject import Subject
 from ui.state.view import View
 
@@ -39,47 +39,47 @@ def order(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_two_visitors_take_turns(subject: Subject, order: list[str]) -> None:
-    bench = Bench()
-    with bench._changed:  # it sees both at once
+    service = MeasuringService()
+    with service._changed:  # it sees both at once
         for visitor, sparsity in (("a", 0.1), ("b", 0.2)):
             recipes = ps.grid(sparsity=sparsity, q=[3, 4, 5, 6])
-            bench.wish(visitor, Wish(subject, recipes))
-    until(lambda: bench.finished("a") and bench.finished("b"))
+            service.ask(visitor, MeasuringRequest(subject, recipes))
+    until(lambda: service.finished("a") and service.finished("b"))
     own = [line for line in order if "measure" in line and "magnitude(sparsity=0." in line]
     by_visitor = ["sparsity=0.1)" in line for line in own[:8]]
     assert by_visitor in ([True, False] * 4, [False, True] * 4)
-    assert bench.progress("a") == bench.progress("b") == (4, 0, 4)
+    assert service.progress("a") == service.progress("b") == (4, 0, 4)
 
 
 def test_a_recipe_that_cannot_be_made_does_not_stop_the_others(subject: Subject) -> None:
-    bench = Bench()
+    service = MeasuringService()
     bad = ps.Recipe.parse("q(8);dense9=q(4)")
     good = ps.Recipe.parse("q(8)")
-    bench.wish("a", Wish(subject, [bad, good]))
-    until(lambda: bench.finished("a"))
-    assert bench.progress("a") == (1, 1, 2)
-    failure = bench.failure(subject, bad)
+    service.ask("a", MeasuringRequest(subject, [bad, good]))
+    until(lambda: service.finished("a"))
+    assert service.progress("a") == (1, 1, 2)
+    failure = service.failure(subject, bad)
     assert failure is not None
     assert "dense9" in failure
-    bench.try_again(subject, bad)
-    assert bench.failure(subject, bad) is None
+    service.try_again(subject, bad)
+    assert service.failure(subject, bad) is None
 
 
 def test_a_killed_worker_is_replaced_and_the_recipe_tried_again(subject: Subject) -> None:
-    bench = Bench()
-    bench._worker._process.kill()
+    service = MeasuringService()
+    service._worker._process.kill()
     recipe = ps.Recipe.parse("q(8)")
-    bench.wish("a", Wish(subject, [recipe]))
-    until(lambda: bench.finished("a"))
-    known = bench.known(subject, recipe)
+    service.ask("a", MeasuringRequest(subject, [recipe]))
+    until(lambda: service.finished("a"))
+    known = service.known(subject, recipe)
     assert known is not None
     assert not known.computed
 
 
-def test_what_nobody_foresaw_does_not_end_the_bench(
+def test_what_nobody_foresaw_does_not_end_the_service(
     subject: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench = Bench()
+    service = MeasuringService()
     honest = Worker.run
 
     def run(self: Worker, task: str, arguments: Any) -> Any:
@@ -89,21 +89,21 @@ def test_what_nobody_foresaw_does_not_end_the_bench(
 
     monkeypatch.setattr(Worker, "run", run)
     bad, good = ps.grid(q=[7, 8])
-    bench.wish("a", Wish(subject, [bad, good]))
-    until(lambda: bench.finished("a"))
-    assert bench.failure(subject, bad) == "measuring failed: OSError"
-    assert bench.known(subject, good) is not None
+    service.ask("a", MeasuringRequest(subject, [bad, good]))
+    until(lambda: service.finished("a"))
+    assert service.failure(subject, bad) == "measuring failed: OSError"
+    assert service.known(subject, good) is not None
 
 
 def test_wishes_of_visitors_who_left_are_dropped(
     subject: Subject, order: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench = Bench()
-    bench.wish("gone", Wish(subject, ps.grid(sparsity=0.3, q=[9])))
-    until(lambda: bench.finished("gone"))
+    service = MeasuringService()
+    service.ask("gone", MeasuringRequest(subject, ps.grid(sparsity=0.3, q=[9])))
+    until(lambda: service.finished("gone"))
     monkeypatch.setattr(module, "_AWAY_S", -1.0)
-    bench.wish("late", Wish(subject, ps.grid(sparsity=0.3, q=[10])))
-    until(lambda: "gone" not in bench._wishes)
+    service.ask("late", MeasuringRequest(subject, ps.grid(sparsity=0.3, q=[10])))
+    until(lambda: "gone" not in service._requests)
     assert "q(10)" not in " ".join(order)
 
 
@@ -113,14 +113,14 @@ def test_what_a_slider_only_passes_is_not_measured(
     """On a clock of our own: nothing is measured while a slider moves, however slow a machine."""
     now_s = 0.0
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now_s))
-    bench = Bench()
+    service = MeasuringService()
     for q in range(2, 13):
         now_s += 0.9 * module._SETTLE_S
-        bench.wish("a", Wish(subject, ps.grid(q=q)))
+        service.ask("a", MeasuringRequest(subject, ps.grid(q=q)))
     now_s += 1.1 * module._SETTLE_S
-    with bench._changed:
-        bench._changed.notify_all()
-    until(lambda: bench.finished("a"))
+    with service._changed:
+        service._changed.notify_all()
+    until(lambda: service.finished("a"))
     assert {line.split()[0] for line in order} == {"q(12)"}
 
 
@@ -128,10 +128,10 @@ def test_a_scene_is_the_same_object_while_nothing_in_it_changes(
     subject: Subject,
 ) -> None:
     view = View(recipe=ps.Recipe.parse("magnitude(threshold=0.1)+q(8)"))
-    scene = scene_of(view, subject, frozenset())
-    again = replace(view, margin=2.0, section="time")  # neither is the bench's concern
-    assert scene_of(again, subject, frozenset({"another"})) is scene
-    pinned = scene_of(replace(view, pins=(ps.Recipe.parse("q(4)"),)), subject, frozenset())
-    assert pinned is not scene
-    assert pinned.wish.recipes == [*scene.wish.recipes, ps.Recipe.parse("q(4)")]
-    assert view.recipe in scene.curve
+    plan = plan_of(view, subject, frozenset())
+    again = replace(view, margin=2.0, section="time")  # neither is the service's concern
+    assert plan_of(again, subject, frozenset({"another"})) is plan
+    pinned = plan_of(replace(view, pins=(ps.Recipe.parse("q(4)"),)), subject, frozenset())
+    assert pinned is not plan
+    assert pinned.request.recipes == [*plan.request.recipes, ps.Recipe.parse("q(4)")]
+    assert view.recipe in plan.curve

@@ -61,11 +61,11 @@ def _shown(
     assert not app.exception
     if not times:
         return app
-    subject, bench = server.subject(dataset, model, network), server.bench()
+    subject, service = server.subject(dataset, model, network), server.measuring()
     parsed = ps.Recipe.parse(recipe)
-    known = bench.known(subject, parsed)
+    known = service.known(subject, parsed)
     assert known is not None
-    bench._learn(subject.key(parsed), replace(known, latencies=times))
+    service._learn(subject.key(parsed), replace(known, latencies=times))
     return app.run()
 
 
@@ -96,14 +96,14 @@ def _offered(app: AppTest) -> AppTest:
     def is_computed(app: AppTest) -> bool:
         view = app.session_state.view
         subject = server.subject(view.dataset, view.model, trained(view.dataset, view.model))
-        bench = server.bench()
-        wish = why_no_gain.wish(bench, subject, view, None)
+        service = server.measuring()
+        request = why_no_gain.request(service, subject, view, None)
         left = [
             r
-            for r in wish.backdrop
-            if bench.known(subject, r) is None and bench.failure(subject, r) is None
+            for r in request.context
+            if service.known(subject, r) is None and service.failure(subject, r) is None
         ]
-        return bool(wish.backdrop) and not left
+        return bool(request.context) and not left
 
     return until(app, is_computed).run()
 
