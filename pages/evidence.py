@@ -35,7 +35,7 @@ st.segmented_control(
     on_change=lambda: view.change(section=st.session_state.section),
 )
 subject = server.subject(looking_at.dataset, looking_at.model, network)
-known = server.bench().known(subject, looking_at.recipe)
+known = server.measuring().known(subject, looking_at.recipe)
 arguments = subject.arguments(looking_at.recipe)
 try:
     looking_at.recipe.treatments(network)

@@ -41,6 +41,7 @@ def until(app: AppTest, condition: Callable[[AppTest], bool], pause_s: float = 0
     def look() -> bool:
         there = condition(app)
         if not there:
+            assert not app.exception, [error.value for error in app.exception]
             app.run()
         return there
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from paretoscope.artifact.artifact import draft_artifact
-from paretoscope.methods.pruning import Magnitude, smallest_kept
-from paretoscope.methods.quantization import STORAGE, FixedPoint, Shift
+from paretoscope.methods.pruning import Criterion, Pruner, smallest_kept
+from paretoscope.methods.quantization import STORAGE
 from paretoscope.methods.quantization.codes import UNSIGNED
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.network import Network
@@ -57,11 +57,8 @@ def histogram(network: Network, title: str, layer: str, recipe: Recipe) -> Histo
     counts, edges = np.histogram(weight, bins=_BINS, range=(-largest, largest))
     treatment = recipe.overrides.get(layer, recipe.default_treatment)
     threshold = _threshold(network, layer, treatment.pruner)
-    step = None
-    if isinstance(treatment.quantizer, FixedPoint):
-        step = 1 / treatment.quantizer.q
-    elif isinstance(treatment.quantizer, Shift):
-        step = 2.0**-treatment.quantizer.k
+    factor = treatment.quantizer.factor
+    step = None if factor is None else 1 / factor
     n = 0 if step is None else int(largest / step)
     grid = () if step is None or n > _MOST_GRID_LINES // 2 else np.arange(-n, n + 1) * step
     return Histogram(
@@ -77,9 +74,11 @@ def histogram(network: Network, title: str, layer: str, recipe: Recipe) -> Histo
     )
 
 
-def _threshold(network: Network, layer: str, pruner: object) -> float | None:
+def _threshold(network: Network, layer: str, pruner: Pruner) -> float | None:
     """The magnitude below which the layer's weights are cut; None where that is not what cuts."""
-    if not isinstance(pruner, Magnitude) or pruner.pattern is not None or pruner.scope == "output":
+    if not isinstance(pruner, Criterion) or not pruner.by_magnitude:
+        return None
+    if pruner.pattern is not None or pruner.scope == "output":
         return None
     if pruner.scope == "global" and pruner.threshold is not None:
         return pruner.threshold

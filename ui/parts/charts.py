@@ -11,7 +11,6 @@ from paretoscope.measurement.budget import Budget
 from paretoscope.measurement.latency_protocol import Timing
 from paretoscope.measurement.measurement import Measurement
 from paretoscope.methods.activations import FloatActivations
-from paretoscope.methods.quantization import FixedPoint
 from paretoscope.methods.recipe import Recipe
 from paretoscope.sweeps.front import is_efficient
 
@@ -319,6 +318,4 @@ def line_name(recipe: Recipe) -> str:
     """How a curve is called: by its quantizer, or its activations where they bring their own."""
     if not isinstance(recipe.activations, FloatActivations):
         return str(recipe.activations)
-    if isinstance(recipe.quantizer, FixedPoint):
-        return f"Q = {recipe.quantizer.q:g}"
-    return str(recipe.quantizer)
+    return recipe.quantizer.line

@@ -12,8 +12,8 @@ from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import Choice, parameters
 from paretoscope.methods.activations import ACTIVATIONS, Int8Activations
 from paretoscope.methods.kernels import KERNELS
-from paretoscope.methods.pruning import CRITERIA, UNITS, Criterion, Magnitude, smallest_kept
-from paretoscope.methods.quantization import QUANTIZERS, FixedPoint, Quantizer, Shift
+from paretoscope.methods.pruning import CRITERIA, UNITS, Criterion, smallest_kept
+from paretoscope.methods.quantization import QUANTIZERS, Quantizer
 from paretoscope.methods.recipe import Recipe
 from paretoscope.methods.recovery import RECOVERIES
 from paretoscope.methods.storage import STORAGES
@@ -213,7 +213,7 @@ def _both_ways(network: Network, criterion: Criterion) -> str:
     if limit is None:
         return "= every weight cut"
     ranking = "" if criterion.scope == "global" else f"in the {criterion.scope} cut least, "
-    what = "weights" if isinstance(criterion, Magnitude) else "scores"
+    what = "weights" if criterion.by_magnitude else "scores"
     return f"= {ranking}{what} below {limit:.3g} cut"
 
 
@@ -229,19 +229,16 @@ def _bits(network: Network, recipe: Recipe) -> str:
     quantizer = recipe.quantizer
     if isinstance(recipe.activations, Int8Activations):
         return "= codes of 8 bits, with 8-bit activations"
-    if quantizer.name == "float32":
-        return "32-bit floats"
-    if quantizer.name == "float16":
-        return "16-bit floats"
+    if quantizer.float_bits is not None:
+        return f"{quantizer.float_bits}-bit floats"
     try:
         bits = _bits_of_layers(network, quantizer)
     except ParetoscopeError as error:
         return view.plain(str(error))
     span = f"{min(bits)}" if min(bits) == max(bits) else f"{min(bits)} to {max(bits)}"
     codes = f"= codes of {span} bits"
-    if isinstance(quantizer, (FixedPoint, Shift)):
-        q = quantizer.q if isinstance(quantizer, FixedPoint) else 2.0**quantizer.k
-        return f"{codes}, error at most {1 / (2 * q):.3g} a weight"
+    if quantizer.factor is not None:
+        return f"{codes}, error at most {1 / (2 * quantizer.factor):.3g} a weight"
     return codes
 
 

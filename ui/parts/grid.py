@@ -60,7 +60,7 @@ def _line(network: Network, plain: Recipe, axis: str, q: float) -> tuple[Recipe,
 
 def _qs(network: Network, recipe: Recipe) -> list[float]:
     """Values of Q: some of the slider's stops, those of the faint curves, the recipe's own."""
-    own = [recipe.quantizer.q] if isinstance(recipe.quantizer, FixedPoint) else []
+    own = [] if recipe.quantizer.factor is None else [recipe.quantizer.factor]
     return sorted({*stops(network, FixedPoint, "q", QS), *BACKDROP_QS, *map(float, own)})
 
 
@@ -181,7 +181,7 @@ def _cursor(
     recipe: Recipe, axis: str, places: list[float], qs: list[float]
 ) -> tuple[float, float] | None:
     """Where the recipe stands, in columns and rows, between them where it is no stop."""
-    place, q = getattr(recipe.pruner, axis, None), getattr(recipe.quantizer, "q", None)
+    place, q = getattr(recipe.pruner, axis, None), recipe.quantizer.factor
     if place is None or q is None:
         return None
     x = float(np.interp(place, places, np.arange(len(places))))

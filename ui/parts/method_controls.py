@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, fields, replace
+from dataclasses import replace
 from math import floor, log10
 from typing import Any
 
 import streamlit as st
-from paretoscope.base.parameters import Choice, Member, Parameter, format_value, parameters
+from paretoscope.base.parameters import (
+    Choice,
+    Member,
+    Parameter,
+    first_values,
+    format_value,
+    parameters,
+)
 from paretoscope.methods.activations import FloatActivations, Int8Activations
 from paretoscope.methods.pruning import Criterion, KeepAll, Magnitude
 from paretoscope.methods.quantization import Float32, Quantizer
@@ -23,9 +30,6 @@ from ui.state import view
 AXES = {"threshold": "Threshold", "sparsity": "Sparsity", "pattern": "N:M"}
 _STOPS = 40
 DEFAULT_SHARE = 0.5
-# What a member is made with when it is chosen; the rest are its own defaults.
-_FIRST_VALUES: dict[str, float] = {"q": 8.0, "shift": 3.0, "symmetric": 4.0, "kmeans": 8.0}
-_FIRST_SHARE = 0.3
 
 
 def pruner_of(recipe: Recipe) -> Criterion:
@@ -57,17 +61,16 @@ def _change_member(kind: str, chosen: type[Member]) -> None:
     if kind.startswith("pruner@"):
         share = getattr(part_of(st.session_state.view.recipe, kind), "sparsity", None)
         place = {"sparsity": DEFAULT_SHARE if share is None else share, "scope": "layer"}
-        put(kind, chosen() if chosen is KeepAll else chosen(**place))
+        put(kind, chosen() if chosen is KeepAll else chosen(**first_values(chosen) | place))
         return
     if kind == "pruner":
         now = pruner_of(st.session_state.view.recipe)
         kept = {name: getattr(now, name) for name in (*AXES, "scope")}
         if chosen.needs_rows and kept["threshold"] is not None:  # type: ignore[attr-defined]
             kept |= {"threshold": None, "sparsity": _share(now)}
-        put(kind, chosen(**kept))
+        put(kind, chosen(**first_values(chosen) | kept))
         return
-    first = _FIRST_VALUES.get(chosen.name, _FIRST_SHARE)
-    put(kind, chosen(*[first for _ in _required(chosen)]))
+    put(kind, chosen(**first_values(chosen)))
 
 
 def _share(criterion: Criterion) -> float:
@@ -77,10 +80,6 @@ def _share(criterion: Criterion) -> float:
         return DEFAULT_SHARE
     cut = criterion.selection(criterion.scores(network, None))
     return round(20 * cut.sparsity(network.weights)) / 20
-
-
-def _required(member: type[Member]) -> list[str]:
-    return [f.name for f in fields(member) if f.default is MISSING]
 
 
 def own_parameters(
@@ -157,9 +156,8 @@ def _without_quantizers(recipe: Recipe) -> Recipe:
 def place_label(criterion: Criterion) -> Callable[[float], str]:
     if axis_of(criterion) == "sparsity":
         return lambda value: f"{words.percent(value, 0)} zeros"
-    score = "|w|" if isinstance(criterion, Magnitude) else "score"
     unit = "" if criterion.scope == "global" else f" × rms of the {criterion.scope}"
-    return lambda value: f"{score} < {value:.3g}{unit}"
+    return lambda value: f"{criterion.score} < {value:.3g}{unit}"
 
 
 def with_linked(values: list[float], *others: float | None) -> list[float]:

@@ -94,12 +94,27 @@ class Parameter:
     stops : callable, optional
         ``stops(weights, count) -> values``: where a slider stops and what a sweep visits.
         It takes the network's weights, for what is a sensible value depends on them.
+    first : float, optional
+        What a control begins with where the member has no default of its own.
     """
 
     range: Number | Choice
     label: str
     help: str
     stops: Callable[[Weights, int], Sequence[float]] | None = None
+    first: float | None = None
+
+    @property
+    def begins_with(self) -> Any:
+        """A value in the range to begin with: `first`, else a plain one that changes something."""
+        if self.first is not None:
+            return self.first
+        if isinstance(self.range, Choice):
+            return self.range.options[0]
+        if math.isinf(self.range.high):
+            return self.range.low
+        value = self.range.low + 0.3 * (self.range.high - self.range.low)
+        return round(value) if self.range.whole else value
 
 
 def parameter(
@@ -108,10 +123,11 @@ def parameter(
     label: str,
     help: str,
     stops: Callable[[Weights, int], Sequence[float]] | None = None,
+    first: float | None = None,
     default: Any = dataclasses.MISSING,
 ) -> Any:
     """A dataclass field that carries its `Parameter`."""
-    described = Parameter(range, label, help, stops)
+    described = Parameter(range, label, help, stops, first)
     return field(default=default, metadata={"parameter": described})
 
 
@@ -147,6 +163,12 @@ class Member(ABC):
             elif value != default:
                 parts.append(f"{name}={format_value(value)}")
         return f"{self.name}({','.join(parts)})" if parts else self.name
+
+
+def first_values(member: type[Member]) -> dict[str, Any]:
+    """What a member is made with when it is chosen: for each parameter without a default."""
+    required = (f.name for f in dataclasses.fields(member) if f.default is dataclasses.MISSING)
+    return {name: parameters(member)[name].begins_with for name in required}
 
 
 @cache

@@ -1,15 +1,14 @@
-"""Generalisation: rows as they come when the world is not as clean as the dataset.
+"""All corruptions, and how two files fare under them.
 
-Noise fits any rows; shift, rotation and blur are of images. Each has a few stated strengths. To add
-one, write a class and name it at the foot of this file.
+Noise fits any rows; shift, rotation and blur are of images. To add one, write a subclass of
+`Corruption`, in a file of its own where it is long, and add it to `CORRUPTIONS` at the foot.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -17,24 +16,9 @@ from paretoscope.artifact.runtimes import OnnxRuntime
 from paretoscope.base.parameters import FloatArray
 from paretoscope.data.dataset import Dataset, Rows
 from paretoscope.measurement.accuracy import Accuracy, Change, accuracy, change
+from paretoscope.measurement.corruption import Corruption, by_turns, within
 
 _SEED = 0
-
-
-class Corruption(ABC):
-    """Something that happens to rows. `strengths` rise from none; `unit` is theirs, `axis` the same
-    for a small chart."""
-
-    name: ClassVar[str]
-    title: ClassVar[str]
-    unit: ClassVar[str]
-    axis: ClassVar[str]
-    of_images: ClassVar[bool] = True
-    strengths: ClassVar[tuple[float, ...]]
-
-    @abstractmethod
-    def apply(self, X: FloatArray, strength: float, data: Dataset) -> FloatArray:
-        """The rows X of shape (n, d) at a strength; those at strength 0 are as they were."""
 
 
 class Noise(Corruption):
@@ -52,7 +36,7 @@ class Noise(Corruption):
         rng = np.random.default_rng(_SEED)
         scale = data.train.X.std(0) if data.largest is None else data.largest
         noisy = X + (strength * scale) * rng.standard_normal(X.shape, dtype=np.float32)
-        return _within(noisy, data)
+        return within(noisy, data)
 
 
 class Shift(Corruption):
@@ -71,7 +55,7 @@ class Shift(Corruption):
             by = strength * images.shape[3] * np.array([np.sin(angle), np.cos(angle)])
             return ndimage.shift(images, (0, 0, *by), order=1)
 
-        return _by_turns(X, data, 8, moved)
+        return by_turns(X, data, 8, moved)
 
 
 class Rotation(Corruption):
@@ -89,7 +73,7 @@ class Rotation(Corruption):
             angle = strength * (1 - 2 * turn)
             return ndimage.rotate(images, angle, axes=(2, 3), reshape=False, order=1)
 
-        return _by_turns(X, data, 2, turned)
+        return by_turns(X, data, 2, turned)
 
 
 class Blur(Corruption):
@@ -108,23 +92,7 @@ class Blur(Corruption):
             sigma = strength * images.shape[3]
             return ndimage.gaussian_filter(images, (0, 0, sigma, sigma))
 
-        return _by_turns(X, data, 1, blurred)
-
-
-def _by_turns(X: FloatArray, data: Dataset, n: int, change_images: Any) -> FloatArray:
-    """Images changed in `n` ways by turns: row i in way i modulo n."""
-    assert data.image_shape is not None
-    changed = np.empty_like(X)
-    for turn in range(n):
-        images = X[turn::n].reshape(-1, *data.image_shape)
-        changed[turn::n] = change_images(images, turn).reshape(len(images), -1)
-    return _within(changed, data)
-
-
-def _within(X: Any, data: Dataset) -> FloatArray:
-    """Pixels stay pixels."""
-    limited = X if data.largest is None else np.clip(X, 0, data.largest)
-    return np.ascontiguousarray(limited, np.float32)
+        return by_turns(X, data, 1, blurred)
 
 
 @dataclass(frozen=True)

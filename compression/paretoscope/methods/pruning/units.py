@@ -56,6 +56,7 @@ class UnitCriterion(Member):
         "the file is smaller; mostly it is faster, too, but not with every number of units: the "
         "measured time tells.",
         stops=_share_stops,
+        first=0.3,
     )
     repair: str = parameter(
         Choice(("mean", "refit")),

@@ -12,11 +12,11 @@ from paretoscope.methods.quantization.grids import FloatGrid as FloatGrid
 from paretoscope.methods.quantization.grids import Grid as Grid
 from paretoscope.methods.quantization.grids import HalfGrid as HalfGrid
 from paretoscope.methods.quantization.grids import UniformGrid as UniformGrid
+from paretoscope.methods.quantization.quantizer import Quantizer as Quantizer
 from paretoscope.methods.quantization.quantizers import QUANTIZERS as QUANTIZERS
 from paretoscope.methods.quantization.quantizers import FixedPoint as FixedPoint
 from paretoscope.methods.quantization.quantizers import Float16 as Float16
 from paretoscope.methods.quantization.quantizers import Float32 as Float32
 from paretoscope.methods.quantization.quantizers import KMeans as KMeans
-from paretoscope.methods.quantization.quantizers import Quantizer as Quantizer
 from paretoscope.methods.quantization.quantizers import Shift as Shift
 from paretoscope.methods.quantization.quantizers import Symmetric as Symmetric

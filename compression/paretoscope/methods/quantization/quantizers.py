@@ -1,14 +1,13 @@
-"""Quantizers: each makes the grid of values that may be stored for a weight.
+"""All quantizers.
 
-To add one, write a subclass of `Quantizer` and add it to `QUANTIZERS` at the foot of this file.
+To add one, write a subclass of `Quantizer`, in a file of its own where it is long, and add it to
+`QUANTIZERS` at the foot of this file.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,6 @@ from paretoscope.base.parameters import (
     BoolArray,
     Choice,
     FloatArray,
-    Member,
     Number,
     Weights,
     parameter,
@@ -30,6 +28,7 @@ from paretoscope.methods.quantization.grids import (
     HalfGrid,
     UniformGrid,
 )
+from paretoscope.methods.quantization.quantizer import Quantizer
 
 Double = npt.NDArray[np.float64]
 _NICE_STEPS = (4, 5, 6, 8, 10, 12)
@@ -65,20 +64,6 @@ def _cluster_stops(weights: Weights, count: int) -> Sequence[float]:
 
 
 @dataclass(frozen=True)
-class Quantizer(Member):
-    """Makes the grid for one weight.
-
-    `elementwise` ones store each weight by itself, whatever else is kept or cut.
-    """
-
-    elementwise: ClassVar[bool] = False
-
-    @abstractmethod
-    def grid(self, weight: FloatArray, kept: BoolArray) -> Grid:
-        """The grid for a weight of shape (in, out) of which `kept` remains after pruning."""
-
-
-@dataclass(frozen=True)
 class FixedPoint(Quantizer):
     """The article's quantization by a factor Q: code ``a = round(w * Q)``, weight ``a / Q``.
 
@@ -102,10 +87,19 @@ class FixedPoint(Quantizer):
         help=r"Codes are whole numbers $a = \mathrm{round}(w \cdot Q)$: a smaller Q gives fewer "
         r"different values, so fewer bits and a larger error, at most $1/(2Q)$ a weight.",
         stops=_q_stops,
+        first=8,
     )
 
+    @property
+    def factor(self) -> float:
+        return self.q
+
+    @property
+    def line(self) -> str:
+        return f"Q = {self.q:g}"
+
     def grid(self, weight: FloatArray, kept: BoolArray) -> Grid:
-        return UniformGrid(float(self.q))
+        return UniformGrid(self.factor)
 
 
 @dataclass(frozen=True)
@@ -124,10 +118,15 @@ class Shift(Quantizer):
         label="Shift",
         help=r"Codes are $a = \mathrm{round}(w \cdot 2^k)$: undone by shifting k bits.",
         stops=_shift_stops,
+        first=3,
     )
 
+    @property
+    def factor(self) -> float:
+        return float(2.0**self.k)
+
     def grid(self, weight: FloatArray, kept: BoolArray) -> Grid:
-        return UniformGrid(2.0**self.k)
+        return UniformGrid(self.factor)
 
 
 @dataclass(frozen=True)
@@ -147,6 +146,7 @@ class Symmetric(Quantizer):
         label="Bits",
         help="Bits of a code. One fewer halves the number of different values.",
         stops=_bit_stops,
+        first=4,
     )
     per: str = parameter(
         Choice(("tensor", "output")),
@@ -194,6 +194,7 @@ class KMeans(Quantizer):
         label="Clusters",
         help="How many different weights a layer may have, zero included.",
         stops=_cluster_stops,
+        first=8,
     )
 
     def grid(self, weight: FloatArray, kept: BoolArray) -> Grid:
@@ -223,6 +224,7 @@ class Float16(Quantizer):
 
     name = "float16"
     elementwise = True
+    float_bits = 16
     title = "float16"
 
     def grid(self, weight: FloatArray, kept: BoolArray) -> Grid:
@@ -235,6 +237,7 @@ class Float32(Quantizer):
 
     name = "float32"
     elementwise = True
+    float_bits = 32
     title = "No quantization"
 
     def grid(self, weight: FloatArray, kept: BoolArray) -> Grid:
