@@ -12,9 +12,13 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pandas as pd
+import pytest
+from sklearn.datasets import load_wine
+
 from tests import docs_check
 from tests.browser.serving import await_health
-from tests.conftest import ROOT
+from tests.conftest import ROOT, trained
 from tests.libraries import link_libraries
 from tests.waiting import HANGS_S
 
@@ -31,23 +35,36 @@ def test_every_command_is_tested_here() -> None:
     assert "make test" in COMMANDS
 
 
-def test_the_session_prints_what_the_readme_prints() -> None:
+@pytest.fixture
+def own_files(tmp_path: Path) -> Path:
+    """A folder with a table and a model as somebody might bring them."""
+    X, y = load_wine(return_X_y=True)
+    table = pd.DataFrame(X, columns=[f"f{i}" for i in range(X.shape[1])])
+    table.assign(cultivar=load_wine().target_names[y]).to_csv(tmp_path / "mine.csv", index=False)
+    (tmp_path / "mine.onnx").write_bytes(trained("wine", "mlp-32").onnx_bytes)
+    return tmp_path
+
+
+def test_the_session_prints_what_the_readme_prints(
+    own_files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(own_files)
     failures, tried = doctest.testfile(str(ROOT / "README.md"), module_relative=False)
     assert tried >= 10
     assert failures == 0
 
 
-def test_the_command_line_does_what_the_readme_says(tmp_path: Path) -> None:
+def test_the_command_line_does_what_the_readme_says(own_files: Path) -> None:
     """One after the other in one folder: some use what others wrote."""
     commands = [c for c in COMMANDS if c.startswith("python ")]
     assert len(commands) >= 6
     for command in commands:
         program = [sys.executable, *shlex.split(command)[1:]]
-        done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = subprocess.run(program, cwd=own_files, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert done.stdout
         for output in re.findall(r"-o (\S+)", command):
-            assert (tmp_path / output).stat().st_size > 0
+            assert (own_files / output).stat().st_size > 0
 
 
 def _serves(command: list[str], folder: Path, home: Path) -> str:

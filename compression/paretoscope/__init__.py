@@ -58,6 +58,8 @@ if TYPE_CHECKING:
     from paretoscope.sweeps.sweep import sweep as sweep
     from paretoscope.training.training import models as models
     from paretoscope.training.training import train as train
+    from paretoscope.uploads.own import load_model as load_model
+    from paretoscope.uploads.own import load_table as load_table
 
 # Each public name and its module, imported when first used: a page that draws kept results should
 # not wait for what trains new ones.
@@ -108,6 +110,8 @@ _PUBLIC = {
     "fetch_dataset": "data.dataset",
     "grid": "sweeps.sweep",
     "load_dataset": "data.dataset",
+    "load_model": "uploads.own",
+    "load_table": "uploads.own",
     "measure": "measurement.measurement",
     "models": "training.training",
     "pareto_front": "sweeps.front",

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import paretoscope as ps
 import pytest
-from paretoscope.__main__ import main
+from paretoscope.cli.main import main
 from paretoscope.network.network import Network
 
 from tests.conftest import load

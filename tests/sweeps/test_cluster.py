@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import paretoscope as ps
 import pytest
-from paretoscope.__main__ import main
 from paretoscope.base.errors import ParetoscopeError
+from paretoscope.cli.main import main
 from paretoscope.cli.tasks import surface_task
 from paretoscope.measurement.measurement import Baseline, Measurement
 from paretoscope.network.network import Network

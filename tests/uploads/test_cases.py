@@ -16,8 +16,8 @@ import onnx
 import pytest
 import skops.io
 from onnx import TensorProto, helper, numpy_helper
-from paretoscope.__main__ import main
 from paretoscope.base.errors import ParetoscopeError
+from paretoscope.cli.main import main
 from paretoscope.uploads import sandbox
 from paretoscope.uploads.checking import check
 from paretoscope.uploads.csvs import read_csv

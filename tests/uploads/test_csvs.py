@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from paretoscope.__main__ import main
 from paretoscope.base.errors import ParetoscopeError
+from paretoscope.cli.main import main
 from paretoscope.uploads.checking import Chosen, check_table, rows_of
 from paretoscope.uploads.csvs import MOST_COLUMNS, Reading, Table, read_csv
 from paretoscope.uploads.decoding import ENCODINGS, find_encoding

@@ -20,8 +20,8 @@ import skops.io
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
-from paretoscope.__main__ import main
 from paretoscope.base.errors import ParetoscopeError
+from paretoscope.cli.main import main
 from paretoscope.measurement.measurement import as_brought
 from paretoscope.uploads.checking import check
 from paretoscope.uploads.importing import network_for, to_network

@@ -5,7 +5,6 @@ Nothing of an upload is shown but as plain text, and nothing of it is kept befor
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -24,12 +23,10 @@ from paretoscope.uploads.checking import (
     Chosen,
     UnknownLabelsError,
     check,
-    rows_of,
 )
 from paretoscope.uploads.csvs import Reading, Table
 from paretoscope.uploads.decoding import ENCODINGS, EncodingError
-from paretoscope.uploads.gate import as_name, shown
-from paretoscope.uploads.importing import network_for, skops_network_for
+from paretoscope.uploads.gate import shown
 from paretoscope.uploads.kinds import MOST_BYTES
 from paretoscope.uploads.labelled import (
     Constant,
@@ -39,8 +36,8 @@ from paretoscope.uploads.labelled import (
     require_trainable,
     with_label,
 )
-from paretoscope.uploads.models import read_model
 from paretoscope.uploads.numerals import DECIMALS, AmbiguousNumbersError, Decimal
+from paretoscope.uploads.own import as_raw, keep_table, network_of, title_of
 from paretoscope.uploads.own_grids import exact_recipe
 from paretoscope.uploads.roles import guess_label, row_keys, say_keys
 from paretoscope.uploads.sandbox import SandboxError, limits_hold
@@ -61,7 +58,6 @@ _MISSING: dict[Missing, str] = {
     "zero": "Fill with 0",
 }
 _CONSTANT: dict[Constant, str] = {"leave-out": "Leave them out", "keep": "Keep them"}
-_TITLE = re.compile(r"[^A-Za-z0-9 .-]")
 
 
 def table() -> None:
@@ -196,12 +192,12 @@ def _choose(found: Table, name: str) -> None:
     except ParetoscopeError as error:
         st.error(view.plain(_sentence(error)))
         return
-    raw = _raw(rows)
+    raw = as_raw(rows)
     _preview(raw, rows)
     st.button(
         "Use these data",
         on_click=_use,
-        args=(raw, _title(name), (*found.notes, *rows.notes)),
+        args=(raw, title_of(name), (*found.notes, *rows.notes)),
     )
     _say_wrong()
     if st.session_state.pop("own-used", False):
@@ -508,15 +504,16 @@ def _take(upload: _Upload) -> None:
         _count()
         dataset = now.dataset if upload.rows is None else _kept(upload)
         on = server.dataset(dataset)
-        names = tuple(map(as_name, upload.names))
-        if upload.name.lower().endswith(".skops"):
-            network = skops_network_for(upload.data, on, names)
-        else:
-            read = read_model(
-                upload.data, correct_shape=upload.fix, output=upload.output, cut=upload.cut
-            )
-            network = network_for(read, on, names)
-        kept = keep_own_model(network, _title(upload.name), on)
+        network = network_of(
+            upload.data,
+            upload.name,
+            on,
+            names=upload.names,
+            scores=upload.output,
+            cut=upload.cut,
+            correct_shape=upload.fix,
+        )
+        kept = keep_own_model(network, title_of(upload.name), on)
     except ParetoscopeError as error:
         st.session_state["own-wrong"] = _sentence(error)
         return
@@ -531,20 +528,7 @@ def _kept(upload: _Upload) -> str:
     """A table beside a model as own data, by its chosen or likely label."""
     assert upload.rows is not None
     assert upload.chosen is not None
-    table = read_table(upload.rows, upload.chosen.reading)
-    found, _ = rows_of(table, upload.chosen, constant="keep")  # the model was trained on them
-    require_trainable(found)
-    return keep_own(_raw(found), _title(upload.rows_name), (*table.notes, *found.notes))
-
-
-def _raw(rows: Labelled) -> Raw:
-    return Raw(
-        rows.X, rows.y, tuple(map(as_name, rows.features)), tuple(map(as_name, rows.classes))
-    )
-
-
-def _title(name: str) -> str:
-    return _TITLE.sub(" ", name)[:40].strip() or "own file"
+    return keep_table(upload.rows, upload.rows_name, upload.chosen)
 
 
 @st.cache_resource(

@@ -1,0 +1,240 @@
+"""The commands, one function each."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import paretoscope as ps
+from paretoscope.base.errors import ParetoscopeError, one_of
+from paretoscope.base.parameters import parse_member
+from paretoscope.base.store import write_atomically
+from paretoscope.cli.subject import class_names, grid, recipe_of, stem, subject
+from paretoscope.data.dataset import SOURCES, SPLITS, find_source, is_present
+from paretoscope.measurement.accuracy import Accuracy
+from paretoscope.measurement.measurement import Baseline
+from paretoscope.measurement.provenance import record_path, remeasure, to_json
+from paretoscope.methods.recovery import RECOVERIES
+from paretoscope.searches.search import AIMS
+from paretoscope.sweeps.export import ENDINGS, table
+from paretoscope.sweeps.sweep import MEASURED
+from paretoscope.training.training import MODELS
+
+
+def check(arguments: argparse.Namespace) -> None:
+    from paretoscope.uploads.checking import Chosen, check
+    from paretoscope.uploads.csvs import Reading
+    from paretoscope.uploads.numerals import AmbiguousNumbersError
+    from paretoscope.uploads.own import read_file
+
+    model = None if arguments.model is None else read_file(arguments.model)
+    names = class_names(arguments)
+    chosen = Chosen(
+        arguments.label,
+        arguments.leave_out,
+        arguments.keep,
+        arguments.one_hot,
+        Reading(arguments.encoding, arguments.decimal),
+    )
+    try:
+        checked = check(
+            read_file(arguments.file),
+            arguments.file,
+            model,
+            chosen=chosen,
+            correct_shape=arguments.correct_shape,
+            output=arguments.scores,
+            cut=arguments.cut,
+            names=names,
+        )
+    except AmbiguousNumbersError as error:
+        raise ParetoscopeError(f"{error} (--decimal point, or --decimal comma)") from None
+    print(checked.line)
+    if checked.compressible:
+        print(f"can be compressed: {checked.compressible}")
+    for note in checked.notes:
+        print(f"note: {note}", file=sys.stderr)
+
+
+def datasets(arguments: argparse.Namespace) -> None:
+    if arguments.fetch:
+        folder = ps.fetch_dataset(arguments.fetch, lambda _, text: print(text, file=sys.stderr))
+        print(f"{find_source(arguments.fetch).title} is in {folder}")
+        return
+    for source in SOURCES:
+        absent = "" if is_present(source.name) else "  (not on this machine)"
+        print(f"{source.name:<15} {source.title}: {source.summary}{absent}")
+
+
+def models(arguments: argparse.Namespace) -> None:
+    fitting = ps.models(ps.load_dataset(arguments.dataset))
+    for model in MODELS:
+        if model.name in fitting:
+            print(f"{model.name:<20} {model.title}")
+
+
+def compress(arguments: argparse.Namespace) -> None:
+    recipe = recipe_of(arguments)
+    path = _checked_output(arguments.output or f"{stem(arguments)}.onnx", (".onnx",))
+    data, network = subject(arguments, "RECIPE")
+    artifact = ps.compress(network, recipe, data.train, data.validation)
+    figures = ps.measure(artifact, data)
+    write_atomically(path, artifact.onnx_bytes)
+    write_atomically(record_path(path), to_json(figures))
+    print(f"{path}: {artifact.sizes.file:,} bytes, {artifact.sizes.gzip:,} under gzip -9, {recipe}")
+    print(f"{record_path(path)}: its figures, with date and machine")
+
+
+def measure(arguments: argparse.Namespace) -> None:
+    words = arguments.words
+    if len(words) == 1 and words[0].endswith(".onnx") and arguments.data is None:
+        _measure_file(Path(words[0]))
+        return
+    recipe = recipe_of(arguments)
+    _check_split(arguments.split)
+    data, network = subject(arguments, "RECIPE")
+    artifact = ps.compress(network, recipe, data.train, data.validation)
+    for name, value in ps.measure(artifact, data, arguments.split).row().items():
+        print(f"{name:<20} {value:.6g}" if isinstance(value, float) else f"{name:<20} {value}")
+
+
+def _measure_file(path: Path) -> None:
+    found = remeasure(path)
+    split = "validation" if found.recorded is None else found.recorded.split
+    print(f"{path}: {found.origin.recipe} of {found.origin.model} on {found.origin.dataset}")
+    print(f"here      {_accuracy(found.here, split)}")
+    if found.recorded is None:
+        print(f"recorded  nothing: {record_path(path)} is not there")
+    else:
+        then = f"on {found.recorded.date}, {found.recorded.environment.cpu}"
+        print(f"recorded  {_accuracy(found.recorded.accuracy, split)}, {then}")
+    for sentence in found.why:
+        print(sentence)
+
+
+def _accuracy(found: Accuracy, split: str) -> str:
+    low, high = found.interval
+    return (
+        f"{found.value:.4f} ({found.correct:,} of {found.n:,} {split} rows, 95 % interval "
+        f"{low:.4f} to {high:.4f})"
+    )
+
+
+def sweep(arguments: argparse.Namespace) -> None:
+    path = None if arguments.output is None else _checked_output(arguments.output, ENDINGS)
+    _check_split(arguments.split)
+    if arguments.measured not in MEASURED:
+        raise one_of("--measured", arguments.measured, list(MEASURED))
+    recovery: Any = parse_member(arguments.recovery, RECOVERIES)
+    data, network, plain = grid(arguments)
+    recipes = [replace(recipe, recovery=recovery) for recipe in plain]
+    from tqdm import tqdm
+
+    with _cluster(arguments) as cluster:
+        measurements = ps.sweep(
+            network,
+            data,
+            recipes,
+            arguments.split,
+            measured=arguments.measured,
+            history=None if arguments.anew else ps.History(report=_say),
+            cluster=cluster,
+        )
+        quiet = not sys.stderr.isatty()
+        shown = tqdm(measurements, total=len(recipes), unit="recipe", disable=quiet)
+        rows = [m.row() for m in shown]
+    whole = table(rows, ".csv" if path is None else path.suffix)
+    if path is None:
+        sys.stdout.write(whole.decode())
+    else:
+        write_atomically(path, whole)
+        print(f"{path}: {len(rows)} measurements")
+
+
+def _cluster(arguments: argparse.Namespace) -> AbstractContextManager[Any]:
+    """The workers that were asked for, or none."""
+    if arguments.scheduler is None and arguments.workers is None:
+        return nullcontext()
+    if arguments.scheduler is not None and arguments.workers is not None:
+        raise ParetoscopeError("--workers are processes of this machine: without --scheduler")
+    if arguments.workers is not None and not 1 <= arguments.workers <= 1_000:
+        raise ParetoscopeError(f"--workers must be 1 to 1,000, not {arguments.workers}")
+    if arguments.measured == "all":
+        raise ParetoscopeError("workers compute, they do not run files: add --measured front")
+    from paretoscope.sweeps.cluster import Cluster
+
+    return Cluster(arguments.scheduler, arguments.workers or 2)
+
+
+def _say(text: str) -> None:
+    print(f"paretoscope: {text}", file=sys.stderr)
+
+
+def search(arguments: argparse.Namespace) -> None:
+    path = None if arguments.output is None else _checked_output(arguments.output, (".onnx",))
+    if arguments.aim not in AIMS:
+        raise one_of("--aim", arguments.aim, list(AIMS))
+    size = {"gzip_bytes" if arguments.aim == "gzip" else "file_bytes": arguments.bytes}
+    budget = ps.Budget(drop=arguments.drop / 100, time_us=arguments.us, **size)
+    recoveries: Any = [parse_member(t, RECOVERIES) for t in arguments.recover.split(",") if t]
+    data, network, recipes = grid(arguments)
+    baseline = Baseline(network, data)
+    timed = arguments.aim == "time" or arguments.us is not None
+
+    def measure(recipe: ps.Recipe) -> ps.Measurement:
+        artifact = ps.compress(network, recipe, data.train, data.validation)
+        return ps.measure(artifact, data, batches=(1,) if timed else (), baseline=baseline)
+
+    found = ps.search(
+        network,
+        recipes,
+        baseline,
+        budget,
+        aim=arguments.aim,
+        recoveries=recoveries,
+        by_layer=arguments.by_layer,
+        measure=measure,
+    )
+    print(
+        f"{found.candidates} candidates, the work of {found.evaluations:.1f} evaluations on all "
+        f"{len(baseline.rows):,} validation rows"
+    )
+    if found.best is None or found.measurement is None:
+        print("none is within the budget; the nearest:")
+    else:
+        m = found.measurement
+        print(f"{found.best.recipe}: {_accuracy(m.accuracy, m.split)}")
+        print(
+            f"change {100 * m.change.value:+.2f} points, {m.size_bytes:,} bytes, {m.gzip_bytes:,} "
+            "under gzip -9; chosen on these rows, so judge it on others: measure --split test"
+        )
+        print("cheaper, but over:" if found.near else "nothing cheaper came near")
+    for near in found.near:
+        print(f"  {near.recipe}: change {100 * near.change.value:+.2f} points")
+    if path is not None and found.best is not None:
+        artifact = ps.compress(network, found.best.recipe, data.train, data.validation)
+        write_atomically(path, artifact.onnx_bytes)
+        write_atomically(record_path(path), to_json(ps.measure(artifact, data)))
+        print(f"{path}: written, its figures beside it")
+
+
+def _check_split(split: str) -> None:
+    if split not in SPLITS:
+        raise one_of("--split", split, list(SPLITS))
+
+
+def _checked_output(output: str, endings: Sequence[str]) -> Path:
+    """The path to write to, refused before any work where it cannot be written."""
+    path = Path(output)
+    if path.suffix not in endings:
+        raise ParetoscopeError(f"the output must end in {' or '.join(endings)}; got {output!r}")
+    if not path.parent.is_dir():
+        raise ParetoscopeError(f"the folder of the output must exist; got {output!r}")
+    if path.is_dir():
+        raise ParetoscopeError(f"the output must be a file; {output!r} is a folder")
+    return path

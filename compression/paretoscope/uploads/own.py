@@ -1,0 +1,176 @@
+"""One's own table and model, as a dataset and a network: what an upload becomes, and what
+`load_table` and `load_model` give."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from paretoscope.base.errors import ParetoscopeError
+from paretoscope.data.dataset import Dataset, Raw, keep_own, load_dataset
+from paretoscope.network.network import Network
+from paretoscope.training.training import keep_own_model, train
+from paretoscope.uploads.checking import MODEL_ENDINGS, Chosen, rows_of
+from paretoscope.uploads.csvs import Reading
+from paretoscope.uploads.gate import as_name, shown
+from paretoscope.uploads.importing import network_for, skops_network_for, to_network
+from paretoscope.uploads.kinds import MOST_BYTES, require_size
+from paretoscope.uploads.labelled import Constant, Labelled, require_trainable
+from paretoscope.uploads.models import read_model
+from paretoscope.uploads.numerals import Decimal
+from paretoscope.uploads.skops_files import read_skops
+from paretoscope.uploads.tables import ENDINGS, read_table
+
+_NOT_IN_TITLES = re.compile(r"[^A-Za-z0-9 .-]")
+
+
+def load_table(
+    path: str | os.PathLike[str],
+    label: str | None = None,
+    *,
+    leave_out: Sequence[str] = (),
+    keep: Sequence[str] = (),
+    one_hot: Sequence[str] = (),
+    constant: Constant = "keep",
+    decimal: Decimal | None = None,
+    encoding: str | None = None,
+    seed: int = 0,
+) -> Dataset:
+    """One's own table as a dataset, by the gate that uploads pass.
+
+    It is kept in this machine's store under a name that its content makes, so that files made
+    with it can be measured again.
+
+    Parameters
+    ----------
+    path : path
+        A table: .csv, .tsv, .parquet or .npz.
+    label : str, optional
+        The column to be predicted; by default the likeliest.
+    leave_out, keep, one_hot : sequence of str
+        Columns that are no features; that are, though they number or name the rows; and columns of
+        text of which each value becomes a column of 0 and 1.
+    constant : {"keep", "leave-out"}
+        What becomes of columns with one value. A model takes as many features as it was trained
+        with, so they are kept.
+    decimal : {"point", "comma"}, optional
+        Where numbers can be read in two ways.
+    encoding : str, optional
+        Of a table of text, like "cp1252".
+    seed : int, default 0
+        Of the split.
+
+    Raises
+    ------
+    ParetoscopeError
+        The file cannot be read, or is no table that a model could be judged on.
+    """
+    chosen = Chosen(label, leave_out, keep, one_hot, Reading(encoding, decimal))
+    return load_dataset(keep_table(read_file(path), Path(path).name, chosen, constant), seed)
+
+
+def load_model(
+    path: str | os.PathLike[str],
+    data: Dataset | None = None,
+    *,
+    names: Sequence[str] = (),
+    scores: str | None = None,
+    cut: float | None = None,
+    correct_shape: bool = False,
+) -> Network:
+    """One's own trained model as a network, by the gate that uploads pass.
+
+    Nothing of the file runs in this process: its structure is read, it is tried in a process of
+    its own with limits, and rewritten so that its weights can be compressed.
+
+    Parameters
+    ----------
+    path : path
+        A model: .onnx or .skops.
+    data : Dataset, optional
+        What it is judged on. Features and classes must fit, and the labels of the rewritten
+        model are compared with those of the file, and the network is kept in this machine's store.
+    names : sequence of str
+        What the data call the model's classes, in its order, where that cannot be told.
+    scores : str, optional
+        The output that holds the scores, of several.
+    cut : float, optional
+        What tells two classes apart where the output is one number.
+    correct_shape : bool, default False
+        Where the model states another number of features than its weights take, take theirs.
+
+    Raises
+    ------
+    ParetoscopeError
+        The file is refused, cannot be compressed, or does not fit the data.
+    """
+    name = Path(path).name
+    network = network_of(
+        read_file(path),
+        name,
+        data,
+        names=names,
+        scores=scores,
+        cut=cut,
+        correct_shape=correct_shape,
+    )
+    if data is None:
+        return network
+    return train(keep_own_model(network, title_of(name), data), data)
+
+
+def keep_table(data: bytes, name: str, chosen: Chosen, constant: Constant = "keep") -> str:
+    """Keep a table as own data, by its chosen or likely label; the name that `load_dataset`
+    takes. Raises a ParetoscopeError where nothing can be trained or judged on it."""
+    if name.lower().rpartition(".")[2] in MODEL_ENDINGS:
+        raise ParetoscopeError(f"a table is wanted ({', '.join(ENDINGS)}); got {shown(name)!r}")
+    table = read_table(data, chosen.reading)
+    rows, _ = rows_of(table, chosen, constant=constant)
+    require_trainable(rows)
+    guessed = [f"'{shown(rows.label)}' is taken for the label"] if chosen.label is None else []
+    return keep_own(as_raw(rows), title_of(name), (*guessed, *table.notes, *rows.notes))
+
+
+def network_of(
+    model: bytes,
+    name: str,
+    data: Dataset | None = None,
+    *,
+    names: Sequence[str] = (),
+    scores: str | None = None,
+    cut: float | None = None,
+    correct_shape: bool = False,
+) -> Network:
+    """The network of a model's bytes; see `load_model`."""
+    names = tuple(map(as_name, names))
+    if name.lower().endswith(".skops"):
+        return read_skops(model)[0] if data is None else skops_network_for(model, data, names)
+    read = read_model(model, correct_shape=correct_shape, output=scores, cut=cut)
+    return to_network(read, names) if data is None else network_for(read, data, names)
+
+
+def as_raw(rows: Labelled) -> Raw:
+    """Rows as a dataset keeps them: names are those that can be shown."""
+    features, classes = map(as_name, rows.features), map(as_name, rows.classes)
+    return Raw(rows.X, rows.y, tuple(features), tuple(classes))
+
+
+def title_of(name: str) -> str:
+    """A file's name as a title.
+
+    >>> title_of("my_own table.csv")
+    'my own table.csv'
+    """
+    return _NOT_IN_TITLES.sub(" ", name)[:40].strip() or "own file"
+
+
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """A file that is not too large."""
+    try:
+        with Path(path).open("rb") as file:
+            require_size(os.fstat(file.fileno()).st_size)
+            return file.read(MOST_BYTES + 1)  # of a pipe, too, no more than is taken
+    except OSError as error:
+        raise ParetoscopeError(f"{os.fspath(path)} cannot be read: {error.strerror}") from error
