@@ -24,8 +24,8 @@ from paretoscope.methods.pruning import (
     Taylor,
     Threshold,
     Wanda,
-    criteria,
     cut,
+    loss,
     smallest_kept,
 )
 from paretoscope.methods.pruning.selections import SCOPES
@@ -49,7 +49,7 @@ def test_a_criterion_keeps_shapes_leaves_its_input_and_is_finite(
     digits: Dataset,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(criteria, "_RETRAIN_UPDATES", 30)  # for those that train first
+    monkeypatch.setattr(loss, "_RETRAIN_UPDATES", 30)  # for those that train first
     before = {name: weight.copy() for name, weight in any_network.weights.items()}
     rows = Rows(digits.train.X, digits.train.y)  # scores are kept by the rows they are of
     found = criterion(sparsity=0.5).scores(any_network, rows)
