@@ -15,7 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import paretoscope as ps
-from paretoscope.artifact.artifact import draft_artifact
+from paretoscope.artifact.artifact import make_draft
 from paretoscope.measurement.measurement import Baseline, score, with_latency
 from threadpoolctl import threadpool_limits
 
@@ -61,7 +61,7 @@ def _compensate() -> tuple[list[float], float]:
     with threadpool_limits(1):
         for text in RECIPES:
             start = time.perf_counter()
-            draft_artifact(network, ps.Recipe.parse(text), data.train)
+            make_draft(network, ps.Recipe.parse(text), data.train)
             taken.append(time.perf_counter() - start)
     return taken[1:], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 
 import paretoscope as ps
-from paretoscope.artifact.artifact import draft_artifact
+from paretoscope.artifact.artifact import make_draft
 from paretoscope.artifact.quick_latency import BATCHES
 from paretoscope.measurement.measurement import Baseline, compute, score, with_latency
 from paretoscope.methods.pruning import UNIT_CRITERIA
@@ -34,7 +34,7 @@ def run() -> None:
     start = time.perf_counter()
     recipe = ps.Recipe.parse("magnitude(sparsity=0.5)+q(16)+finetune(epochs=1)")
     data = baseline.dataset
-    draft_artifact(baseline.network, recipe, data.train, data.validation)
+    make_draft(baseline.network, recipe, data.train, data.validation)
     print(f"CNN: one epoch of fine-tuning, one thread: {time.perf_counter() - start:.0f} s")
 
 

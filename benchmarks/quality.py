@@ -24,7 +24,7 @@ from importlib.util import find_spec
 
 import numpy as np
 import paretoscope as ps
-from paretoscope.artifact.artifact import Artifact, draft_artifact, write_artifact
+from paretoscope.artifact.artifact import Artifact, make_draft, write_artifact
 from paretoscope.artifact.kernel_times import against_first
 from paretoscope.artifact.quick_latency import BATCHES
 from paretoscope.artifact.writing import can_fuse
@@ -335,7 +335,7 @@ def _parents(tried: dict[Draft, Tried], limit: float, largest: float | None) -> 
 def _try(line: Line, recipe: ps.Recipe, baseline: Baseline) -> Tried:
     start = time.perf_counter()
     data = baseline.dataset
-    draft = draft_artifact(baseline.network, recipe, data.train, data.validation)
+    draft = make_draft(baseline.network, recipe, data.train, data.validation)
     seconds = time.perf_counter() - start
     y = data.validation.y
     scores = draft.scores(data.validation.X).astype(np.float64)

@@ -24,7 +24,7 @@ import numpy as np
 import onnx
 import paretoscope as ps
 from paretoscope.artifact.runtimes import OnnxRuntime
-from paretoscope.data.dataset import Dataset, Rows
+from paretoscope.data.dataset import Dataset
 from paretoscope.measurement.measurement import Baseline
 from paretoscope.methods.pruning import Magnitude
 from paretoscope.methods.quantization import FixedPoint
@@ -249,9 +249,7 @@ def _growth() -> None:
     qs = [float(q) for q in range(4, 12)]
     print("LeNet-300-100, ms a point:")
     for n_rows in (100, 1_000, 10_000):
-        rows = Rows(case.baseline.rows.X[:n_rows], case.baseline.rows.y[:n_rows])
-        few = Baseline(case.network, case.data)
-        few.__dict__["rows"] = rows
+        few = case.baseline.part(np.arange(n_rows))
         _ = few.predictions
         _print_growth(replace(case, baseline=few, qs=qs), runs=3)
     for n_qs in (1, 10, 100):

@@ -49,7 +49,7 @@ if looking_at.recipe.trains:
     if known is None:
         st.info("This recipe trains the compressed model. Train it on Explore first.")
         st.stop()
-    arguments["artifact_sha256"] = known.artifact_sha256
+    arguments["artifact_sha256"] = known.file_sha256
 drawn = {
     "rows": rows, "test": confirmation, "time": times, "size": sizes, "robustness": robustness,
     "seeds": seeds,

@@ -201,6 +201,14 @@ def _tracked(*patterns: str) -> list[Path]:
     return [ROOT / line for line in listed.stdout.splitlines()]
 
 
+def test_what_is_of_others_is_named() -> None:
+    notice = (ROOT / "NOTICE").read_text(encoding="utf-8")
+    shipped = _tracked("*.onnx", "static/*.js")
+    assert len(shipped) >= 3
+    for path in shipped:
+        assert str(path.relative_to(ROOT)) in notice, path
+
+
 FORBIDDEN = re.compile(
     r"unsafe_allow_html|allow_pickle=True|joblib\.load|\beval\(|import (pickle|dill|cloudpickle)\b"
 )

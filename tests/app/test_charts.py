@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import paretoscope as ps
 import plotly.graph_objects as go
@@ -10,6 +11,7 @@ import pytest
 from paretoscope.artifact.quick_latency import Latency
 from paretoscope.measurement.accuracy import Accuracy, Change
 from paretoscope.measurement.budget import Budget
+from paretoscope.measurement.measurement import Computed, Measured
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.forward_msg_cache import populate_hash_if_needed
 
@@ -22,12 +24,15 @@ RECIPE = ps.Recipe.parse("magnitude(threshold=0.1)+q(8)")
 def _measurement(
     recipe: ps.Recipe, correct: int, gzip: int | None, time: float | None
 ) -> ps.Measurement:
-    latencies = () if time is None else (Latency(1, (time,) * 7, (10.0,) * 7),)
-    return ps.Measurement(
-        recipe, "f" * 64, "a" * 64, "digits", "validation", Accuracy(correct, 360),
-        Change(max(0, 350 - correct), 0, 360), 6000, 0.5, (), computed=time is None,
-        gzip_bytes=gzip, latencies=latencies,
-    )  # fmt: skip
+    figures: dict[str, Any] = {
+        "recipe": recipe, "network_sha256": "f" * 64, "dataset": "digits", "split": "validation",
+        "accuracy": Accuracy(correct, 360), "change": Change(max(0, 350 - correct), 0, 360),
+        "size_bytes": 6000, "sparsity": 0.5, "bits": (), "gzip_bytes": gzip,
+    }  # fmt: skip
+    if time is None:
+        return Computed(**figures)
+    latencies = (Latency(1, (time,) * 7, (10.0,) * 7),)
+    return Measured(**figures, artifact_sha256="a" * 64, latencies=latencies)
 
 
 BASELINE = _measurement(ps.Recipe(), 350, 25_000, 10.0)

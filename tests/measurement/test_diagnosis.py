@@ -11,6 +11,7 @@ from paretoscope.measurement.accuracy import Accuracy, Change
 from paretoscope.measurement.budget import Budget
 from paretoscope.measurement.diagnosis import offered, reasons, untouched
 from paretoscope.measurement.latency_protocol import Timing
+from paretoscope.measurement.measurement import Measured
 from paretoscope.network.network import Network
 
 from tests.awkward import with_dequantized, with_float64, with_trees
@@ -23,11 +24,13 @@ MANY = Latency(256, (1_000.0,) * 15, (1_000.0,) * 15)  # 3.9 µs a row: the call
 TINY = Latency(256, (20.0,) * 15, (20.0,) * 15)
 
 
-def _measurement(recipe: str, *latencies: Latency, size: int = 10_000) -> ps.Measurement:
-    parsed = ps.Recipe.parse(recipe) if recipe else ps.Recipe()
-    return ps.Measurement(
-        parsed, "f" * 64, "a" * 64, "digits", "validation", Accuracy(340, 360), Change(9, 0, 360),
-        size, 0.9 if "magnitude" in recipe else 0.0, (("dense1", 4, "int4"),), latencies=latencies,
+def _measurement(recipe: str, *latencies: Latency, size: int = 10_000) -> Measured:
+    return Measured(
+        recipe=ps.Recipe.parse(recipe) if recipe else ps.Recipe(), network_sha256="f" * 64,
+        artifact_sha256="a" * 64, dataset="digits", split="validation",
+        accuracy=Accuracy(340, 360), change=Change(9, 0, 360), size_bytes=size,
+        sparsity=0.9 if "magnitude" in recipe else 0.0, bits=(("dense1", 4, "int4"),),
+        latencies=latencies,
     )  # fmt: skip
 
 
@@ -79,7 +82,8 @@ def test_remedies_can_be_made(recipe: str, mlp: Network, digits: ps.Dataset) -> 
 
 def _scored(recipe: ps.Recipe, newly_wrong: int, size: int) -> ps.Measurement:
     change = Change(newly_wrong, 0, 360)
-    return replace(BEFORE, recipe=recipe, change=change, size_bytes=size, computed=True)
+    plain = replace(BEFORE, recipe=recipe, change=change, size_bytes=size).to_dict()
+    return ps.Measurement.from_dict(plain | {"computed": True})
 
 
 def test_nothing_is_offered_before_it_was_computed_and_lies_within_the_budget(mlp: Network) -> None:

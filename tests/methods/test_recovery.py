@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime as ort
 import paretoscope as ps
 import pytest
-from paretoscope.artifact.artifact import draft_artifact
+from paretoscope.artifact.artifact import make_draft
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.data.dataset import Rows
 from paretoscope.methods.quantization import UniformGrid
@@ -121,7 +121,7 @@ def single() -> tuple[Network, Rows]:
 
 def test_bias_correction_keeps_the_mean_output(single: tuple[Network, Rows]) -> None:
     network, rows = single
-    stored = draft_artifact(network, ps.Recipe.parse("q(1)+bias"), rows).stored
+    stored = make_draft(network, ps.Recipe.parse("q(1)+bias"), rows).stored
     now = network.scores(rows.X, stored.decoded(), stored.biases)
     assert np.allclose(now.mean(0), network.scores(rows.X).mean(0), atol=1e-4)
 
@@ -129,7 +129,7 @@ def test_bias_correction_keeps_the_mean_output(single: tuple[Network, Rows]) -> 
 def test_least_squares_is_scipys(single: tuple[Network, Rows]) -> None:
     """The kept weights and the bias of least squared error, by scipy's bounded solver."""
     network, rows = single
-    artifact = draft_artifact(network, ps.Recipe.parse("magnitude(sparsity=0.5)+ls"), rows)
+    artifact = make_draft(network, ps.Recipe.parse("magnitude(sparsity=0.5)+ls"), rows)
     kept, decoded = artifact.cut.kept["dense1"], artifact.stored.decoded()["dense1"]
     wanted = network.scores(rows.X)
     for column in range(3):
@@ -202,7 +202,7 @@ def test_compensation_has_less_error_than_rounding(lenet: Network, fashion: ps.D
     wanted = lenet.scores(X)
     errors = {}
     for name in ("project", "gptq"):
-        stored = draft_artifact(lenet, ps.Recipe.parse(f"q(4)+{name}"), fashion.train).stored
+        stored = make_draft(lenet, ps.Recipe.parse(f"q(4)+{name}"), fashion.train).stored
         now = lenet.scores(X, stored.decoded(), stored.biases)
         errors[name] = float(np.square(now - wanted).mean())
     assert errors["gptq"] < 0.2 * errors["project"]

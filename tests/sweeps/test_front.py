@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 from paretoscope.artifact.quick_latency import Latency
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.measurement.accuracy import Accuracy, Change
+from paretoscope.measurement.measurement import Measured
 from paretoscope.sweeps.front import is_efficient
 
 
 def _measurement(correct: int, size: int, time: float | None = None) -> ps.Measurement:
     latencies = () if time is None else (Latency(1, (time,), (1.0,)),)
-    return ps.Measurement(
-        ps.Recipe(), "", "", "d", "validation", Accuracy(correct, 10), Change(0, 0, 10), size,
-        0.0, (), latencies=latencies,
+    return Measured(
+        recipe=ps.Recipe(), network_sha256="", artifact_sha256="", dataset="d", split="validation",
+        accuracy=Accuracy(correct, 10), change=Change(0, 0, 10), size_bytes=size, sparsity=0.0,
+        bits=(), latencies=latencies,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import paretoscope as ps
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from paretoscope.artifact.artifact import draft_artifact
+from paretoscope.artifact.artifact import make_draft
 from paretoscope.artifact.size_parts import entropy_bytes
 from paretoscope.base.parameters import FloatArray
 from paretoscope.measurement.measurement import Baseline
@@ -49,7 +49,7 @@ LINES = [
 
 def _agree(network: Network, recipe: ps.Recipe, found: ps.Measurement, baseline: Baseline) -> int:
     """Check everything that is exact; returns how many labels differ."""
-    draft = draft_artifact(network, recipe, baseline.dataset.train)
+    draft = make_draft(network, recipe, baseline.dataset.train)
     assert found.recipe == recipe
     assert found.computed
     assert found.size_bytes == draft.sizes.file
@@ -108,7 +108,7 @@ def test_what_is_on_no_line_is_computed_too(mlp: Network, digits: ps.Dataset) ->
     baseline = Baseline(mlp, digits)
     found = dict(surface(mlp, [*recipes, ps.Recipe()], baseline))
     for place, recipe in enumerate(recipes):
-        draft = draft_artifact(mlp, recipe, digits.train)
+        draft = make_draft(mlp, recipe, digits.train)
         assert found[place].size_bytes == draft.sizes.file
         labels = draft.scores(digits.validation.X).argmax(1)
         assert np.array_equal(found[place].predictions, labels)  # type: ignore[arg-type]
@@ -125,7 +125,7 @@ def test_a_fused_networks_sizes_are_exact(lenet: Network, fashion: ps.Dataset) -
     baseline = Baseline(lenet, fashion)
     recipes = ps.grid(threshold=[0.0, 0.03, 0.06], q=[1, 8, 300])
     for place, m in surface(lenet, recipes, baseline):
-        draft = draft_artifact(lenet, recipes[place], fashion.train)
+        draft = make_draft(lenet, recipes[place], fashion.train)
         assert m.size_bytes == draft.sizes.file
         apart = np.count_nonzero(draft.scores(baseline.rows.X).argmax(1) != m.predictions)  # type: ignore[arg-type]
         assert apart <= 1

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 from paretoscope.measurement.accuracy import Accuracy, Change
-from paretoscope.measurement.measurement import Measurement
+from paretoscope.measurement.measurement import Measured
 
 from ui.base import plot, words
 from ui.base.theme import Theme, camera, here, layout
@@ -52,7 +52,7 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
     result = result_or_progress(subject, "seeds_task", asked, "Seeds", start=f"Train {n} seeds")
     if result is None:
         return
-    found = [Measurement.from_dict(plain) for plain in result["measurements"]]
+    found = [Measured.from_dict(plain) for plain in result["measurements"]]
     record = seed_chart(subject, view, found)
     plot.chart(
         seed_figure(record, here()),
@@ -80,7 +80,7 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
     st.caption(provenance.caption(record.provenance))
 
 
-def seed_chart(subject: Subject, view: View, found: list[Measurement]) -> SeedChart:
+def seed_chart(subject: Subject, view: View, found: list[Measured]) -> SeedChart:
     """What the chart draws."""
     changes = [m.change.value for m in found]
     zipped = [m.gzip_bytes or 0 for m in found]

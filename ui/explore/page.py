@@ -498,7 +498,7 @@ def _apart(apart: Apart, subject: Subject) -> str:
 
 def artifact_bytes(subject: Subject, recipe: Recipe, known: Measurement | None) -> bytes:
     """The file whose figures are shown: kept where it was trained, else made again, the same."""
-    kept = None if known is None else default_store().read(known.artifact_sha256)
+    kept = None if known is None else default_store().read(known.file_sha256 or "")
     if kept is not None:
         return kept
     data = subject.dataset

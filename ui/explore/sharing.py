@@ -8,8 +8,9 @@ from functools import partial
 
 import plotly.graph_objects as go
 import streamlit as st
+from paretoscope.artifact.artifact import compress
 from paretoscope.data.dataset import is_own
-from paretoscope.measurement.measurement import Measurement
+from paretoscope.measurement.measurement import Measured, Measurement, measure
 from paretoscope.measurement.provenance import to_json
 from paretoscope.methods.recipe import Recipe
 from paretoscope.sweeps.export import ENDINGS, per_repeat, table
@@ -110,7 +111,11 @@ def _trade_off(
 
 def _figures(subject: Subject, recipe: Recipe) -> bytes:
     known = server.measuring().known(subject, recipe)
-    return b"{}" if known is None else to_json(known)
+    if not isinstance(known, Measured):  # only computed yet
+        data = subject.dataset
+        artifact = compress(subject.network, recipe, data.train, data.validation)
+        known = measure(artifact, data, baseline=subject.baseline)
+    return to_json(known)
 
 
 def _rows(subject: Subject, view: View, curve: Sequence[Recipe], ending: str) -> bytes:
@@ -160,7 +165,7 @@ def report(
         parts.append(
             figure.to_html(full_html=False, include_plotlyjs=False, config=camera("report"))
         )
-    source = "<br>".join(provenance.lines(now, file=now.artifact_sha256))
+    source = "<br>".join(provenance.lines(now, file=now.file_sha256))
     same_view = f"<a href='{html.escape(link)}'>the same view</a>"
     if is_own(view.dataset) or view.has_own_model:  # the link opens them
         same_view = "of somebody's own data or model: their link is not in this report"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from paretoscope.artifact.artifact import draft_artifact
+from paretoscope.artifact.artifact import make_draft
 from paretoscope.methods.pruning import Criterion, Pruner, smallest_kept
 from paretoscope.methods.quantization import STORAGE
 from paretoscope.methods.quantization.codes import UNSIGNED
@@ -157,7 +157,7 @@ def layer_table(network: Network, recipe: Recipe) -> pa.Table:
 
 def layer_rows(network: Network, recipe: Recipe) -> list[dict[str, Any]]:
     """The layers of the file that a recipe makes, for recipes that need no rows."""
-    draft = draft_artifact(network, recipe, None)
+    draft = make_draft(network, recipe, None)
     total = draft.sizes.file
     rows: list[dict[str, Any]] = []
     in_layers = 0.0

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
-from paretoscope.artifact.artifact import Artifact, draft_artifact
+from paretoscope.artifact.artifact import Draft, make_draft
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import FloatArray
 from paretoscope.data.dataset import Dataset, Rows
@@ -314,8 +314,8 @@ def in_and_out_figure(record: InAndOut, theme: Theme) -> go.Figure:
 
 
 @lru_cache(maxsize=32)
-def _draft(network: Network, data: Dataset, recipe: Recipe) -> Artifact:
-    return draft_artifact(network, recipe, None if recipe.needs_no_rows else data.train, None)
+def _draft(network: Network, data: Dataset, recipe: Recipe) -> Draft:
+    return make_draft(network, recipe, None if recipe.needs_no_rows else data.train, None)
 
 
 def one_layer(view: View, subject: Subject, title: str) -> None:

@@ -304,7 +304,7 @@ def _provenance(
     timing: Timing | None,
     kernels: str | None,
 ) -> str:
-    file = None if chosen is None else chosen.artifact_sha256
+    file = None if chosen is None else chosen.file_sha256
     *what, machine = provenance.lines(baseline, file=file)
     marks = "whiskers: 95 % interval of accuracy"
     if axis == "time":

@@ -20,7 +20,7 @@ _SOME = 0.1  # processors that other programs keep busy, from which on they are 
 def file_arguments(subject: Subject, now: Measurement) -> dict[str, Any]:
     """What a task is told, so that it finds the very file where it was trained."""
     found = subject.arguments(now.recipe)
-    return found | {"artifact_sha256": now.artifact_sha256} if now.recipe.trains else found
+    return found | {"artifact_sha256": now.file_sha256} if now.recipe.trains else found
 
 
 def timing_arguments(

@@ -362,7 +362,7 @@ class MeasuringService:
     def _learn(self, key: Key, measurement: Measurement) -> None:
         with self._changed:
             known = self._known.get(key)
-            if known is not None and known.artifact_sha256 == measurement.artifact_sha256:
+            if known is not None and known.file_sha256 == measurement.file_sha256:
                 gzip_bytes = measurement.gzip_bytes or known.gzip_bytes
                 measurement = replace(measurement, gzip_bytes=gzip_bytes)
             if known is not None and measurement.entropy_bytes is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -52,8 +52,10 @@ class Sizes:
 
 
 @dataclass(frozen=True, eq=False)
-class Artifact:
-    """A compressed network as a file.
+class Draft:
+    """A compressed network as a file that was not yet held against float arithmetic.
+
+    What is said of it is computed, never measured: only `compress` makes an `Artifact` of it.
 
     Attributes
     ----------
@@ -95,6 +97,11 @@ class Artifact:
         return sum(c.n_zeros for c in codes) / sum(c.values.size for c in codes)
 
 
+@dataclass(frozen=True, eq=False)
+class Artifact(Draft):
+    """A compressed network as a file whose scores were checked: what is sized, timed and scored."""
+
+
 def compress(
     network: Network,
     recipe: Recipe,
@@ -127,15 +134,15 @@ def compress(
         The recipe does not fit the network, a weight is not finite, or the runtime's scores differ
         from float arithmetic on the stored values in both spellings.
     """
-    draft = draft_artifact(network, recipe, train_rows, validation_rows, report)
+    draft = make_draft(network, recipe, train_rows, validation_rows, report)
     features = _check_features(network, train_rows)
     if isinstance(recipe.activations, Int8Activations):
         _check_integers(draft, features[:_REFERENCE_ROWS])
-        return draft
+        return _as_checked(draft)
     expected, asked, recipe = draft.scores(features), recipe.kernel, draft.recipe
     fused = recipe.kernel == Fused() and _fuses(draft.stored)
     if fused and _agrees(draft.onnx_bytes, features, expected, fused=True):
-        return draft
+        return _as_checked(draft)
     if asked == Auto():
         recipe = replace(recipe, kernel=Folded() if fused else recipe.kernel)
     folded = write_artifact(network, draft.reduced, recipe, draft.stored, "folded")
@@ -144,18 +151,21 @@ def compress(
             f"ONNX Runtime computes other scores for {recipe} than float arithmetic on the stored "
             "values; the file is not used"
         )
-    return replace(draft, onnx_bytes=folded, recipe=recipe)
+    return _as_checked(replace(draft, onnx_bytes=folded, recipe=recipe))
 
 
-def draft_artifact(
+def _as_checked(draft: Draft) -> Artifact:
+    return Artifact(**{f.name: getattr(draft, f.name) for f in fields(Draft)})
+
+
+def make_draft(
     network: Network,
     recipe: Recipe,
     train_rows: Rows | None,
     validation_rows: Rows | None = None,
     report: Report | None = None,
-) -> Artifact:
-    """The artifact in its first spelling, not yet checked: for what is only computed, never shown
-    as measured."""
+) -> Draft:
+    """The file in its first spelling, not yet checked: for what is only computed."""
     for name, weight in network.weights.items():
         if not np.isfinite(weight).all():
             n_bad = int(np.size(weight) - np.isfinite(weight).sum())
@@ -190,7 +200,7 @@ def draft_artifact(
     if integers is not None and train_rows is not None:
         onnx_bytes = integers.quantize(onnx_bytes, train_rows, reduced)
         stored = Stored(codes_in(onnx_bytes, reduced), stored.biases)
-    return Artifact(onnx_bytes, network, recipe, reduced, task.cut, stored)
+    return Draft(onnx_bytes, network, recipe, reduced, task.cut, stored)
 
 
 def _faster(
@@ -227,7 +237,7 @@ def _check_features(network: Network, train_rows: Rows | None) -> FloatArray:
     return rng.standard_normal((n, network.n_features)).astype(np.float32)
 
 
-def _check_integers(draft: Artifact, X: FloatArray) -> None:
+def _check_integers(draft: Draft, X: FloatArray) -> None:
     """The runtime's integer kernels against ONNX's own reference evaluator, in labels."""
     import onnx
     from onnx.reference import ReferenceEvaluator

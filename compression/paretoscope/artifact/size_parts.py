@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from paretoscope.artifact.artifact import draft_artifact
+from paretoscope.artifact.artifact import make_draft
 from paretoscope.data.dataset import Rows
 from paretoscope.methods.activations import FloatActivations
 from paretoscope.methods.quantization import Float32
@@ -93,7 +93,7 @@ def size_report(
     train_rows : Rows or None
         As for `compress`.
     """
-    baseline = draft_artifact(network, Recipe(), train_rows).onnx_bytes
+    baseline = make_draft(network, Recipe(), train_rows).onnx_bytes
     cut_only = replace(
         recipe,
         quantizer=Float32(),
@@ -101,7 +101,7 @@ def size_report(
         activations=FloatActivations(),
         recovery=NoRecovery(),
     )
-    with_zeros = draft_artifact(network, cut_only, train_rows).onnx_bytes
+    with_zeros = make_draft(network, cut_only, train_rows).onnx_bytes
     initializers = _initializers(onnx_bytes)
     layers = tuple(_layer(name, initializers) for name in network.weights)
     codes = sum(layer.size_bytes for layer in layers)

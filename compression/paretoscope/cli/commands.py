@@ -95,6 +95,11 @@ def measure(arguments: argparse.Namespace) -> None:
     if len(words) == 1 and words[0].endswith(".onnx") and arguments.data is None:
         _measure_file(Path(words[0]))
         return
+    if arguments.data is None and arguments.model is None and len(words) != 3:
+        raise ParetoscopeError(
+            "measure takes a dataset, a model and a recipe, or one .onnx file; got "
+            f"{' '.join(words) or 'nothing'}"
+        )
     recipe = recipe_of(arguments)
     _check_split(arguments.split)
     data, network = subject(arguments, "RECIPE")

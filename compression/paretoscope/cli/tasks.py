@@ -31,6 +31,7 @@ from paretoscope.measurement.corruptions import corruptions, robustness
 from paretoscope.measurement.latency_protocol import time_by_protocol
 from paretoscope.measurement.measurement import (
     Baseline,
+    Measured,
     Measurement,
     compute,
     environment,
@@ -89,7 +90,7 @@ def measure_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
     if arguments["stage"] == "measure":
         first = with_latency(score(artifact, baseline), artifact, baseline, batch=1)
         return (with_gzip(first, artifact) if arguments["zipped"] else first).to_dict()
-    measurement = Measurement.from_dict(arguments["measurement"])
+    measurement = Measured.from_dict(arguments["measurement"])
     for batch in BATCHES:
         if measurement.latency(batch) is None:
             measurement = with_latency(measurement, artifact, baseline, batch)

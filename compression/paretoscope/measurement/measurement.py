@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import platform
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from paretoscope.artifact.artifact import Artifact, compress, draft_artifact
+from paretoscope.artifact.artifact import Artifact, Draft, compress, make_draft
 from paretoscope.artifact.quick_latency import BATCHES, ROUNDS, Latency, measure_latency
 from paretoscope.artifact.runtimes import OnnxRuntime
 from paretoscope.artifact.size_parts import entropy_bytes
@@ -28,6 +29,7 @@ from paretoscope.network.network import Network
 _ZIP_AT_ONCE_BYTES = 64_000  # zipping less takes at most a few milliseconds
 
 Predictions = npt.NDArray[np.int64]
+M = TypeVar("M", bound="Measurement")
 
 
 @dataclass(frozen=True)
@@ -47,38 +49,33 @@ def environment() -> Environment:
     return Environment(processor(), platform.python_version(), *versions)
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """One recipe on one network and split.
+@dataclass(frozen=True, kw_only=True)
+class Measurement(ABC):
+    """What is known of one recipe on one network and split: `Measured` or `Computed`.
 
     Attributes
     ----------
     recipe : Recipe
-    network_sha256, artifact_sha256 : str
+    network_sha256 : str
     dataset, split : str
     split_seed, seed : int
         Of the split, and of the training.
     accuracy : Accuracy
-        Of the file through ONNX Runtime; where `computed`, of numpy's float arithmetic on the
-        values in the file, which was not run.
     change : Change
         Against the uncompressed network on the same rows.
     size_bytes, gzip_bytes : int
         The file as it lies on disk, and under gzip -9 (None: not yet known).
     entropy_bytes : float or None
-        The zero-order entropy bound of the stored weights, where `computed`.
+        The zero-order entropy bound of the stored weights, where it was computed.
     sparsity : float
         Share of the stored weights that is zero.
     bits : tuple of (layer, bits a code needs, type it is stored in)
-    latencies : tuple of Latency
-        One for each batch size that was timed, on one thread.
     date : str
         The day, in UTC.
     """
 
     recipe: Recipe
     network_sha256: str
-    artifact_sha256: str
     dataset: str
     split: str
     accuracy: Accuracy
@@ -86,47 +83,60 @@ class Measurement:
     size_bytes: int
     sparsity: float
     bits: tuple[tuple[str, int, str], ...]
-    computed: bool = False
     gzip_bytes: int | None = None
     entropy_bytes: float | None = None
-    latencies: tuple[Latency, ...] = ()
     split_seed: int = 0
     seed: int = 0
     date: str = field(default_factory=lambda: datetime.now(UTC).date().isoformat(), compare=False)
     environment: Environment = field(default_factory=environment)
     predictions: Predictions | None = field(default=None, repr=False, compare=False)
 
+    @property
+    @abstractmethod
+    def computed(self) -> bool:
+        """Whether the file was not run: its point is drawn hollow."""
+
+    @property
+    @abstractmethod
+    def file_sha256(self) -> str | None:
+        """Of the artifact or draft; None where no file was made."""
+
     def latency(self, batch: int = 1) -> Latency | None:
         """The latency at a batch size, or None where it was not timed."""
-        return next((la for la in self.latencies if la.batch == batch), None)
+        return None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types, without the predictions. `from_dict` is its inverse."""
         plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "predictions"}
         return plain | {
+            "computed": self.computed,
             "recipe": str(self.recipe),
             "accuracy": asdict(self.accuracy),
             "change": asdict(self.change),
-            "latencies": [asdict(latency) for latency in self.latencies],
             "environment": asdict(self.environment),
         }
 
-    @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> Measurement:
-        return cls(
-            **{
-                **plain,
-                "recipe": Recipe.parse(plain["recipe"]),
-                "accuracy": Accuracy(**plain["accuracy"]),
-                "change": Change.from_dict(plain["change"]),
-                "bits": tuple((name, bits, storage) for name, bits, storage in plain["bits"]),
-                "latencies": tuple(
-                    Latency(la["batch"], tuple(la["samples_us"]), tuple(la["baseline_us"]))
-                    for la in plain["latencies"]
-                ),
-                "environment": Environment(**plain["environment"]),
-            }
+    @staticmethod
+    def from_dict(plain: Mapping[str, Any]) -> Measured | Computed:
+        """`Computed` or `Measured`, as `to_dict` gave it, here or in a version before this."""
+        given = dict(plain)
+        computed, artifact = given.pop("computed"), given.pop("artifact_sha256", None)
+        latencies = given.pop("latencies", ())
+        given |= {
+            "recipe": Recipe.parse(plain["recipe"]),
+            "accuracy": Accuracy(**plain["accuracy"]),
+            "change": Change.from_dict(plain["change"]),
+            "bits": tuple((name, bits, storage) for name, bits, storage in plain["bits"]),
+            "environment": Environment(**plain["environment"]),
+        }
+        if computed:
+            given.setdefault("draft_sha256", artifact or None)
+            return Computed(**given)
+        timed = tuple(
+            Latency(la["batch"], tuple(la["samples_us"]), tuple(la["baseline_us"]))
+            for la in latencies
         )
+        return Measured(**given, artifact_sha256=artifact, latencies=timed)
 
     def row(self) -> dict[str, Any]:
         """Flat, for tables: one column a figure, with its unit in the name."""
@@ -154,16 +164,85 @@ class Measurement:
             "gzip_bytes": self.gzip_bytes,
             "entropy_bytes": self.entropy_bytes,
         }
+        flat |= self._times()
+        flat["network_sha256"] = self.network_sha256
+        flat["artifact_sha256"] = self.file_sha256 or ""
+        flat |= {"date": self.date, "threads": 1}
+        return flat | asdict(self.environment)
+
+    def _times(self) -> dict[str, float]:
+        """The columns of what was timed."""
+        return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured(Measurement):
+    """Of an artifact: the file through ONNX Runtime.
+
+    Attributes
+    ----------
+    artifact_sha256 : str
+        The file's.
+    latencies : tuple of Latency
+        One for each batch size that was timed, on one thread.
+    """
+
+    artifact_sha256: str
+    latencies: tuple[Latency, ...] = ()
+
+    @staticmethod
+    def from_dict(plain: Mapping[str, Any]) -> Measured:
+        """As of any measurement. Raises a ParetoscopeError where it was computed only."""
+        found = Measurement.from_dict(plain)
+        if not isinstance(found, Measured):
+            raise ParetoscopeError(f"the figures of {found.recipe} were computed, not measured")
+        return found
+
+    @property
+    def computed(self) -> bool:
+        return False
+
+    @property
+    def file_sha256(self) -> str:
+        return self.artifact_sha256
+
+    def latency(self, batch: int = 1) -> Latency | None:
+        return next((la for la in self.latencies if la.batch == batch), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        return super().to_dict() | {"latencies": [asdict(latency) for latency in self.latencies]}
+
+    def _times(self) -> dict[str, float]:
+        flat = {}
         for latency in self.latencies:
             name = f"batch{latency.batch}"
             flat[f"{name}_median_us"] = latency.median_us
             flat[f"{name}_q1_us"], flat[f"{name}_q3_us"] = latency.quartiles_us
             flat[f"{name}_ratio"] = latency.ratio
             flat[f"{name}_ratio_low"], flat[f"{name}_ratio_high"] = latency.ratio_interval
-        flat["network_sha256"] = self.network_sha256
-        flat["artifact_sha256"] = self.artifact_sha256
-        flat |= {"date": self.date, "threads": 1}
-        return flat | asdict(self.environment)
+        return flat
+
+
+@dataclass(frozen=True, kw_only=True)
+class Computed(Measurement):
+    """Of a draft, or of none: numpy's float arithmetic on the values that a file holds, which was
+    not run.
+
+    Attributes
+    ----------
+    draft_sha256 : str or None
+        Of the draft's bytes, where there is one.
+    """
+
+    draft_sha256: str | None = None
+
+    @property
+    def computed(self) -> bool:
+        return True
+
+    @property
+    def file_sha256(self) -> str | None:
+        return self.draft_sha256
 
 
 def judged_on(network: Network) -> str:
@@ -182,18 +261,28 @@ class Baseline:
     dataset : Dataset
     split : str, optional
         By default `judged_on` that network.
+    part_of : (Baseline, array of int), optional
+        Of another one only the rows at these places: see `part`.
     """
 
     network: Network
     dataset: Dataset
     split: str = ""
+    part_of: tuple[Baseline, npt.NDArray[np.intp]] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "split", self.split or judged_on(self.network))
 
+    def part(self, places: npt.NDArray[np.intp]) -> Baseline:
+        """The same on some of the rows."""
+        return replace(self, part_of=(self, places))
+
     @cached_property
     def rows(self) -> Rows:
-        return self.dataset.rows(self.split)
+        if self.part_of is None:
+            return self.dataset.rows(self.split)
+        whole, places = self.part_of
+        return Rows(whole.rows.X[places], whole.rows.y[places])
 
     @cached_property
     def artifact(self) -> Artifact:
@@ -201,7 +290,10 @@ class Baseline:
 
     @cached_property
     def predictions(self) -> Predictions:
-        return _predict(self.artifact.onnx_bytes, self.rows.X)
+        if self.part_of is None:
+            return _predict(self.artifact.onnx_bytes, self.rows.X)
+        whole, places = self.part_of
+        return whole.predictions[places]
 
     @cached_property
     def session(self) -> OnnxRuntime:
@@ -219,7 +311,7 @@ def measure(
     *,
     batches: Sequence[int] = BATCHES,
     baseline: Baseline | None = None,
-) -> Measurement:
+) -> Measured:
     """Measure an artifact: accuracy, sizes, and time in turn with the uncompressed network.
 
     Parameters
@@ -241,33 +333,33 @@ def measure(
     return with_gzip(measurement, artifact)
 
 
-def score(artifact: Artifact, baseline: Baseline) -> Measurement:
+def score(artifact: Artifact, baseline: Baseline) -> Measured:
     """Accuracy and file size of an artifact, by running it; the zipped size of small files too."""
     predictions = _predict(artifact.onnx_bytes, baseline.rows.X)
-    return _measurement(artifact, baseline, predictions, computed=False)
+    return Measured(**_figures(artifact, baseline, predictions), artifact_sha256=artifact.sha256)
 
 
-def compute(network: Network, recipe: Recipe, baseline: Baseline) -> tuple[Artifact, Measurement]:
+def compute(network: Network, recipe: Recipe, baseline: Baseline) -> tuple[Draft, Computed]:
     """The same by numpy's float arithmetic on the values in the file, without running it.
 
-    Returns the file that was not run, too. The accuracy differs from the measured one where the
+    Returns the draft, too. The accuracy differs from the measured one where the
     file runs through fused kernels, by at most `paretoscope.artifact.artifact.FUSED_LABELS_APART`
     of the labels.
     """
-    draft = draft_artifact(network, recipe, baseline.dataset.train, baseline.dataset.validation)
+    draft = make_draft(network, recipe, baseline.dataset.train, baseline.dataset.validation)
     predictions = draft.scores(baseline.rows.X).argmax(1)
-    computed = _measurement(draft, baseline, predictions, computed=True)
     entropy = sum(entropy_bytes(codes.values) for codes in draft.stored.codes.values())
-    return draft, replace(computed, entropy_bytes=entropy)
+    figures = _figures(draft, baseline, predictions) | {"entropy_bytes": entropy}
+    return draft, Computed(**figures, draft_sha256=draft.sha256)
 
 
 def with_latency(
-    measurement: Measurement,
+    measurement: Measured,
     artifact: Artifact,
     baseline: Baseline,
     batch: int,
     rounds: int = ROUNDS,
-) -> Measurement:
+) -> Measured:
     """The measurement with the time at one batch size."""
     if not isinstance(batch, int) or batch < 1:
         raise ParetoscopeError(f"batch must be a whole number from 1 on; got {batch!r}")
@@ -278,9 +370,9 @@ def with_latency(
     return replace(measurement, latencies=(*others, latency))
 
 
-def with_gzip(measurement: Measurement, artifact: Artifact) -> Measurement:
+def with_gzip(measurement: M, file: Draft) -> M:
     """The measurement with the zipped size."""
-    return replace(measurement, gzip_bytes=artifact.sizes.gzip)
+    return replace(measurement, gzip_bytes=file.sizes.gzip)
 
 
 def as_brought(measurement: Measurement, network: Network) -> Measurement:
@@ -292,27 +384,24 @@ def as_brought(measurement: Measurement, network: Network) -> Measurement:
     return replace(measurement, size_bytes=size, gzip_bytes=zipped)
 
 
-def _measurement(
-    artifact: Artifact, baseline: Baseline, predictions: Predictions, *, computed: bool
-) -> Measurement:
+def _figures(file: Draft, baseline: Baseline, predictions: Predictions) -> dict[str, Any]:
+    """What is said of a file by its rows' labels, whoever gave these."""
     y = baseline.rows.y
-    return Measurement(
-        recipe=artifact.recipe,
-        network_sha256=artifact.network.sha256,
-        artifact_sha256=artifact.sha256,
-        dataset=public_name(baseline.dataset.name),
-        split=baseline.split,
-        split_seed=baseline.dataset.seed,
-        seed=int(artifact.network.metadata.get("seed", 0)),
-        accuracy=accuracy(predictions, y),
-        change=change(predictions, baseline.predictions, y),
-        size_bytes=artifact.sizes.file,
-        gzip_bytes=artifact.sizes.gzip if artifact.sizes.file <= _ZIP_AT_ONCE_BYTES else None,
-        sparsity=float(artifact.sparsity),
-        bits=tuple((name, c.bits, c.storage) for name, c in artifact.stored.codes.items()),
-        computed=computed,
-        predictions=predictions,
-    )
+    return {
+        "recipe": file.recipe,
+        "network_sha256": file.network.sha256,
+        "dataset": public_name(baseline.dataset.name),
+        "split": baseline.split,
+        "split_seed": baseline.dataset.seed,
+        "seed": int(file.network.metadata.get("seed", 0)),
+        "accuracy": accuracy(predictions, y),
+        "change": change(predictions, baseline.predictions, y),
+        "size_bytes": file.sizes.file,
+        "gzip_bytes": file.sizes.gzip if file.sizes.file <= _ZIP_AT_ONCE_BYTES else None,
+        "sparsity": float(file.sparsity),
+        "bits": tuple((name, c.bits, c.storage) for name, c in file.stored.codes.items()),
+        "predictions": predictions,
+    }
 
 
 def _predict(onnx_bytes: bytes, X: FloatArray) -> Predictions:

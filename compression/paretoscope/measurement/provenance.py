@@ -19,7 +19,7 @@ from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.store import SHORT_SHA, sha256
 from paretoscope.data.dataset import load_dataset, named_publicly
 from paretoscope.measurement.accuracy import Accuracy, accuracy
-from paretoscope.measurement.measurement import Measurement, environment
+from paretoscope.measurement.measurement import Measured, environment
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.network import Network
 
@@ -49,7 +49,7 @@ class Remeasured:
 
     origin: Origin
     here: Accuracy
-    recorded: Measurement | None
+    recorded: Measured | None
     why: tuple[str, ...]
 
 
@@ -81,13 +81,13 @@ def origin(onnx_bytes: bytes) -> Origin:
     )
 
 
-def to_json(measurement: Measurement) -> bytes:
+def to_json(measurement: Measured) -> bytes:
     """The record of figures that lies beside a file."""
     plain = {"record": _FORMAT, "measurement": measurement.to_dict()}
     return json.dumps(plain, indent=1).encode()
 
 
-def from_json(data: bytes) -> Measurement:
+def from_json(data: bytes) -> Measured:
     """The figures in a record.
 
     Raises
@@ -99,7 +99,7 @@ def from_json(data: bytes) -> Measurement:
         plain = json.loads(data)
         if not isinstance(plain, Mapping) or plain.get("record") != _FORMAT:
             raise ParetoscopeError("the record beside the file is of another version, or is none")
-        return Measurement.from_dict(plain["measurement"])
+        return Measured.from_dict(plain["measurement"])
     except ParetoscopeError:
         raise
     except Exception as error:  # whatever somebody's JSON leads to
@@ -141,7 +141,7 @@ def remeasure(path: Path) -> Remeasured:
     return Remeasured(found, here, recorded, tuple(_why(here, recorded, same_data=same_data)))
 
 
-def _why(here: Accuracy, recorded: Measurement | None, *, same_data: bool) -> list[str]:
+def _why(here: Accuracy, recorded: Measured | None, *, same_data: bool) -> list[str]:
     """What can make the accuracy here another than the recorded one."""
     told = []
     if not same_data:

@@ -15,10 +15,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
-from paretoscope.artifact.artifact import Artifact, draft_artifact
-from paretoscope.data.dataset import Rows
+from paretoscope.artifact.artifact import Draft, make_draft
 from paretoscope.measurement.accuracy import Change, change
 from paretoscope.measurement.measurement import Baseline
 from paretoscope.methods.recipe import Recipe
@@ -57,7 +55,7 @@ class Race:
         ends = {count for share in SHARES if FEWEST_ROWS <= (count := round(share * n)) < n}
         self._ends = [*sorted(ends), n]
         self._parts = [
-            _part(baseline, order[start:end])
+            baseline.part(order[start:end])
             for start, end in zip([0, *self._ends[:-1]], self._ends, strict=True)
         ]
         self._begun: dict[Recipe, Change] = {}
@@ -95,7 +93,7 @@ class Race:
                 return None
         return Change(newly_wrong, newly_right, self._ends[-1])
 
-    def draft(self, recipe: Recipe) -> Artifact:
+    def draft(self, recipe: Recipe) -> Draft:
         """The file of a recipe, not yet checked; the last one is kept."""
         return self._drafts(recipe)
 
@@ -119,15 +117,6 @@ class Race:
         predicted = self.draft(recipe).scores(part.rows.X).argmax(1)
         return change(predicted, part.predictions, part.rows.y)
 
-    def _make_draft(self, recipe: Recipe) -> Artifact:
+    def _make_draft(self, recipe: Recipe) -> Draft:
         data = self.baseline.dataset
-        return draft_artifact(self.network, recipe, data.train, data.validation)
-
-
-def _part(baseline: Baseline, chosen: npt.NDArray[np.intp]) -> Baseline:
-    """The baseline on some of its rows."""
-    rows = baseline.rows
-    part = Baseline(baseline.network, baseline.dataset, baseline.split)
-    part.__dict__["rows"] = Rows(rows.X[chosen], rows.y[chosen])
-    part.__dict__["predictions"] = baseline.predictions[chosen]
-    return part
+        return make_draft(self.network, recipe, data.train, data.validation)

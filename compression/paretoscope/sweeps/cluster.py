@@ -25,7 +25,7 @@ from typing import Any
 
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.data.dataset import Dataset
-from paretoscope.measurement.measurement import Baseline, Measurement
+from paretoscope.measurement.measurement import Baseline, Computed
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.network import Network
 from paretoscope.sweeps.lines import in_lines
@@ -38,9 +38,8 @@ _PAUSE_S = 0.5
 _POINTS_OF_A_TASK = 1_000  # at most, so that a task is seconds and a lost one no matter
 _TASKS_A_WORKER = 6  # at least, so that all end at about the same time
 _REST_S = 60
-_VALUES = attrgetter(
-    *(f.name for f in fields(Measurement) if f.name not in ("recipe", "predictions"))
-)
+_NAMES = [f.name for f in fields(Computed) if f.name not in ("recipe", "predictions")]
+_VALUES = attrgetter(*_NAMES)
 
 
 class ClusterError(ParetoscopeError):
@@ -103,7 +102,7 @@ class Cluster:
 
     def compute(
         self, network: Network, data: Dataset, split: str, recipes: Sequence[Recipe]
-    ) -> Iterator[tuple[int, Measurement]]:
+    ) -> Iterator[tuple[int, Computed]]:
         """`paretoscope.sweeps.surface.surface`, on the workers.
 
         Raises
@@ -120,7 +119,8 @@ class Cluster:
                     if found is None:
                         continue
                     for place, values in zip(left.pop(number), found, strict=True):
-                        yield place, Measurement(recipes[place], *values)
+                        named = dict(zip(_NAMES, values, strict=True))
+                        yield place, Computed(recipe=recipes[place], **named)
             except (OSError, TimeoutError, asyncio.CancelledError) as error:
                 raise self._lost() from error
             if left and self._client.status != "running":

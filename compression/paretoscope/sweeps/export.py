@@ -9,7 +9,7 @@ from typing import Any
 
 from paretoscope.base.errors import one_of
 from paretoscope.base.parameters import format_value
-from paretoscope.measurement.measurement import Measurement
+from paretoscope.measurement.measurement import Measured, Measurement
 
 ENDINGS = (".csv", ".parquet", ".json")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # OWASP ASVS 1.2.10, CWE-1236
@@ -26,7 +26,7 @@ def per_repeat(measurements: Iterable[Measurement]) -> list[dict[str, Any]]:
         figures = m.row()
         timed: list[tuple[Any, ...]] = [
             (latency.batch, number, ours, theirs)
-            for latency in m.latencies
+            for latency in (m.latencies if isinstance(m, Measured) else ())
             for number, (ours, theirs) in enumerate(
                 zip(latency.samples_us, latency.baseline_us, strict=True), start=1
             )

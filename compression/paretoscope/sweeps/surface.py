@@ -24,7 +24,7 @@ from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import FloatArray
 from paretoscope.data.dataset import public_name
 from paretoscope.measurement.accuracy import Accuracy, Change
-from paretoscope.measurement.measurement import Baseline, Measurement, compute, environment
+from paretoscope.measurement.measurement import Baseline, Computed, compute, environment
 from paretoscope.methods.pruning import KeepUnits, remove_units
 from paretoscope.methods.quantization import STORAGE, Codes
 from paretoscope.methods.recipe import Recipe
@@ -101,7 +101,7 @@ def surface(
     *,
     threads: int = 1,
     predictions: bool = True,
-) -> Iterator[tuple[int, Measurement]]:
+) -> Iterator[tuple[int, Computed]]:
     """Compute recipes in float arithmetic on the values that their files would hold.
 
     Parameters
@@ -118,14 +118,14 @@ def surface(
 
     Yields
     ------
-    (place, Measurement)
+    (place, Computed)
         As they come: a recipe's place in `recipes`, and its measurement with `computed` set, with
         the exact size of the file, its zipped size unknown and `entropy_bytes` in its place.
     """
     for done in _walks(network, recipes, baseline, threads):
         if isinstance(done, _Walked):
             for step, place in enumerate(done.line.places):
-                yield place, done.measurement(step, predictions)
+                yield place, done.figures(step, predictions)
         else:
             place, m = done
             yield place, m if predictions else replace(m, predictions=None)
@@ -133,7 +133,7 @@ def surface(
 
 def _walks(
     network: Network, recipes: Sequence[Recipe], baseline: Baseline, threads: int
-) -> Iterator[_Walked | tuple[int, Measurement]]:
+) -> Iterator[_Walked | tuple[int, Computed]]:
     """Whole lines first, then the points that are on none."""
     lines, others = in_lines(recipes)
     shared = _Shared(network, baseline)
@@ -300,15 +300,14 @@ class _Walked:
     def size_bytes(self) -> npt.NDArray[np.int64]:
         return file_bytes(self.reduced, self.network, self.line.recipes, self.storages)
 
-    def measurement(self, step: int, predictions: bool) -> Measurement:
-        """The measurement at a step."""
+    def figures(self, step: int, predictions: bool) -> Computed:
+        """What was computed at a step."""
         correct, newly_wrong, newly_right = (int(counts[step]) for counts in self.counts)
         n = len(self.baseline.rows)
         bits = self.totals.bits[:, step].tolist()
-        return Measurement(
+        return Computed(
             recipe=self.line.recipes[step],
             network_sha256=self.network.sha256,
-            artifact_sha256="",
             dataset=public_name(self.baseline.dataset.name),
             split=self.baseline.split,
             split_seed=self.baseline.dataset.seed,
@@ -319,7 +318,6 @@ class _Walked:
             sparsity=float(self.sparsity[step]),
             bits=tuple(zip(self.reduced.weights, bits, self.storages[step], strict=True)),
             entropy_bytes=float(self.entropy_bytes[step]),
-            computed=True,
             environment=environment(),
             predictions=self.labels[step].astype(np.int64) if predictions else None,
         )

@@ -14,7 +14,7 @@ from paretoscope.base.errors import ParetoscopeError, one_of
 from paretoscope.base.parameters import Member, parameters
 from paretoscope.base.store import default_store, sha256
 from paretoscope.data.dataset import Dataset
-from paretoscope.measurement.measurement import Baseline, Measurement, measure
+from paretoscope.measurement.measurement import Baseline, Measured, Measurement, measure
 from paretoscope.methods.pruning import Criterion, KeepAll, Magnitude
 from paretoscope.methods.quantization import FixedPoint, Float32, Quantizer
 from paretoscope.methods.recipe import Recipe
@@ -268,10 +268,11 @@ class _Run:
             self._history.finish_sweep(self._name)
 
     def _is_whole(self, known: Measurement) -> bool:
+        if not isinstance(known, Measured):
+            return False
         timed = {latency.batch for latency in known.latencies}
-        return timed >= set(self._batches) and (
-            default_store().read(known.artifact_sha256) is not None
-        )
+        there = default_store().read(known.artifact_sha256) is not None
+        return there and timed >= set(self._batches)
 
     def _keep(self, found: Sequence[Measurement]) -> None:
         if self._history is not None:
