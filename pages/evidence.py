@@ -8,7 +8,8 @@ from ui.evidence import confirmation, robustness, rows, seeds, sizes, times
 from ui.parts import frame, training
 from ui.parts.frame import sync_widget
 from ui.state import server, view
-from ui.state.view import SECTIONS, plain
+from ui.state.address import SECTIONS
+from ui.state.view import plain
 
 frame.require_router()
 

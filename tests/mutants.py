@@ -245,7 +245,7 @@ MUTANTS = (
         "np.interp(q, qs, np.arange(len(qs)))", "tests/app/test_panels.py",
     ),
     Mutant(
-        "a link's drop in points is taken for a share", "ui/state/view.py",
+        "a link's drop in points is taken for a share", "ui/state/address.py",
         "self.drop / 100", "self.drop / 1", "tests/app/test_links.py",
     ),
     Mutant(

@@ -24,7 +24,7 @@ from ui.explore.plan import context_lines_of
 from ui.parts import charts, figures
 from ui.parts.frame import network_title
 from ui.parts.method_controls import axis_of, pruner_of
-from ui.state.view import View, parse_query
+from ui.state.address import View, parse_query
 
 
 def figure_of(view: View, axis: charts.Axis) -> Figure:

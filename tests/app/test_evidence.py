@@ -20,7 +20,7 @@ from ui.base.theme import DARK, LIGHT, Theme
 from ui.evidence import seeds, times
 from ui.parts import proper_times
 from ui.state import server
-from ui.state.view import SECTIONS
+from ui.state.address import SECTIONS
 
 RECIPE = "magnitude(sparsity=0.6)+q(4)"
 

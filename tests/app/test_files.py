@@ -27,7 +27,7 @@ from tests.uploads.cases import FOLDER, Case, cases, needs_cases
 from tests.uploads.test_reports import REPORTS, SAYS
 from tests.waiting import HANGS_S
 from ui.base import words
-from ui.state.view import View
+from ui.state.address import View
 
 
 def _page() -> AppTest:

@@ -11,7 +11,7 @@ from paretoscope.measurement.budget import Budget
 
 from tests.app.pages import open_page
 from tests.conftest import trained
-from ui.state.view import parse_query
+from ui.state.address import parse_query
 
 KEPT = json.loads(Path(__file__).with_name("kept_links.json").read_text("utf-8"))
 

@@ -14,9 +14,9 @@ from paretoscope.network.network import Network
 from tests.waiting import until
 from ui.explore.plan import plan_of
 from ui.state import measuring as module
+from ui.state.address import View
 from ui.state.measuring import MeasuringRequest, MeasuringService
 from ui.state.subject import Subject
-from ui.state.view import View
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import trained
 from ui import pictures
 from ui.base import rendering
-from ui.state.view import parse_query
+from ui.state.address import parse_query
 
 LINK = "http://127.0.0.1:8501/?v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold%3D0.1)"
 

@@ -8,8 +8,8 @@ from tests.app.pages import measured, open_page, until
 from tests.conftest import load, trained
 from ui.explore import sharing
 from ui.state import server
+from ui.state.address import View
 from ui.state.subject import Subject
-from ui.state.view import View
 
 RECIPE = "magnitude(threshold=0.1)+q(8)"
 

@@ -26,9 +26,10 @@ from ui.parts import pins, provenance
 from ui.parts.frame import sync_widget
 from ui.parts.progress import result_or_progress
 from ui.state import server
+from ui.state.address import CURVES, VARIANTS, View
 from ui.state.measuring import MeasuringRequest, MeasuringService
 from ui.state.subject import Subject
-from ui.state.view import CURVES, VARIANTS, View, change, go_to
+from ui.state.view import change, go_to
 
 _HEIGHT = 560
 _POLL_S = 0.6

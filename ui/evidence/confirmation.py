@@ -15,8 +15,9 @@ from ui.evidence import rows
 from ui.parts import provenance
 from ui.parts.progress import follow, result_or_progress
 from ui.state import server
+from ui.state.address import View
 from ui.state.subject import Subject
-from ui.state.view import View, plain
+from ui.state.view import plain
 
 _TASK = "confirm_task"
 

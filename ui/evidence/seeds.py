@@ -15,8 +15,8 @@ from ui.base import plot, words
 from ui.base.theme import Theme, camera, here, layout
 from ui.parts import provenance
 from ui.parts.progress import result_or_progress
+from ui.state.address import View
 from ui.state.subject import Subject
-from ui.state.view import View
 
 _FEWEST, _MOST, _USUAL = 2, 10, 3
 

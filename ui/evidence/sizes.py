@@ -15,8 +15,8 @@ from ui.base import plot, words
 from ui.base.theme import BAR_COLOURS, Theme, camera, here, layout
 from ui.parts import provenance
 from ui.parts.progress import result_or_progress
+from ui.state.address import View
 from ui.state.subject import Subject
-from ui.state.view import View
 
 _PATTERNS = ("", "/", "x", ".")
 

@@ -19,8 +19,8 @@ from ui.base.theme import Theme, camera, here, layout
 from ui.parts import provenance
 from ui.parts.progress import result_or_progress
 from ui.parts.proper_times import TASK, by_what, offer_again, timing_arguments
+from ui.state.address import View
 from ui.state.subject import Subject
-from ui.state.view import View
 
 TITLES = {
     "batch 1": "One row",

@@ -26,20 +26,10 @@ from ui.parts import charts, controls, figures, kernel_choice, pins, proper_time
 from ui.parts.controls import Places
 from ui.parts.frame import sync_widget
 from ui.state import server
+from ui.state.address import MARGINS, SIZES, View
 from ui.state.measuring import Apart, MeasuringRequest, MeasuringService
 from ui.state.subject import Subject
-from ui.state.view import (
-    MARGINS,
-    SIZES,
-    View,
-    change,
-    go_to,
-    link,
-    outdated,
-    plain,
-    publish,
-    show_link,
-)
+from ui.state.view import change, go_to, link, outdated, plain, publish, show_link
 
 _POLL_S = 0.4
 _POLL_AROUND_S = 1.0  # what stands below the main charts may come later

@@ -23,8 +23,9 @@ from ui.parts.budget_fields import budget_fields
 from ui.parts.frame import sync_widget
 from ui.parts.progress import follow
 from ui.state import server
+from ui.state.address import HEATS, View
 from ui.state.subject import Subject
-from ui.state.view import HEATS, View, change, go_to, plain
+from ui.state.view import change, go_to, plain
 
 _AFTER_MS = 150  # figures and main charts are drawn before what stands around them
 

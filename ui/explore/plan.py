@@ -16,9 +16,9 @@ from paretoscope.methods.recipe import Recipe
 from paretoscope.sweeps.lines import in_lines
 
 from ui.parts import controls, grid
+from ui.state.address import View
 from ui.state.measuring import MeasuringRequest
 from ui.state.subject import Subject
-from ui.state.view import View
 
 
 @dataclass(frozen=True, eq=False)

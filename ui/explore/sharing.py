@@ -20,9 +20,9 @@ from ui.base.plot import SCRIPT, Figure
 from ui.base.theme import LIGHT, camera
 from ui.parts import charts, figures, grid, pins, provenance
 from ui.state import server
+from ui.state.address import View
 from ui.state.measuring import MeasuringService
 from ui.state.subject import Subject
-from ui.state.view import View
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:1000px;margin:2rem auto;padding:0 1rem;"

@@ -16,9 +16,10 @@ from paretoscope.methods.recovery import NoRecovery
 
 from ui.base import words
 from ui.parts import charts, kernel_choice
+from ui.state.address import View
 from ui.state.measuring import MeasuringRequest, MeasuringService
 from ui.state.subject import Subject
-from ui.state.view import View, go_to, plain
+from ui.state.view import go_to, plain
 
 Figures = Mapping[str, Any]
 

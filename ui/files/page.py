@@ -45,6 +45,7 @@ from paretoscope.uploads.tables import ENDINGS, read_table
 
 from ui.base import words
 from ui.state import server, view
+from ui.state.address import View
 
 T = TypeVar("T")
 _MOST_ROWS_SHOWN = 8
@@ -477,7 +478,7 @@ def _ask_names(unknown: UnknownLabelsError, about: str) -> None:
 
 def _offer(upload: _Upload) -> None:
     """The button that takes the model to Explore, on the table beside or the dataset at hand."""
-    now: view.View = st.session_state.view
+    now: View = st.session_state.view
     on = "this table" if upload.rows is not None else find_source(now.dataset).title
     st.button(
         f"Explore it on {on}",
@@ -499,7 +500,7 @@ def _say_wrong() -> None:
 
 
 def _take(upload: _Upload) -> None:
-    now: view.View = st.session_state.view
+    now: View = st.session_state.view
     try:
         _count()
         dataset = now.dataset if upload.rows is None else _kept(upload)

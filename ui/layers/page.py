@@ -27,9 +27,10 @@ from ui.parts import provenance
 from ui.parts.frame import sync_widget
 from ui.parts.layer_controls import each_by_itself, layer_controls
 from ui.state import server
+from ui.state.address import View
 from ui.state.measuring import MeasuringRequest, MeasuringService
 from ui.state.subject import Subject
-from ui.state.view import View, change, go_to, plain
+from ui.state.view import change, go_to, plain
 
 _POLL_S = 0.6
 _SPARSITIES = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95)

@@ -7,7 +7,8 @@ from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import format_value
 
 from ui.parts.frame import sync_widget
-from ui.state.view import LIMITS, SIZES, View, change, plain
+from ui.state.address import LIMITS, SIZES, View
+from ui.state.view import change, plain
 
 
 def budget_fields(view: View) -> None:

@@ -16,6 +16,7 @@ from paretoscope.training.training import MODELS, models, own_model
 from streamlit.navigation.page import StreamlitPage
 
 from ui.state import own_data, server, view
+from ui.state.address import View
 
 T = TypeVar("T")
 _MODEL_TITLES = {model.name: model.title for model in MODELS}
@@ -79,7 +80,7 @@ def choose_network() -> None:
 def _change_network(**parts: str) -> None:
     """Another network, at the same sparsity: thresholds mean something else there."""
     st.session_state.network_changes = st.session_state.get("network_changes", 0) + 1
-    now: view.View = st.session_state.view
+    now: View = st.session_state.view
     criterion = now.recipe.pruner
     try:
         old = server.network(now.dataset, now.model)

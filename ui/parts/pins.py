@@ -11,9 +11,10 @@ from paretoscope.methods.recipe import Recipe
 
 from ui.base import words
 from ui.base.theme import LETTERS
+from ui.state.address import MOST_PINS, View
 from ui.state.measuring import MeasuringService
 from ui.state.subject import Subject
-from ui.state.view import MOST_PINS, View, change, go_to, plain
+from ui.state.view import change, go_to, plain
 
 
 def known(

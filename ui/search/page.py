@@ -21,8 +21,9 @@ from ui.parts.frame import sync_widget
 from ui.parts.grid import shown_size
 from ui.parts.progress import result_or_progress
 from ui.state import server
+from ui.state.address import AIMS, CURVES, RECOVER, View
 from ui.state.subject import Subject
-from ui.state.view import AIMS, CURVES, RECOVER, View, change, go_to
+from ui.state.view import change, go_to
 
 TASK = "search_task"
 _HEIGHT = 470

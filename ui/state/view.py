@@ -1,253 +1,21 @@
-"""What a visitor looks at, as one value: it is in the URL whole, so a link shows the same.
-
-    ?v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold=0.09)%2Bq(8)
-        &size=gzip&margin=0.5&section=rows&drop=1&kb=none&us=none&heat=accuracy&pins=...
-
-The address holds every part, also those that are at their default now: a default that changes
-later does not change old links.
-"""
+"""A visitor's view: read from the address, changed by controls, written back into the address."""
 
 from __future__ import annotations
 
 import string
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
-from paretoscope.base.errors import ParetoscopeError, one_of
-from paretoscope.base.parameters import Number, format_value
-from paretoscope.data.dataset import datasets, find_source, is_own
-from paretoscope.measurement.budget import Budget
-from paretoscope.methods.pruning import CRITERIA
 from paretoscope.methods.recipe import Recipe
-from paretoscope.methods.recovery import RECOVERIES
 from paretoscope.training.training import fits, models
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-VERSION = "1"
-MARGINS = Number(0.1, 20.0)  # points
-SECTIONS = {
-    "rows": "Rows and classes",
-    "test": "Test rows",
-    "time": "Time",
-    "size": "Size",
-    "robustness": "Robustness",
-    "seeds": "Other seeds",
-}
-SIZES = {"gzip": "zipped", "file": "on disk"}
-HEATS = {"accuracy": "Accuracy", "size": "Size", "time": "Time"}
-AIMS = {"gzip": "smallest, zipped", "file": "smallest, on disk", "time": "fastest"}
-CURVES = {c.name: c.title for c in CRITERIA}
-RECOVER = {r.name: r.title for r in RECOVERIES if not r.needs_validation_rows} | {
-    "layers": "Coarser codes layer by layer"
-}
-RECOVER.pop("project")
-# What a recipe is compared with, one part changed.
-VARIANTS = {
-    "float32": "No quantization",
-    "q(4)": "Fixed point, Q = 4",
-    "q(8)": "Fixed point, Q = 8",
-    "q(16)": "Fixed point, Q = 16",
-    "symmetric(4)": "Symmetric, 4 bits",
-    "kmeans(8)": "k-means, 8 clusters",
-} | {r.name: r.title for r in RECOVERIES if not r.needs_validation_rows}
-VARIANTS["project"] = "No recovery"
-LIMITS = {"drop": Number(0, 100), "kb": Number(0.001, 1e9), "us": Number(0.001, 1e9)}
-NO_LIMIT = "none"
-BETWEEN = "|"  # stands in no recipe
-MOST_PINS = 6
+from ui.state.address import View, parse_query, short
+
 _ADDRESSES = 30  # a browser lags behind by a few
-_DEFAULT_RECIPE = "magnitude(sparsity=0.4)+q(8)"
-
-
-@dataclass(frozen=True)
-class View:
-    """Dataset, model, recipe, which size the charts show, the drop that is asked about, in points,
-    and which evidence is looked at."""
-
-    dataset: str = "digits"
-    model: str = "mlp-64-32"
-    recipe: Recipe = field(default_factory=lambda: Recipe.parse(_DEFAULT_RECIPE))
-    size: str = "gzip"
-    margin: float = 0.5
-    section: str = "rows"
-    drop: float | None = 1.0
-    kb: float | None = None
-    us: float | None = None
-    heat: str = "accuracy"
-    pins: tuple[Recipe, ...] = ()
-    curves: tuple[str, ...] = ("magnitude", "random")
-    aim: str = "gzip"
-    over: tuple[str, ...] = ("magnitude",)
-    recover: tuple[str, ...] = ()
-    variants: tuple[str, ...] = ()
-    layer: str = ""
-
-    @property
-    def has_own_model(self) -> bool:
-        """Whether the model was brought, so that its name opens it."""
-        return self.model.startswith("own-model-")
-
-    @property
-    def zipped(self) -> bool:
-        """Whether the size that is shown everywhere is that of the zipped file."""
-        return self.size == "gzip"
-
-    @property
-    def budget(self) -> Budget:
-        """The limits, on the size that is shown."""
-        limit = None if self.kb is None else 1000 * self.kb
-        drop = None if self.drop is None else self.drop / 100
-        sizes = {"gzip_bytes" if self.zipped else "file_bytes": limit}
-        return Budget(drop=drop, time_us=self.us, **sizes)
-
-    @property
-    def file_name(self) -> str:
-        """How files of this dataset and model begin. The name of own data is their key, and goes
-        nowhere but into links."""
-        model = "own-model" if self.has_own_model else self.model
-        return f"{'own-data' if is_own(self.dataset) else self.dataset}-{model}"
-
-    def query(self) -> dict[str, str]:
-        """The parts of the address."""
-        return {
-            "v": VERSION,
-            "dataset": self.dataset,
-            "model": self.model,
-            "recipe": str(self.recipe),
-            "size": self.size,
-            "margin": format_value(self.margin),
-            "section": self.section,
-            "drop": _limit_text(self.drop),
-            "kb": _limit_text(self.kb),
-            "us": _limit_text(self.us),
-            "heat": self.heat,
-            "pins": BETWEEN.join(map(str, self.pins)),
-            "curves": BETWEEN.join(self.curves),
-            "aim": self.aim,
-            "over": BETWEEN.join(self.over),
-            "recover": BETWEEN.join(self.recover),
-            "variants": BETWEEN.join(self.variants),
-            "layer": self.layer,
-        }
-
-
-def parse_query(query: Mapping[str, str]) -> tuple[View, list[str]]:
-    """The view of an address, and a sentence for each part that is wrong and was replaced."""
-    view, complaints = View(), []
-    unknown = [name for name in query if name not in view.query()]
-    if unknown:
-        names = ", ".join(_short(name) for name in unknown)
-        complaints.append(f"this page does not know {names}, so it was left out.")
-    if query.get("v", VERSION) != VERSION:
-        complaints.append(
-            f"v must be {VERSION}; got {_short(repr(query['v']))}. It was read as if it were."
-        )
-    for name, check in _CHECKS.items():
-        if name not in query:
-            continue
-        try:
-            view = replace(view, **{name: check(view, query[name])})
-        except ParetoscopeError as error:
-            complaints.append(f"{_short(str(error), 300)}. The default is shown instead.")
-    if not fits(view.model, view.dataset):
-        view = replace(view, model=models(view.dataset)[-1])
-    return view, complaints
-
-
-def _short(text: str, length: int = 60) -> str:
-    return text if len(text) <= length else f"{text[: length - 1]}\u2026"
-
-
-def _dataset(_: View, text: str) -> str:
-    if is_own(text):
-        find_source(text)  # says so where it is not kept here
-    elif text not in datasets():
-        raise one_of("dataset", text, datasets())
-    return text
-
-
-def _model(view: View, text: str) -> str:
-    if not fits(text, view.dataset):
-        allowed = models(view.dataset)
-        raise one_of(f"model for {find_source(view.dataset).title}", text, allowed)
-    return text
-
-
-def _margin(_: View, text: str) -> float:
-    margin = MARGINS.parse("margin", text)
-    MARGINS.check("margin", margin)
-    return margin
-
-
-def _limit_text(limit: float | None) -> str:
-    return NO_LIMIT if limit is None else format_value(limit)
-
-
-def _limit(name: str) -> Callable[[View, str], float | None]:
-    def check(_: View, text: str) -> float | None:
-        if text == NO_LIMIT:
-            return None
-        value = LIMITS[name].parse(name, text)
-        LIMITS[name].check(name, value)
-        return value
-
-    return check
-
-
-def _word(name: str, words: Mapping[str, str]) -> Callable[[View, str], str]:
-    """One of a few words."""
-
-    def check(_: View, text: str) -> str:
-        if text not in words:
-            raise one_of(name, text, list(words))
-        return text
-
-    return check
-
-
-def _several(name: str, words: Mapping[str, str]) -> Callable[[View, str], tuple[str, ...]]:
-    """Some of a few words."""
-    one = _word(name, words)
-
-    def check(view: View, text: str) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(one(view, part) for part in text.split(BETWEEN) if part))
-
-    return check
-
-
-def _pins(_: View, text: str) -> tuple[Recipe, ...]:
-    parts = [part for part in text.split(BETWEEN) if part]
-    if len(parts) > MOST_PINS:
-        raise ParetoscopeError(f"a link holds at most {MOST_PINS} pins; got {len(parts)}")
-    return tuple(dict.fromkeys(map(Recipe.parse, parts)))
-
-
-_CHECKS: Mapping[str, Any] = {
-    "dataset": _dataset,
-    "model": _model,
-    "recipe": lambda _, text: Recipe.parse(text),
-    "size": _word("size", SIZES),
-    "margin": _margin,
-    "section": _word("section", SECTIONS),
-    "drop": _limit("drop"),
-    "kb": _limit("kb"),
-    "us": _limit("us"),
-    "heat": _word("heat", HEATS),
-    "pins": _pins,
-    "curves": _several("curves", CURVES),
-    "aim": _word("aim", AIMS),
-    "over": _several("over", CURVES),
-    "recover": _several("recover", RECOVER),
-    "variants": _several("variants", VARIANTS),
-    "layer": lambda _, text: text,
-}
-
-
-# --- of this visitor --------------------------------------------------------------------------
 
 
 def current() -> View:
@@ -331,7 +99,7 @@ def publish() -> None:
 def mend(recipe: Recipe, complaint: str) -> None:
     """Replace a recipe that does not fit the network, and say so."""
     st.session_state.view = replace(st.session_state.view, recipe=recipe)
-    complaint = _short(complaint, 300)
+    complaint = short(complaint, 300)
     st.session_state.complaints = [*st.session_state.get("complaints", []), complaint]
     _show_complaint(complaint)
 
