@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import plotly.graph_objects as go
 from streamlit.testing.v1 import AppTest
 
 from tests import waiting
@@ -30,6 +31,7 @@ def charts(app: AppTest) -> dict[str, dict[str, Any]]:
             continue
         assert data["alt"]
         found[element.key] = json.loads(data["figure"])
+        go.Figure(found[element.key])  # Plotly's own classes check each value
     return found
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import paretoscope as ps
+import plotly.graph_objects as go
 import pytest
 from paretoscope.measurement.accuracy import Accuracy, Change
 from paretoscope.measurement.confirmation import confirmations
@@ -252,7 +253,7 @@ def test_figures_draw_what_their_records_hold(theme: Theme) -> None:
         (("One row", timing.ratio, timing.ratio_interval, timing.noise_interval, timing.verdict),),
         "digits",
     )  # fmt: skip
-    figure = times.ratio_figure(record, theme)
+    figure = go.Figure(times.ratio_figure(record, theme))
     assert figure.data[0].x == (timing.ratio,)
     assert figure.data[0].text == ("0.50, faster",)
     assert (figure.layout.shapes[0].x0, figure.layout.shapes[0].x1) == (1.0, 1.0)
@@ -260,7 +261,7 @@ def test_figures_draw_what_their_records_hold(theme: Theme) -> None:
 
     before, now = (Accuracy(36, 40), Accuracy(40, 40)), (Accuracy(30, 40), Accuracy(32, 40))
     chart = seeds.SeedChart("Digits", "found", "q(8)", before, now, "digits")
-    figure = seeds.seed_figure(chart, theme)
+    figure = go.Figure(seeds.seed_figure(chart, theme))
     assert [tuple(t.y) for t in figure.data[:2]] == [(0.9, 0.75), (1.0, 0.8)]
     assert figure.data[2].y[0] == pytest.approx(0.95)
     assert figure.data[3].error_y.array[0] == pytest.approx(0.0353553, rel=1e-4)

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import orjson
-import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -24,6 +23,7 @@ from streamlit.delta_generator import DeltaGenerator
 # check each value, which takes longer than all else in a page; they do so in tests instead.
 Figure = dict[str, Any]
 Trace = dict[str, Any]
+Shape = dict[str, Any]
 
 SCRIPT = Path(__file__).resolve().parents[2] / "static" / "plotly-cartesian-4.1.1.min.js"
 _CSS = ".paretoscope-plot {width: 100%}"
@@ -73,9 +73,41 @@ def scatter(**parts: Any) -> Trace:
     return {"type": "scatter", **parts}
 
 
+def bar(**parts: Any) -> Trace:
+    """A trace of bars."""
+    return {"type": "bar", **parts}
+
+
+def heatmap(**parts: Any) -> Trace:
+    """A trace of coloured cells."""
+    return {"type": "heatmap", **parts}
+
+
+def drawing(
+    data: Sequence[Trace], layout: dict[str, Any], *, shapes: Sequence[Shape] = (), **more: Any
+) -> Figure:
+    """A figure: its traces, what all charts share of the layout, and what this one has more."""
+    return {"data": list(data), "layout": layout | {"shapes": list(shapes)} | more}
+
+
+def dashed(colour: str) -> dict[str, Any]:
+    """A thin line for what is compared with."""
+    return {"color": colour, "width": 1, "dash": "dash"}
+
+
+def dotted(colour: str) -> dict[str, Any]:
+    """A line for a limit that somebody set."""
+    return {"color": colour, "width": 2, "dash": "dot"}
+
+
+def rectangle(**parts: Any) -> Shape:
+    """A shape: an area behind the traces, without an edge."""
+    return {"type": "rect", "line": {"width": 0}, "layer": "below", **parts}
+
+
 def line_across(
     axis: Literal["x", "y"], at: float, line: dict[str, Any], layer: str = "below"
-) -> dict[str, Any]:
+) -> Shape:
     """A shape: the line through the whole chart where an axis is at a value."""
     other = "y" if axis == "x" else "x"
     ends = {f"{axis}0": at, f"{axis}1": at, f"{other}0": 0, f"{other}1": 1}
@@ -96,10 +128,8 @@ def drawn(figure: Figure, alt: str) -> Drawn:
     return Drawn(to_json(figure), figure["layout"]["height"], alt)
 
 
-def to_json(figure: go.Figure | Figure) -> str:
+def to_json(figure: Figure) -> str:
     """What Plotly's script is given."""
-    if isinstance(figure, go.Figure):
-        return str(figure.to_json())
     return orjson.dumps(figure, option=orjson.OPT_SERIALIZE_NUMPY).decode()
 
 
@@ -112,7 +142,7 @@ def _component() -> Any:
 
 
 def chart(
-    figure: go.Figure | Figure | Drawn,
+    figure: Figure | Drawn,
     *,
     key: str,
     alt: str = "",
@@ -125,7 +155,7 @@ def chart(
 
     Parameters
     ----------
-    figure : Figure, plotly's own, or Drawn
+    figure : Figure or Drawn
         With a height of its own, and a `uirevision` for as long as zoom is to be kept.
     key : str
     alt : str

@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 from paretoscope.measurement.accuracy import Change
 from paretoscope.measurement.measurement import Measurement
@@ -21,6 +20,7 @@ from paretoscope.sweeps.lines import in_lines
 from paretoscope.sweeps.sweep import CURVE_POINTS, at, stops
 
 from ui.base import plot, words
+from ui.base.plot import Figure, Shape, Trace, dashed, drawing, line_across, scatter
 from ui.base.theme import DARK, LETTERS, Theme, camera, here, layout, log_bytes, pin_colour
 from ui.parts import pins, provenance
 from ui.parts.frame import sync_widget
@@ -242,8 +242,9 @@ def compare_chart(
     )
 
 
-def compare_figure(record: CompareChart, theme: Theme) -> go.Figure:
-    figure = go.Figure()
+def compare_figure(record: CompareChart, theme: Theme) -> Figure:
+    data: list[Trace] = []
+    shapes: list[Shape] = []
     for number, (name, points) in enumerate(record.curves):
         colour, symbol, dash = _STYLES[number % len(_STYLES)]
         if name.startswith("Random"):
@@ -251,8 +252,8 @@ def compare_figure(record: CompareChart, theme: Theme) -> go.Figure:
         colour = _ON_DARK.get(colour, colour) if theme is DARK else colour
         filled = [theme.paper if p[2] else colour for p in points]
         marker = {"symbol": symbol, "size": 8, "color": filled}
-        figure.add_trace(
-            go.Scatter(
+        data.append(
+            scatter(
                 x=[p[0] for p in points],
                 y=[p[1] for p in points],
                 mode="lines+markers",
@@ -265,8 +266,8 @@ def compare_figure(record: CompareChart, theme: Theme) -> go.Figure:
         )
     for letter, x, y, recipe, text in record.pins:
         colour = pin_colour(LETTERS.index(letter), theme)
-        figure.add_trace(
-            go.Scatter(
+        data.append(
+            scatter(
                 x=[x],
                 y=[y],
                 mode="markers+text",
@@ -279,16 +280,17 @@ def compare_figure(record: CompareChart, theme: Theme) -> go.Figure:
             )
         )
     if record.baseline is not None:
-        figure.add_hline(record.baseline, line={"color": theme.quiet, "width": 1, "dash": "dash"})
+        shapes.append(line_across("y", record.baseline, dashed(theme.quiet), "above"))
     lines = [f"around {record.recipe}", "dashed: uncompressed; hollow: computed"]
     base = layout(theme, f"{record.network}: compared", lines, _HEIGHT, record.provenance)
     base["margin"] |= {"t": 150, "b": 126}
     base["annotations"][0]["yshift"] = -122
     axis: dict[str, Any] = {"gridcolor": theme.grid, "zeroline": False}
-    figure.update_layout(
-        **base,
+    return drawing(
+        data,
+        base,
         xaxis=axis | log_bytes("Entropy bound of the weights (log scale)"),
         yaxis=axis | {"tickformat": ".0%", "title": {"text": "Accuracy"}},
         uirevision=record.network,
+        shapes=shapes,
     )
-    return figure

@@ -7,19 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import plotly.graph_objects as go
 import streamlit as st
 from paretoscope.measurement.accuracy import Accuracy, Change
 from paretoscope.measurement.corruptions import CORRUPTIONS, Robustness
-from plotly.subplots import make_subplots
 
 from ui.base import plot, words
+from ui.base.plot import Figure, Shape, Trace, drawing, line_across, scatter
 from ui.base.theme import Theme, camera, here, layout
 from ui.parts import provenance
 from ui.parts.progress import result_or_progress
 from ui.state.address import View
 from ui.state.subject import Subject
 
+_GAP_ACROSS, _GAP_DOWN = 0.04, 0.2  # between small charts, shares of the whole
 _BY_NAME = {corruption.name: corruption for corruption in CORRUPTIONS}
 
 
@@ -99,68 +99,106 @@ def _words(name: str, points: Sequence[Robustness], margin: float) -> str:
     )
 
 
-def robustness_figure(record: RobustnessChart, theme: Theme) -> go.Figure:
+def robustness_figure(record: RobustnessChart, theme: Theme) -> Figure:
     """One small chart a corruption: before dashed with stars, after solid with circles; the clean
     accuracies as dotted lines."""
-    columns = min(2, len(record.corruptions))
-    rows = math.ceil(len(record.corruptions) / columns)
-    places = [(1 + i // columns, 1 + i % columns) for i in range(len(record.corruptions))]
-    figure = make_subplots(
-        rows,
-        columns,
-        shared_yaxes=True,
-        horizontal_spacing=0.04,
-        vertical_spacing=0.2,
-        subplot_titles=[_BY_NAME[name].title for name, _ in record.corruptions],
-    )
-    lowest = 1.0
-    for (row, column), (_, points) in zip(places, record.corruptions, strict=True):
+    data: list[Trace] = []
+    shapes: list[Shape] = []
+    for place, (_, points) in enumerate(record.corruptions):
+        axis = str(place + 1) if place else ""  # the first has no number
         for label, colour, dash, symbol, values in (
             ("uncompressed", theme.ink, "dash", "star", [p.before for p in points]),
             ("this recipe", theme.curve, "solid", "circle", [p.now for p in points]),
         ):
-            lowest = min(lowest, *(a.interval[0] for a in values))
-            figure.add_trace(
-                go.Scatter(
-                    x=list(range(len(points))),
-                    y=[a.value for a in values],
-                    mode="lines+markers",
-                    name=label,
-                    showlegend=row == column == 1,
-                    line={"color": colour, "dash": dash, "width": 2},
-                    marker={"symbol": symbol, "size": 9},
-                    error_y={
-                        "array": [a.interval[1] - a.value for a in values],
-                        "arrayminus": [a.value - a.interval[0] for a in values],
-                        "thickness": 0.9,
-                        "width": 2,
-                    },
-                    text=[
-                        f"{p.strength:g}: {a.value:.1%}, {a.correct} of {a.n} right"
-                        for p, a in zip(points, values, strict=True)
-                    ],
-                    hovertemplate=f"{label}<br>%{{text}}<extra></extra>",
-                ),
-                row,
-                column,
+            lines = {"color": colour, "dash": dash, "width": 2}
+            data.append(
+                _line(points, values, label, lines, symbol)
+                | {"xaxis": f"x{axis}", "yaxis": f"y{axis}", "showlegend": not axis}
             )
             clean = {"color": colour, "width": 1, "dash": "dot"}
-            figure.add_hline(values[0].value, line=clean, layer="below", row=row, col=column)
-    lines = [record.recipe, "dotted: on clean rows; whiskers: 95 % interval"]
-    base = layout(theme, record.title, lines, 250 + 240 * rows, record.provenance)
+            shape = line_across("y", values[0].value, clean)
+            shapes.append(shape | {"xref": f"x{axis} domain", "yref": f"y{axis}"})
+    axes, titles, n_rows = _axes(record, theme)
+    lines_below = [record.recipe, "dotted: on clean rows; whiskers: 95 % interval"]
+    base = layout(theme, record.title, lines_below, 250 + 240 * n_rows, record.provenance)
     base["margin"]["t"] += 36
-    base["legend"] |= {"y": 1.0 + 0.09 / rows}
-    base["annotations"] = [*figure.layout.annotations, *base["annotations"]]
-    figure.update_layout(**base)
-    for (row, column), (name, points) in zip(places, record.corruptions, strict=True):
-        figure.update_xaxes(
-            title={"text": _BY_NAME[name].axis, "font": {"size": 12}},
-            tickvals=list(range(len(points))),
-            ticktext=[f"{p.strength:g}" for p in points],
-            gridcolor=theme.grid, zeroline=False, row=row, col=column,
-        )  # fmt: skip
-    figure.update_yaxes(
-        tickformat=".0%", gridcolor=theme.grid, zeroline=False, range=[max(0, lowest - 0.03), 1.01]
+    base["legend"] |= {"y": 1.0 + 0.09 / n_rows}
+    base["annotations"] = [*titles, *base["annotations"]]
+    return drawing(data, base, shapes=shapes, **axes)
+
+
+def _line(
+    points: Sequence[Robustness],
+    values: Sequence[Accuracy],
+    label: str,
+    line: dict[str, Any],
+    symbol: str,
+) -> Trace:
+    """Accuracy by strength, one step each, with whiskers."""
+    return scatter(
+        x=list(range(len(points))),
+        y=[a.value for a in values],
+        mode="lines+markers",
+        name=label,
+        line=line,
+        marker={"symbol": symbol, "size": 9, "color": line["color"]},
+        error_y={
+            "array": [a.interval[1] - a.value for a in values],
+            "arrayminus": [a.value - a.interval[0] for a in values],
+            "thickness": 0.9,
+            "width": 2,
+        },
+        text=[
+            f"{p.strength:g}: {a.value:.1%}, {a.correct} of {a.n} right"
+            for p, a in zip(points, values, strict=True)
+        ],
+        hovertemplate=f"{label}<br>%{{text}}<extra></extra>",
     )
-    figure.update_yaxes(title={"text": "Accuracy"}, col=1)
-    return figure
+
+
+def _axes(
+    record: RobustnessChart, theme: Theme
+) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
+    """Axes and titles of small charts, at most two beside each other, and how many rows of them."""
+    n_columns = min(2, len(record.corruptions))
+    n_rows = math.ceil(len(record.corruptions) / n_columns)
+    width = (1 - _GAP_ACROSS * (n_columns - 1)) / n_columns
+    height = (1 - _GAP_DOWN * (n_rows - 1)) / n_rows
+    every = [a for _, ps in record.corruptions for p in ps for a in (p.before, p.now)]
+    lowest = min(a.interval[0] for a in every)
+    axes: dict[str, Any] = {}
+    titles = []
+    for place, (name, points) in enumerate(record.corruptions):
+        row, column = divmod(place, n_columns)
+        left, top = column * (width + _GAP_ACROSS), 1 - row * (height + _GAP_DOWN)
+        axis = str(place + 1) if place else ""
+        plain = {"gridcolor": theme.grid, "zeroline": False}
+        axes[f"xaxis{axis}"] = plain | {
+            "anchor": f"y{axis}",
+            "domain": [left, left + width],
+            "title": {"text": _BY_NAME[name].axis, "font": {"size": 12}},
+            "tickvals": list(range(len(points))),
+            "ticktext": [f"{p.strength:g}" for p in points],
+        }
+        axes[f"yaxis{axis}"] = plain | {
+            "anchor": f"x{axis}",
+            "domain": [max(0.0, top - height), top],
+            "tickformat": ".0%",
+            "range": [max(0, lowest - 0.03), 1.01],
+            "showticklabels": column == 0,
+            **({"title": {"text": "Accuracy"}} if column == 0 else {"matches": "y"}),
+        }
+        titles.append(
+            {
+                "text": _BY_NAME[name].title,
+                "xref": "paper",
+                "yref": "paper",
+                "x": left + width / 2,
+                "y": top,
+                "xanchor": "center",
+                "yanchor": "bottom",
+                "showarrow": False,
+                "font": {"size": 16},
+            }
+        )
+    return axes, titles, n_rows

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 from paretoscope.data.dataset import Dataset
 from paretoscope.measurement.accuracy import Accuracy, Change
 from paretoscope.measurement.classes import Recall, worst
 
 from ui.base import plot, words
+from ui.base.plot import Figure, Trace, drawing, scatter
 from ui.base.theme import Theme, camera, here, layout
 from ui.parts import provenance
 from ui.parts.progress import result_or_progress
@@ -131,16 +131,16 @@ def _worst_words(fell: Recall, n_classes: int, confusion: Mapping[str, Any] | No
     )
 
 
-def recall_figure(record: RecallChart, theme: Theme) -> go.Figure:
+def recall_figure(record: RecallChart, theme: Theme) -> Figure:
     """Recall by class before (star) and after (circle), with 95 % whiskers."""
     names = [recall.name for recall in record.recalls]
-    figure = go.Figure()
+    data: list[Trace] = []
     for label, colour, symbol, values, shift in (
         ("uncompressed", theme.ink, "star", [r.before for r in record.recalls], 0.14),
         ("this recipe", theme.curve, "circle", [r.now for r in record.recalls], -0.14),
     ):
-        figure.add_trace(
-            go.Scatter(
+        data.append(
+            scatter(
                 x=[a.value for a in values],
                 y=[place + shift for place in range(len(names))],
                 mode="markers",
@@ -160,8 +160,9 @@ def recall_figure(record: RecallChart, theme: Theme) -> go.Figure:
     lines = [record.recipe, "whiskers: 95 % interval of each recall"]
     left = 24 + 7 * min(18, max(len(name) for name in names))
     base = layout(theme, record.title, lines, 230 + 30 * len(names), record.provenance, left)
-    figure.update_layout(
-        **base,
+    return drawing(
+        data,
+        base,
         xaxis={
             "title": {"text": "Recall"},
             "tickformat": ".0%",
@@ -177,7 +178,6 @@ def recall_figure(record: RecallChart, theme: Theme) -> go.Figure:
             "zeroline": False,
         },
     )
-    return figure
 
 
 def _range(recalls: Sequence[Recall]) -> list[float]:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 from paretoscope.measurement.accuracy import Accuracy, Change
 from paretoscope.measurement.measurement import Measured
 
 from ui.base import plot, words
+from ui.base.plot import Figure, Trace, drawing, scatter
 from ui.base.theme import Theme, camera, here, layout
 from ui.parts import provenance
 from ui.parts.progress import result_or_progress
@@ -106,12 +106,12 @@ def _before(now: Accuracy, change: Change) -> Accuracy:
     return Accuracy(now.correct - change.newly_right + change.newly_wrong, now.n)
 
 
-def seed_figure(record: SeedChart, theme: Theme) -> go.Figure:
+def seed_figure(record: SeedChart, theme: Theme) -> Figure:
     """A line from before to after for each seed; beside them mean and standard deviation."""
-    figure = go.Figure()
+    data: list[Trace] = []
     for seed, (before, now) in enumerate(zip(record.before, record.now, strict=True)):
-        figure.add_trace(
-            go.Scatter(
+        data.append(
+            scatter(
                 x=[0, 1],
                 y=[before.value, now.value],
                 mode="lines+markers",
@@ -127,8 +127,8 @@ def seed_figure(record: SeedChart, theme: Theme) -> go.Figure:
         )  # fmt: skip
     for x, values, colour in ((-0.12, record.before, theme.ink), (1.12, record.now, theme.curve)):
         shares = [a.value for a in values]
-        figure.add_trace(
-            go.Scatter(
+        data.append(
+            scatter(
                 x=[x],
                 y=[np.mean(shares)],
                 mode="markers",
@@ -141,8 +141,9 @@ def seed_figure(record: SeedChart, theme: Theme) -> go.Figure:
             )
         )
     lowest = min(a.value for a in (*record.before, *record.now))
-    figure.update_layout(
-        **layout(
+    return drawing(
+        data,
+        layout(
             theme,
             record.title,
             [*record.finding.split("; "), record.recipe],
@@ -164,4 +165,3 @@ def seed_figure(record: SeedChart, theme: Theme) -> go.Figure:
             "zeroline": False,
         },
     )
-    return figure

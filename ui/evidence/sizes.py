@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 from paretoscope.artifact.size_parts import PARTS
 
 from ui.base import plot, words
+from ui.base.plot import Figure, Shape, Trace, bar, drawing, line_across, scatter
 from ui.base.theme import BAR_COLOURS, Theme, camera, here, layout
 from ui.parts import provenance
 from ui.parts.progress import result_or_progress
@@ -94,9 +94,10 @@ def size_chart(subject: Subject, view: View, result: Mapping[str, Any], source: 
     )
 
 
-def size_figure(record: SizeChart, theme: Theme) -> go.Figure:
+def size_figure(record: SizeChart, theme: Theme) -> Figure:
     """Bars by step, stacked by part; zipped ones in one piece."""
-    figure = go.Figure()
+    data: list[Trace] = []
+    shapes: list[Shape] = []
     names = [name for name, _ in record.bars]
     zipped = [name.endswith("zipped") for name in names]
     for number, (part, colour, pattern) in enumerate(
@@ -105,11 +106,11 @@ def size_figure(record: SizeChart, theme: Theme) -> go.Figure:
         values = [
             0 if z else parts[number] for z, (_, parts) in zip(zipped, record.bars, strict=True)
         ]
-        figure.add_trace(_bar(names, values, part, colour, pattern))
+        data.append(_bar(names, values, part, colour, pattern))
     in_one = [sum(parts) if z else 0 for z, (_, parts) in zip(zipped, record.bars, strict=True)]
-    figure.add_trace(_bar(names, in_one, "under gzip −9", "#CC79A7", "-"))
-    figure.add_trace(
-        go.Scatter(
+    data.append(_bar(names, in_one, "under gzip −9", "#CC79A7", "-"))
+    data.append(
+        scatter(
             x=[sum(parts) for _, parts in record.bars],
             y=names,
             mode="text",
@@ -122,7 +123,7 @@ def size_figure(record: SizeChart, theme: Theme) -> go.Figure:
         )
     )
     dots = {"color": theme.quiet, "width": 1.4, "dash": "dot"}
-    figure.add_vline(record.entropy_bytes, line=dots)
+    shapes.append(line_across("x", record.entropy_bytes, dots, "above"))
     lines = [record.finding, record.recipe, "dotted: entropy bound of the stored weights"]
     base = layout(theme, record.title, lines, 580, record.provenance, 176)
     base["margin"] |= {"r": 76, "t": base["margin"]["t"] + 50}
@@ -132,17 +133,18 @@ def size_figure(record: SizeChart, theme: Theme) -> go.Figure:
         "entrywidth": 0.49,
         "entrywidthmode": "fraction",
     }
-    figure.update_layout(
-        **base,
+    return drawing(
+        data,
+        base,
         barmode="stack",
         xaxis={"title": {"text": "Bytes"}, "gridcolor": theme.grid, "zeroline": False},
         yaxis={"autorange": "reversed"},
+        shapes=shapes,
     )
-    return figure
 
 
-def _bar(names: list[str], values: list[int], name: str, colour: str, pattern: str) -> go.Bar:
-    return go.Bar(
+def _bar(names: list[str], values: list[int], name: str, colour: str, pattern: str) -> Trace:
+    return bar(
         x=values,
         y=names,
         orientation="h",

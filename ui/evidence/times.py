@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 from paretoscope.artifact.quick_latency import MARGIN
 from paretoscope.artifact.runtimes import RUNTIMES, find_runtime
 from paretoscope.measurement.latency_protocol import PROCESSES, ROUNDS, Timing
 
 from ui.base import plot, words
+from ui.base.plot import Figure, Shape, Trace, drawing, line_across, rectangle, scatter
 from ui.base.theme import Theme, camera, here, layout
 from ui.parts import provenance
 from ui.parts.progress import result_or_progress
@@ -132,22 +132,22 @@ def ratio_chart(
     )
 
 
-def ratio_figure(record: RatioChart, theme: Theme) -> go.Figure:
+def ratio_figure(record: RatioChart, theme: Theme) -> Figure:
     """Ratios with whiskers on a log axis; behind each the grey band of the copy's noise."""
-    figure = go.Figure()
+    data: list[Trace] = []
+    shapes: list[Shape] = []
     names = [name for name, *_ in record.rows]
     for place, (_, _, _, (low, high), _) in enumerate(record.rows):
-        figure.add_shape(
-            type="rect", x0=low, x1=high, y0=place - 0.32, y1=place + 0.32,
-            fillcolor=theme.band, line_width=0, layer="below",
-        )  # fmt: skip
+        shapes.append(
+            rectangle(x0=low, x1=high, y0=place - 0.32, y1=place + 0.32, fillcolor=theme.band)
+        )
     dashes = {"color": theme.quiet, "width": 1, "dash": "dash"}
-    figure.add_vline(1.0, line=dashes, layer="below")
+    shapes.append(line_across("x", 1.0, dashes))
     for edge in (1 / (1 + MARGIN), 1 + MARGIN):
-        figure.add_vline(edge, line={**dashes, "dash": "dot"}, layer="below")
+        shapes.append(line_across("x", edge, {**dashes, "dash": "dot"}))
     ratios = [ratio for _, ratio, *_ in record.rows]
-    figure.add_trace(
-        go.Scatter(
+    data.append(
+        scatter(
             x=ratios,
             y=list(range(len(names))),
             mode="markers+text",
@@ -174,8 +174,9 @@ def ratio_figure(record: RatioChart, theme: Theme) -> go.Figure:
     ]
     base = layout(theme, record.title, lines, 230 + 62 * len(names), record.provenance, 150)
     shown = _ticks(record.rows)
-    figure.update_layout(
-        **base,
+    return drawing(
+        data,
+        base,
         xaxis={
             "title": {"text": "Time (uncompressed = 1)"},
             "type": "log",
@@ -192,8 +193,8 @@ def ratio_figure(record: RatioChart, theme: Theme) -> go.Figure:
             "gridcolor": theme.grid,
             "zeroline": False,
         },
+        shapes=shapes,
     )
-    return figure
 
 
 def _ticks(rows: Sequence[tuple[Any, ...]]) -> list[float]:

@@ -6,7 +6,6 @@ import html
 from collections.abc import Sequence
 from functools import partial
 
-import plotly.graph_objects as go
 import streamlit as st
 from paretoscope.artifact.artifact import compress
 from paretoscope.data.dataset import is_own
@@ -140,6 +139,8 @@ def report(
     link: str,
 ) -> str:
     """One HTML file that needs nothing else: figures, charts, pins, provenance."""
+    import plotly.graph_objects as go  # late: no page needs it to be drawn
+
     baseline, now = service.before(subject), service.known(subject, view.recipe)
     if baseline is None or now is None:
         return _page(title, "<p>Nothing was measured yet when this report was made.</p>")

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 from paretoscope.artifact.artifact import Draft, make_draft
 from paretoscope.base.errors import ParetoscopeError
@@ -22,6 +21,7 @@ from paretoscope.methods.recipe import Recipe, Treatment
 from paretoscope.network.network import Network
 
 from ui.base import plot, words
+from ui.base.plot import Figure, Shape, Trace, bar, dashed, drawing, heatmap, line_across
 from ui.base.theme import CURSOR, Theme, camera, here, layout
 from ui.parts import provenance
 from ui.parts.frame import sync_widget
@@ -200,11 +200,11 @@ def drops(
     )
 
 
-def drops_figure(record: Drops, theme: Theme) -> go.Figure:
+def drops_figure(record: Drops, theme: Theme) -> Figure:
     z = [[np.nan if c is None else c for c in row] for row in record.changes]
     shown = [["" if c is None else f"{c:+.1f}" for c in row] for row in record.changes]
-    figure = go.Figure(
-        go.Heatmap(
+    data: list[Trace] = [
+        heatmap(
             z=z,
             x=list(record.columns),
             y=list(record.layers),
@@ -222,20 +222,20 @@ def drops_figure(record: Drops, theme: Theme) -> go.Figure:
             ygap=2,
             colorbar={"thickness": 12, "ticksuffix": " pt", "outlinewidth": 0},
         )
-    )
+    ]
     what = "sparsity" if record.kind == "sparsity" else "bits"
     height = _AROUND + _ROW_HEIGHT * len(record.layers)
     lines = ["change of accuracy in points, the other layers untouched"]
     base = layout(
         theme, f"{record.network}: one layer by {what}", lines, height, record.provenance, left=80
     )
-    figure.update_layout(
-        **base,
+    return drawing(
+        data,
+        base,
         xaxis={"title": {"text": what.capitalize(), "standoff": 4}, "type": "category"},
         yaxis={"autorange": "reversed", "type": "category"},
         uirevision=record.network,
     )
-    return figure
 
 
 @dataclass(frozen=True)
@@ -278,12 +278,13 @@ def in_and_out(
     )
 
 
-def in_and_out_figure(record: InAndOut, theme: Theme) -> go.Figure:
-    figure = go.Figure()
+def in_and_out_figure(record: InAndOut, theme: Theme) -> Figure:
+    data: list[Trace] = []
+    shapes: list[Shape] = []
     for kind, colour, shape in (("only here", theme.curve, ""), ("all but here", CURSOR, "/")):
         of_kind = [row for row in record.rows if row[1] == kind]
-        figure.add_trace(
-            go.Bar(
+        data.append(
+            bar(
                 x=[row[0] for row in of_kind],
                 y=[row[2] for row in of_kind],
                 name=f"compressed {kind}",
@@ -299,16 +300,17 @@ def in_and_out_figure(record: InAndOut, theme: Theme) -> go.Figure:
             )
         )
     if record.whole is not None:
-        figure.add_hline(record.whole, line={"color": theme.quiet, "width": 1, "dash": "dash"})
+        shapes.append(line_across("y", record.whole, dashed(theme.quiet), "above"))
     lines = [record.recipe, "dashed: in all layers; whiskers: 95 % interval"]
     base = layout(theme, f"{record.network}: one in, one out", lines, 430, record.provenance)
     base["margin"] |= {"t": 122}
-    figure.update_layout(
-        **base,
+    return drawing(
+        data,
+        base,
         yaxis={"title": {"text": "Change, points"}, "gridcolor": theme.grid},
         uirevision=record.network,
+        shapes=shapes,
     )
-    return figure
 
 
 # --- one layer from near ------------------------------------------------------------------------
@@ -400,24 +402,24 @@ def occupancy(
     return Occupancy(title, layer, tuple(values.tolist()), tuple(counts.tolist()), recipe, source)
 
 
-def occupancy_figure(record: Occupancy, theme: Theme) -> go.Figure:
-    figure = go.Figure(
-        go.Bar(
+def occupancy_figure(record: Occupancy, theme: Theme) -> Figure:
+    data: list[Trace] = [
+        bar(
             x=record.codes,
             y=record.counts,
             marker={"color": theme.curve},
             hovertemplate="code %{x}: %{y:,} weights<extra></extra>",
         )
-    )
+    ]
     title = f"{record.network}: codes of {record.layer}"
     base = layout(theme, title, [record.recipe], 430, record.provenance)
-    figure.update_layout(
-        **base,
+    return drawing(
+        data,
+        base,
         xaxis={"title": {"text": "Code a", "standoff": 4}},
         yaxis={"title": {"text": "Weights (log)"}, "type": "log", "gridcolor": theme.grid},
         uirevision=f"{record.network} {record.layer}",
     )
-    return figure
 
 
 def mask_picture(kept: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:

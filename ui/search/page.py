@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import plotly.graph_objects as go
 import streamlit as st
 from paretoscope.measurement.accuracy import Change
 from paretoscope.measurement.measurement import Measurement
 from paretoscope.methods.recipe import Recipe
 
 from ui.base import plot, words
+from ui.base.plot import Figure, Shape, Trace, dashed, dotted, drawing, line_across, scatter
 from ui.base.theme import CURSOR, Theme, camera, here, layout, log_bytes
 from ui.parts import provenance
 from ui.parts.budget_fields import budget_fields
@@ -211,13 +211,14 @@ def front_chart(
     )
 
 
-def front_figure(record: FrontChart, theme: Theme) -> go.Figure:
-    figure = go.Figure()
+def front_figure(record: FrontChart, theme: Theme) -> Figure:
+    data: list[Trace] = []
+    shapes: list[Shape] = []
     hover = "%{customdata[0]}<br>%{customdata[1]}<extra></extra>"
 
     def add(points: Sequence[tuple[float, float, str, str]], name: str, **style: Any) -> None:
-        figure.add_trace(
-            go.Scatter(
+        data.append(
+            scatter(
                 x=[p[0] for p in points],
                 y=[p[1] for p in points],
                 customdata=[[p[2], p[3]] for p in points],
@@ -236,18 +237,19 @@ def front_figure(record: FrontChart, theme: Theme) -> go.Figure:
     if record.best is not None:
         star = {"symbol": "star-diamond", "size": 18, "color": CURSOR}
         add([record.best], "best within the budget", mode="markers", marker=star)
-    figure.add_hline(record.baseline, line={"color": theme.quiet, "width": 1, "dash": "dash"})
+    shapes.append(line_across("y", record.baseline, dashed(theme.quiet), "above"))
     if record.least is not None:
-        figure.add_hline(record.least, line={"color": theme.budget, "width": 2, "dash": "dot"})
+        shapes.append(line_across("y", record.least, dotted(theme.budget), "above"))
     if record.most is not None:
-        figure.add_vline(record.most, line={"color": theme.budget, "width": 2, "dash": "dot"})
+        shapes.append(line_across("x", record.most, dotted(theme.budget), "above"))
     lines = [f"{record.aim}; dashed: uncompressed, dotted: the budget. Click a point to take it."]
     base = layout(theme, f"{record.network}: the front", lines, _HEIGHT, record.provenance)
     base["margin"] |= {"t": 110}
-    figure.update_layout(
-        **base,
+    return drawing(
+        data,
+        base,
         xaxis=log_bytes(record.axis) | {"gridcolor": theme.grid},
         yaxis={"title": {"text": "Accuracy"}, "tickformat": ".0%", "gridcolor": theme.grid},
         uirevision=record.network,
+        shapes=shapes,
     )
-    return figure

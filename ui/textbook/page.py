@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 from paretoscope.measurement.accuracy import Accuracy
 from paretoscope.textbook import Quantized, Textbook, quantize
 
 from ui.base import words
+from ui.base.plot import Figure, Shape, Trace, dashed, drawing, line_across, scatter
 from ui.base.theme import CURSOR, Theme, layout
 from ui.parts import provenance
 
@@ -75,17 +75,18 @@ def q_chart(textbook: Textbook) -> QChart:
     )
 
 
-def q_figure(record: QChart, theme: Theme) -> go.Figure:
-    figure = go.Figure()
-    figure.add_hline(record.baseline.value, line={"color": theme.quiet, "width": 1, "dash": "dash"})
+def q_figure(record: QChart, theme: Theme) -> Figure:
+    data: list[Trace] = []
+    shapes: list[Shape] = []
+    shapes.append(line_across("y", record.baseline.value, dashed(theme.quiet), "above"))
     series = (
         ("codes divided by Q", record.rescaled, theme.curve, "circle", "solid"),
         ("codes as they are, as printed", record.unscaled, CURSOR, "square", "dot"),
     )
     for name, accuracies, colour, symbol, dash in series:
         values = [a.value for a in accuracies]
-        figure.add_trace(
-            go.Scatter(
+        data.append(
+            scatter(
                 x=record.q,
                 y=values,
                 name=name,
@@ -108,8 +109,9 @@ def q_figure(record: QChart, theme: Theme) -> go.Figure:
     source = f"iris, random state 42, logistic regression<br>{provenance.machine()}"
     base = layout(theme, "Iris: undo the scale of the codes", lines, _HEIGHT, source)
     base["margin"]["t"] += 17
-    figure.update_layout(
-        **base,
+    return drawing(
+        data,
+        base,
         xaxis={
             "title": {"text": "Q (log scale)"},
             "type": "log",
@@ -124,8 +126,8 @@ def q_figure(record: QChart, theme: Theme) -> go.Figure:
             "gridcolor": theme.grid,
             "zeroline": False,
         },
+        shapes=shapes,
     )
-    return figure
 
 
 def at_q(textbook: Textbook, q: int) -> Quantized:

@@ -81,6 +81,12 @@ def origin(onnx_bytes: bytes) -> Origin:
     )
 
 
+def _recorded_origin(m: Measured) -> Origin:
+    """What the record says of a file of a model that was brought: the file itself does not say."""
+    name = "a model that was brought"
+    return Origin(m.dataset, m.split_seed, name, m.seed, m.recipe, "", m.network_sha256[:SHORT_SHA])
+
+
 def to_json(measurement: Measured) -> bytes:
     """The record of figures that lies beside a file."""
     plain = {"record": _FORMAT, "measurement": measurement.to_dict()}
@@ -124,11 +130,15 @@ def remeasure(path: Path) -> Remeasured:
         beside = record_path(path).read_bytes() if record_path(path).is_file() else None
     except OSError as error:
         raise ParetoscopeError(f"cannot read {path}: {error.strerror}") from error
-    found = origin(onnx_bytes)
-    data = load_dataset(named_publicly(found.dataset), found.split_seed)
+    says = Network(onnx_bytes).metadata
     recorded = None if beside is None else from_json(beside)
     if recorded is not None and recorded.artifact_sha256 != sha256(onnx_bytes):
         raise ParetoscopeError(f"{record_path(path)} is the record of another file than {path}")
+    if recorded is None or "dataset" in says:
+        found = origin(onnx_bytes)
+    else:
+        found = _recorded_origin(recorded)
+    data = load_dataset(named_publicly(found.dataset), found.split_seed)
     rows = data.rows(recorded.split if recorded is not None else "validation")
     try:
         labels = OnnxRuntime(onnx_bytes).scores(rows.X).argmax(1)

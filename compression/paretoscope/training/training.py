@@ -84,7 +84,6 @@ def keep_own_model(network: Network, title: str, data: Dataset) -> str:
 
     The name is made of the network's hash: no list holds it.
     """
-    network = network.with_metadata(**_origin(data, title, 0))
     name = f"{_OWN}{network.sha256[:_OWN_DIGITS]}"
     default_store().keep(_own_key(name, data.name), json.dumps({"title": title}).encode())
     keep(network, name, data, 0)
@@ -274,20 +273,15 @@ def network_of(
     if factor is None:
         factor = _float32(1 / (data.largest or 1))
     image_shape = data.image_shape if isinstance(layers[0], Convolution) else None
-    classes = json.dumps(data.class_names, separators=(",", ":"))
-    metadata = _origin(data, model, seed) | {"classes": classes}
-    return build(layers, center, factor, metadata, image_shape)
-
-
-def _origin(data: Dataset, model: str, seed: int) -> dict[str, str]:
-    """What files say that they were made of, so that they can be measured again."""
-    return {
+    metadata = {
         "dataset": public_name(data.name),
         "model": model,
         "seed": str(seed),
         "split_seed": str(data.seed),
         "dataset_sha256": data.sha256[:SHORT_SHA],
+        "classes": json.dumps(data.class_names, separators=(",", ":")),
     }
+    return build(layers, center, factor, metadata, image_shape)
 
 
 def _without_tiny(weight: FloatArray) -> FloatArray:
