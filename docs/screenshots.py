@@ -24,7 +24,7 @@ PAGES = {
     "explore": (f"/{LENET}", 1380, r"All \d+ cells computed"),
     "compare": (f"/compare{LENET}{PINS}&curves=magnitude|wanda|random", 1250, "McNemar"),
     "layers": (f"/layers{LENET}", 1150, r"All \d+ files measured"),
-    "search": (f"/search{LENET}", 1000, "the race took the work of"),
+    "search": (f"/search{LENET}", 1000, "compared on growing parts of the rows"),
     "evidence": (f"/evidence{LENET}&section=robustness", 920, "validation rows"),
     "files": ("/files", 920, "Your files"),
     "textbook": ("/textbook", 920, "test rows"),

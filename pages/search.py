@@ -5,6 +5,7 @@ import streamlit as st
 from ui.parts import frame, training
 from ui.search import page
 from ui.state import server, view
+from ui.state.session import session
 
 frame.require_router()
 
@@ -18,8 +19,8 @@ title = frame.network_title(looking_at.dataset, looking_at.model)
 with st.container(horizontal=True, vertical_alignment="center"):
     st.markdown(f"#### Search · {title}")
     view.show_link()
-if st.session_state.pop("taken", None):
-    st.switch_page("pages/explore.py", query_params=st.session_state.view.query())
+if session().take("taken"):
+    st.switch_page("pages/explore.py", query_params=session().view.query())
 page.ask(view.current())
 view.publish()
 page.show(server.subject(looking_at.dataset, looking_at.model, network), view.current(), title)

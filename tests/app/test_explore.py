@@ -203,7 +203,7 @@ def test_who_goes_back_while_a_page_is_drawn_is_obeyed(monkeypatch: pytest.Monke
     with monkeypatch.context() as cut_short:
         cut_short.setattr(view, "current", st.stop)
         app.select_slider(key="quantizer-q-q").set_value(12.0).run()
-        assert str(app.session_state.view.recipe) == "magnitude(threshold=0.1)+q(12)"
+        assert str(app.session_state.session.view.recipe) == "magnitude(threshold=0.1)+q(12)"
     for name, value in old.items():
         app.query_params[name] = value
     context = SimpleNamespace(is_history_navigation=True)
@@ -383,7 +383,7 @@ def test_a_group_of_controls_is_open_where_something_in_it_is_set() -> None:
 
 def test_one_layer_can_be_set_by_itself_and_reset() -> None:
     app = _unfolded(open_page(recipe="magnitude(sparsity=0.5)+q(4)"), "fold-layer")
-    next(b for b in app.button if b.label == "Set this layer by itself").click().run()
+    next(b for b in app.button if b.label == "Give this layer its own settings").click().run()
     scores = np.concatenate(
         [np.abs(w).ravel() for w in trained("digits", "mlp-64-32").weights.values()]
     )
@@ -395,7 +395,7 @@ def test_one_layer_can_be_set_by_itself_and_reset() -> None:
     app.select_slider(key="quantizer@dense3-q-q").set_value(16.0).run()
     assert address(app)["recipe"] == "magnitude(sparsity=0.5)+q(4);dense3=q(16)"
     app.selectbox(key="layer").set_value("dense1").run()
-    next(b for b in app.button if b.label == "Set this layer by itself").click().run()
+    next(b for b in app.button if b.label == "Give this layer its own settings").click().run()
     app.selectbox(key="pruner@dense1-member").set_value("obs").run()
     app.select_slider(key="sparsity@dense1").set_value(0.9).run()
     app.selectbox(key="units@dense1-member").set_value("l2").run()
@@ -403,7 +403,7 @@ def test_one_layer_can_be_set_by_itself_and_reset() -> None:
     assert address(app)["recipe"] == f"magnitude(sparsity=0.5)+q(4);{first};dense3=q(16)"
     until(app, figures)
     assert not app.exception
-    next(b for b in app.button if b.label == "Treat it like the others").click().run()
+    next(b for b in app.button if b.label == "Remove its own settings").click().run()
     assert address(app)["recipe"] == "magnitude(sparsity=0.5)+q(4);dense3=q(16)"
     assert not app.exception
 
@@ -450,7 +450,7 @@ def test_scores_on_rows_keep_a_linked_threshold() -> None:
 
 def test_two_visitors_are_two() -> None:
     one, other = open_page(recipe=RECIPE), open_page(recipe=RECIPE)
-    assert one.session_state["visitor"] != other.session_state["visitor"]
+    assert one.session_state.session.visitor != other.session_state.session.visitor
 
 
 def test_from_a_dataset_that_is_not_here_one_can_leave() -> None:

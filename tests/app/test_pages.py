@@ -172,7 +172,7 @@ def test_pictures_of_masks_and_weights() -> None:
 
 def _search(app: AppTest) -> AppTest:
     app.button(key="start-search_task").click().run()
-    return until(app, _captioned("the race took the work of"))  # type: ignore[arg-type]
+    return until(app, _captioned("compared on growing parts of the rows"))  # type: ignore[arg-type]
 
 
 def test_search_finds_the_smallest_within_the_budget_and_takes_it_to_explore(

@@ -306,7 +306,7 @@ def test_weights_that_are_no_numbers(value: float) -> None:
     weight = np.ones((4, 3), np.float32)
     weight[1, 2] = value
     network = build([Dense(weight, np.zeros(3, np.float32))], None, np.float32(1), {})
-    with pytest.raises(ParetoscopeError, match="dense1 has 1 weights that are NaN or infinite"):
+    with pytest.raises(ParetoscopeError, match="1 weight of dense1 is NaN or infinite"):
         ps.compress(network, ps.Recipe(), None)
 
 

@@ -91,8 +91,8 @@ def test_controls_beside_the_sliders_keep_what_these_did(server: Server, visitor
     draw.press("Enter")
     page.wait_for_function("decodeURIComponent(location.search).includes('draw=3')")
     assert _recipe(visit) == moved.replace(")+q", ",draw=3)+q")
-    page.get_by_text("One layer by itself").click()
-    own = page.get_by_role("button", name="Set this layer by itself")
+    page.get_by_text("Settings of one layer").click()
+    own = page.get_by_role("button", name="Give this layer its own settings")
     expect(own).to_be_visible()
     settle(page)
     slider(page, "Q").press("ArrowRight")
@@ -199,7 +199,7 @@ def test_a_search_shows_how_far_it_is_and_takes_its_best_to_explore(
     visit = _open(visitor, server, "search", QUERY + "&drop=2")
     page = visit.page
     page.get_by_role("button", name="Search", exact=True).click()
-    expect(page.get_by_text(re.compile("the race took the work of"))).to_be_visible()
+    expect(page.get_by_text(re.compile("compared on growing parts of the rows"))).to_be_visible()
     recipe = page.locator("[data-testid=stMarkdown] code").first.inner_text()
     page.get_by_role("button", name="Take to Explore").first.click()
     expect(page.get_by_text("Budget", exact=True)).to_be_visible()
@@ -207,7 +207,7 @@ def test_a_search_shows_how_far_it_is_and_takes_its_best_to_explore(
     page.go_back()
     expect(page.get_by_role("button", name="Take to Explore").first).to_be_visible()
     page.reload()
-    expect(page.get_by_text(re.compile("the race took the work of"))).to_be_visible()
+    expect(page.get_by_text(re.compile("compared on growing parts of the rows"))).to_be_visible()
 
 
 def _shared(page: Page, name: str) -> Download:

@@ -173,7 +173,7 @@ def test_a_search_names_the_smallest_and_what_came_near(
     place = ["search", "digits", "mlp-64-32", "--drop", "2", "--q", "4,8,16"]
     assert main([*place, "-o", str(path)]) == 0
     printed = capsys.readouterr().out
-    assert "candidates, the work of " in printed
+    assert "candidates, as much work as " in printed
     assert "under gzip -9; chosen on these rows" in printed
     assert path.stat().st_size > 0
     assert path.with_suffix(".json").stat().st_size > 0

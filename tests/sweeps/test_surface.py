@@ -18,9 +18,11 @@ from paretoscope.methods.pruning.selections import SCOPES
 from paretoscope.network.building import Convolution, Dense, build
 from paretoscope.network.chain import as_chain
 from paretoscope.network.network import Network
+from paretoscope.sweeps import plain_sweep
+from paretoscope.sweeps import surface as module
 from paretoscope.sweeps.lines import Order
 from paretoscope.sweeps.memory_layout import layout_of
-from paretoscope.sweeps.nested_sweep import walk
+from paretoscope.sweeps.nested_sweep import Entries, count_right, tally, walk
 from paretoscope.sweeps.surface import surface
 
 from tests.conftest import load, trained
@@ -207,19 +209,63 @@ def test_a_walk_takes_every_step_of_every_chain(network: Network, n: int, seed: 
     found = walk(
         layout,
         layout.chunks(chain.preparation(X)),
-        np.concatenate([[0], order.ends]),
-        layout.offsets[order.places],
-        layout.groups[order.places],
-        flat[order.places],
+        Entries(
+            np.concatenate([[0], order.ends]),
+            layout.offsets[order.places],
+            layout.groups[order.places],
+            flat[order.places],
+        ),
         np.concatenate(list(chain.biases.values())),
         n_steps,
     )[:, :n]
+    plain = plain_sweep.labels_at_steps(network, X, order, flat)
     for step in range(n_steps):
         masked = {
             name: np.where(steps[name] > step, w, np.float32(0))
             for name, w in network.weights.items()
         }
         scores = network.scores(X, masked)
+        assert (plain[step] == scores.argmax(1)).all()
         of_found = np.take_along_axis(scores, found[step][:, None].astype(int), 1)[:, 0]
         # The label's score is the largest, but for what another order of sums gives.
         assert (scores.max(1) - of_found <= 1e-3 * (1 + np.abs(scores).max())).all()
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.integers(1, 6), st.integers(1, 8))
+def test_totals_are_those_of_numpy(seed: int, n_layers: int, n_steps: int, widest: int) -> None:
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, 40, n_layers)
+    codes = rng.integers(-widest, widest + 1, sizes.sum()).astype(np.int32)
+    counts = np.stack([np.sort(rng.integers(0, size + 1, n_steps)) for size in sizes])
+    ends = np.cumsum([0, *sizes[:-1]])[:, None] + np.column_stack([counts, sizes])
+    logs = np.arange(41) * np.log2(np.maximum(np.arange(41), 1))
+    totals = []
+    for how in (tally, plain_sweep.tally):
+        found = [np.zeros((n_layers, n_steps), kind) for kind in (int, int, int, float)]
+        how(codes, codes + widest, 2 * widest + 1, ends, sizes, logs, *found)
+        totals.append(found)
+    for one, other in zip(*totals, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-9)
+    labels = rng.integers(0, 3, (n_steps, 50)).astype(np.int16)
+    y, was_right = rng.integers(0, 3, 43).astype(np.int16), rng.random(43) < 0.7
+    for how in (count_right, plain_sweep.count_right):
+        right, still = np.empty(n_steps, np.int64), np.empty(n_steps, np.int64)
+        how(labels, y, was_right, right, still)
+        assert right.tolist() == [(row[:43] == y).sum() for row in labels]
+        assert still.tolist() == [((row[:43] == y) & was_right).sum() for row in labels]
+
+
+def test_without_a_compiler_a_surface_is_the_same(
+    any_network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    baseline = Baseline(any_network, load("digits"))
+    recipes = ps.grid(threshold=[0, 0.1, 0.3], q=[8])
+    compiled = dict(surface(any_network, recipes, baseline))
+    monkeypatch.setattr(module, "nested_sweep", lambda: None)
+    for place, found in surface(any_network, recipes, baseline):
+        ours = compiled[place]
+        assert (found.size_bytes, found.bits) == (ours.size_bytes, ours.bits)
+        assert found.sparsity == ours.sparsity
+        assert found.entropy_bytes == pytest.approx(ours.entropy_bytes)
+        assert abs(found.accuracy.correct - ours.accuracy.correct) <= 1

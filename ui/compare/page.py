@@ -28,6 +28,7 @@ from ui.parts.progress import result_or_progress
 from ui.state import server
 from ui.state.address import CURVES, VARIANTS, View
 from ui.state.measuring import MeasuringRequest, MeasuringService
+from ui.state.session import session
 from ui.state.subject import Subject
 from ui.state.view import change, go_to
 
@@ -62,7 +63,7 @@ def choose(view: View) -> None:
         key="curves",
         on_change=lambda: change(curves=tuple(st.session_state.curves)),
         help="Each with the recipe's quantizer and recovery. Random is the control: a criterion "
-        "that does not beat it knows nothing.",
+        "that does not beat it tells nothing about the weights.",
     )
     right.pills(
         "The recipe's criterion with",
@@ -128,7 +129,7 @@ def show(view: View, subject: Subject, title: str) -> None:
 def _show(
     view: View, subject: Subject, title: str, request: MeasuringRequest, curves: Sequence[Curve]
 ) -> None:
-    if st.session_state.view != view:
+    if session().view != view:
         st.rerun()
     service, visitor = server.measuring(), server.visitor()
     service.ask(visitor, request)
@@ -164,7 +165,7 @@ def _show(
 def _side_by_side(view: View, subject: Subject, named: list[tuple[str, Measurement]]) -> None:
     st.markdown("**What differs between the pins**")
     st.dataframe(pins.differences(named), height="content")
-    st.markdown("**Rows that two of them label otherwise**")
+    st.markdown("**Rows that two of them label differently**")
     letters = [letter for letter, _ in named]
     left, right = st.columns(2)
     first = left.selectbox("First", letters, key="flip-first", persist_state="session")
@@ -191,7 +192,7 @@ def _side_by_side(view: View, subject: Subject, named: list[tuple[str, Measureme
         f"n = {result['n']:,} {words.rows(subject.baseline.split)}. {second} against {first}: "
         f"{words.change_interval(change_of)}, McNemar's exact p = "
         f"{words.probability(change_of.p_value)}. Of the {result['neither']:,} that both get wrong "
-        f"they label {result['differ']:,} otherwise."
+        f"they give {result['differ']:,} different labels."
     )
 
 

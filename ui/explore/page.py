@@ -28,6 +28,7 @@ from ui.parts.frame import sync_widget
 from ui.state import server
 from ui.state.address import MARGINS, SIZES, View
 from ui.state.measuring import Apart, MeasuringRequest, MeasuringService
+from ui.state.session import session
 from ui.state.subject import Subject
 from ui.state.view import change, go_to, link, outdated, plain, publish, show_link
 
@@ -39,7 +40,7 @@ _WAIT_S = 0.3  # for the first figure of a network too large to compute within t
 def _welcome() -> None:
     """What a visitor who followed no link sees here, until it is put away."""
     place = st.container()  # so that all below keeps its place when this is put away
-    if not st.session_state.get("first_visit"):
+    if not session().first_visit:
         return
     with place.container(border=True):
         text, button = st.columns([6, 1], vertical_alignment="center")
@@ -54,7 +55,7 @@ def _welcome() -> None:
 
 
 def _put_away() -> None:
-    st.session_state.first_visit = False
+    session().first_visit = False
 
 
 def show(network: Network, title: str, places: Places) -> None:
@@ -63,13 +64,13 @@ def show(network: Network, title: str, places: Places) -> None:
     With the sliders of its values, which it puts into their `places`: one that moves has only this
     drawn anew. Figures and the two charts come first, so that they answer it first.
     """
-    st.session_state.polls = False  # a run of the whole page ends all timers
+    session().polling.end()
     _show(network, title, places)
 
 
 @st.fragment
 def _show(network: Network, title: str, places: Places) -> None:
-    view: View = st.session_state.view
+    view = session().view
     if outdated():
         st.rerun()
     publish()
@@ -93,15 +94,12 @@ def _look_up(subject: Subject, recipe: Recipe) -> None:
 def _draw(view: View, subject: Subject, title: str, header: DeltaGenerator, places: Places) -> None:
     plan = plan_of(view, subject, frozenset(_asked()))
     polling = not _ask(view, plan)
-    polled, st.session_state.polls = st.session_state.polls, False
-    try:  # only a timer's run asks for a run of the page that ends the timers
+    with session().polling.drawing(needed=polling):
         st.fragment(_main, run_every=_every(_POLL_S, polling))(view, plan, title)
         with header:
             _share(view, subject, title, plan.curve)
         controls.value_controls(subject.network, view.recipe, places)
         st.fragment(panels.show, run_every=_every(_POLL_AROUND_S, polling))(view, plan, title)
-    finally:
-        st.session_state.polls = polled or polling
 
 
 def _ask(view: View, plan: ExplorePlan) -> bool:
@@ -171,7 +169,7 @@ def _download(view: View, subject: Subject) -> None:
 @server.one_page_at_a_time
 def _main(view: View, plan: ExplorePlan, title: str) -> None:
     """Figures and charts: what answers a slider first, and fills in while files are measured."""
-    if st.session_state.view != view:  # of a fragment's own control only the fragment would run
+    if session().view != view:  # of a fragment's own control only the fragment would run
         st.rerun()
     service, visitor, subject = server.measuring(), server.visitor(), plan.subject
     finished = _ask(view, plan)
@@ -188,7 +186,7 @@ def _main(view: View, plan: ExplorePlan, title: str) -> None:
         elif service.failure(subject, Recipe()) is None:
             st.caption("Measuring the uncompressed model")
     _below(service, subject, view, visitor)
-    if st.session_state.polls and finished:
+    if session().polling.active and finished:
         st.rerun()
 
 
@@ -267,8 +265,7 @@ def _offer_training(service: MeasuringService, subject: Subject, recipe: Recipe)
 
 def _asked() -> set[str]:
     """The trainings that this visitor started."""
-    asked: set[str] = st.session_state.setdefault("asked", set())
-    return asked
+    return session().asked
 
 
 def _size_figure(now: Measurement, before: Measurement, *, zipped: bool, brought: bool) -> None:
@@ -479,11 +476,11 @@ def _apart(apart: Apart, subject: Subject) -> str:
     if apart.files == 0:
         return ""
     n = len(subject.baseline.rows)
-    files = "1 file" if apart.files == 1 else f"{apart.files} files"
+    files = "1 file was" if apart.files == 1 else f"{apart.files} files were"
     if apart.rows == 0:
-        return f"On {files} run after being computed, not one of {n:,} rows came out otherwise."
-    told = f"at most {apart.rows} of {n:,} more or fewer rows came out right."
-    return f"On {files} run after being computed, {told}"
+        return f"{files} computed and then run: as many of {n:,} rows were right."
+    rows = "1 row" if apart.rows == 1 else f"{apart.rows} rows"
+    return f"{files} computed and then run: at most {rows} of {n:,} more or fewer were right."
 
 
 def artifact_bytes(subject: Subject, recipe: Recipe, known: Measurement | None) -> bytes:

@@ -24,6 +24,7 @@ from ui.parts.frame import sync_widget
 from ui.parts.progress import follow
 from ui.state import server
 from ui.state.address import HEATS, View
+from ui.state.session import session
 from ui.state.subject import Subject
 from ui.state.view import change, go_to, plain
 
@@ -40,7 +41,7 @@ _OVER: Mapping[str, Callable[[Any], str]] = {
 @server.one_page_at_a_time
 def show(view: View, plan: ExplorePlan, title: str) -> None:
     """Draw all of it with what is known by now."""
-    if st.session_state.view != view:  # of a fragment's own control only the fragment would run
+    if session().view != view:  # of a fragment's own control only the fragment would run
         st.rerun()
     service, subject = server.measuring(), plan.subject
     now, baseline = service.known(subject, view.recipe), service.before(subject)
@@ -118,13 +119,13 @@ def _measure_properly(subject: Subject, known: Measurement) -> None:
     """The button that starts the protocol in the background; while it runs, how far it is."""
     arguments = proper_times.timing_arguments(proper_times.file_arguments(subject, known))
     if server.result(subject, proper_times.TASK, arguments) is not None:
-        if st.session_state.pop("properly", None) == arguments:
+        if session().take("properly") == arguments:
             st.rerun()  # the figures above were drawn before it was there
         proper_times.offer_again(subject, arguments)
         return
     job = server.work(proper_times.TASK, arguments)
     if job is not None and job.state == "running":
-        st.session_state.properly = arguments
+        session().properly = arguments
         follow(job, "Measuring properly")
         return
     if job is not None and job.error:

@@ -45,11 +45,11 @@ def plan_of(view: View, subject: Subject, asked: frozenset[str]) -> ExplorePlan:
     """The plan of a view; `asked` are the trainings that the visitor started."""
     linked = controls.linked_place(view.recipe)
     asked = asked if view.recipe.trains else frozenset()
-    return _scene(subject, view.recipe, linked, view.pins, view.zipped, asked)
+    return _plan(subject, view.recipe, linked, view.pins, view.zipped, asked)
 
 
 @lru_cache(maxsize=128)
-def _scene(
+def _plan(
     subject: Subject,
     recipe: Recipe,
     linked: float | None,

@@ -13,6 +13,7 @@ import streamlit as st
 from paretoscope.artifact.writing import may_fuse_any
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.store import sha256
+from paretoscope.base.wording import counted
 from paretoscope.data.dataset import Dataset, Raw, find_source, keep_own
 from paretoscope.measurement.accuracy import Accuracy
 from paretoscope.methods.kernels import Auto, Fused
@@ -45,7 +46,7 @@ from paretoscope.uploads.tables import ENDINGS, read_table
 
 from ui.base import words
 from ui.state import server, view
-from ui.state.address import View
+from ui.state.session import session
 
 T = TypeVar("T")
 _MOST_ROWS_SHOWN = 8
@@ -201,8 +202,8 @@ def _choose(found: Table, name: str) -> None:
         args=(raw, title_of(name), (*found.notes, *rows.notes)),
     )
     _say_wrong()
-    if st.session_state.pop("own-used", False):
-        st.switch_page("pages/explore.py", query_params=st.session_state.view.query())
+    if session().take("own_used"):
+        st.switch_page("pages/explore.py", query_params=session().view.query())
 
 
 def _treatment(label: str, choices: Mapping[T, str], key: str, about: str | None = None) -> T:
@@ -269,8 +270,8 @@ def _preview(raw: Raw, rows: Labelled) -> None:
     more = f" and {len(raw.class_names) - 10} more" if len(raw.class_names) > 10 else ""
     st.markdown(
         f"**{len(data.train):,}** rows to train on, **{n:,}** to choose by, **{len(data.test):,}** "
-        f"kept for the end; {len(raw.feature_names)} features; {len(raw.class_names)} classes: "
-        f"{classes}{more}."
+        f"kept for the end; {counted(len(raw.feature_names), 'feature')}; "
+        f"{len(raw.class_names)} classes: {classes}{more}."
     )
     st.caption(
         f"An accuracy of 90 % on {n:,} rows would be known to lie between {words.percent(low)} and "
@@ -280,12 +281,11 @@ def _preview(raw: Raw, rows: Labelled) -> None:
 
 def _count() -> None:
     """One more file of this visitor is to be kept."""
-    kept = st.session_state.get("own-kept", 0)
-    if kept >= _MOST_KEPT:
+    if session().own_kept >= _MOST_KEPT:
         raise ParetoscopeError(
             f"this visit has kept {_MOST_KEPT} files, the limit; open the page anew to go on"
         )
-    st.session_state["own-kept"] = kept + 1
+    session().own_kept += 1
 
 
 def _use(raw: Raw, title: str, notes: Sequence[str]) -> None:
@@ -293,10 +293,10 @@ def _use(raw: Raw, title: str, notes: Sequence[str]) -> None:
         _count()
         name = keep_own(raw, title, notes)
     except ParetoscopeError as error:
-        st.session_state["own-wrong"] = _sentence(error)
+        session().own_wrong = _sentence(error)
         return
     view.change(dataset=name, model="logistic-regression", pins=())
-    st.session_state["own-used"] = True
+    session().own_used = True
 
 
 def model() -> None:
@@ -478,7 +478,7 @@ def _ask_names(unknown: UnknownLabelsError, about: str) -> None:
 
 def _offer(upload: _Upload) -> None:
     """The button that takes the model to Explore, on the table beside or the dataset at hand."""
-    now: View = st.session_state.view
+    now = session().view
     on = "this table" if upload.rows is not None else find_source(now.dataset).title
     st.button(
         f"Explore it on {on}",
@@ -488,19 +488,19 @@ def _offer(upload: _Upload) -> None:
         "with those of the file.",
     )
     _say_wrong()
-    if st.session_state.pop("own-used", False):
-        st.switch_page("pages/explore.py", query_params=st.session_state.view.query())
+    if session().take("own_used"):
+        st.switch_page("pages/explore.py", query_params=session().view.query())
 
 
 def _say_wrong() -> None:
     """Why the button that was pressed did nothing."""
-    wrong = st.session_state.pop("own-wrong", None)
+    wrong = session().take("own_wrong")
     if wrong:
         st.error(view.plain(wrong))
 
 
 def _take(upload: _Upload) -> None:
-    now: View = st.session_state.view
+    now = session().view
     try:
         _count()
         dataset = now.dataset if upload.rows is None else _kept(upload)
@@ -516,13 +516,13 @@ def _take(upload: _Upload) -> None:
         )
         kept = keep_own_model(network, title_of(upload.name), on)
     except ParetoscopeError as error:
-        st.session_state["own-wrong"] = _sentence(error)
+        session().own_wrong = _sentence(error)
         return
     exact = exact_recipe(network)  # of weights that stand for whole numbers: nothing is lost
     kernel = Auto() if may_fuse_any(network.weights) else Fused()
     recipe = replace(now.recipe, kernel=kernel) if exact is None else exact
     view.change(dataset=dataset, model=kept, pins=(), recipe=recipe)
-    st.session_state["own-used"] = True
+    session().own_used = True
 
 
 def _kept(upload: _Upload) -> str:

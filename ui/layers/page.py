@@ -29,6 +29,7 @@ from ui.parts.layer_controls import each_by_itself, layer_controls
 from ui.state import server
 from ui.state.address import View
 from ui.state.measuring import MeasuringRequest, MeasuringService
+from ui.state.session import session
 from ui.state.subject import Subject
 from ui.state.view import change, go_to, plain
 
@@ -115,7 +116,7 @@ def show(view: View, subject: Subject, title: str) -> None:
 def _sensitivity(
     view: View, subject: Subject, title: str, request: MeasuringRequest, found: Trials
 ) -> None:
-    if st.session_state.view != view:
+    if session().view != view:
         st.rerun()
     service, visitor = server.measuring(), server.visitor()
     service.ask(visitor, request)

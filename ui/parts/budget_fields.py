@@ -8,6 +8,7 @@ from paretoscope.base.parameters import format_value
 
 from ui.parts.frame import sync_widget
 from ui.state.address import LIMITS, SIZES, View
+from ui.state.session import session
 from ui.state.view import change, plain
 
 
@@ -35,7 +36,7 @@ def budget_fields(view: View) -> None:
             args=(name, label),
             help=f"{text} Empty: no limit.",
         )
-    wrong = st.session_state.pop("wrong_limit", None)
+    wrong = session().take("wrong_limit")
     if wrong:
         st.error(plain(wrong))
 
@@ -49,4 +50,4 @@ def _set_limit(name: str, label: str) -> None:
             LIMITS[name].check(label, value)
         change(**{name: value})
     except ParetoscopeError as error:
-        st.session_state.wrong_limit = str(error)
+        session().wrong_limit = str(error)

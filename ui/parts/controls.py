@@ -40,6 +40,7 @@ from ui.parts.method_controls import (
     with_linked,
 )
 from ui.state import server, view
+from ui.state.session import session
 
 _SCOPES = {"global": "Network", "layer": "Layer", "output": "Output"}
 
@@ -82,7 +83,7 @@ def recipe_controls(network: Network, recipe: Recipe) -> Places:
                 _recovery_controls(network, recipe)
         if len(network.layers) > 1:
             told = ", ".join(map(view.plain, recipe.overrides))
-            with _fold("One layer by itself", "fold-layer", told) as fold:
+            with _fold("Settings of one layer", "fold-layer", told) as fold:
                 if fold.open:
                     rows = server.dataset(view.current().dataset).train
                     layer_controls(network, recipe, rows)
@@ -246,18 +247,18 @@ def _bits(network: Network, recipe: Recipe) -> str:
 
 
 def _move_place(value: float) -> None:
-    criterion = pruner_of(st.session_state.view.recipe)
+    criterion = pruner_of(session().view.recipe)
     put("pruner", at(criterion, axis_of(criterion), value))
 
 
 def _switch(axis: str, scope: str) -> None:
     """Remember a change of axis or scope: finding the same place takes the network."""
-    st.session_state.switch = (axis, scope)
+    session().switch = (axis, scope)
 
 
 def drop_unknown_layers(network: Network) -> None:
     """Take out of the recipe what it says of layers that this network does not have."""
-    recipe: Recipe = st.session_state.view.recipe
+    recipe: Recipe = session().view.recipe
     known = {name: t for name, t in recipe.overrides.items() if name in network.weights}
     if len(known) < len(recipe.overrides):
         try:
@@ -269,12 +270,12 @@ def drop_unknown_layers(network: Network) -> None:
 
 def apply_switch(network: Network) -> None:
     """Carry out a change of axis or scope: about the same share of weights, cut the other way."""
-    st.session_state.network = network
-    switch = st.session_state.pop("switch", None)
+    session().network = network
+    switch = session().take("switch")
     if switch is None:
         return
     axis, scope = switch
-    criterion = pruner_of(st.session_state.view.recipe)
+    criterion = pruner_of(session().view.recipe)
     if axis == "pattern":
         place: dict[str, Any] = {"threshold": None, "sparsity": None, "pattern": "2:4"}
         put("pruner", replace(criterion, **place, scope="global"))

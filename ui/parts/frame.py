@@ -16,7 +16,7 @@ from paretoscope.training.training import MODELS, models, own_model
 from streamlit.navigation.page import StreamlitPage
 
 from ui.state import own_data, server, view
-from ui.state.address import View
+from ui.state.session import session
 
 T = TypeVar("T")
 _MODEL_TITLES = {model.name: model.title for model in MODELS}
@@ -42,7 +42,7 @@ def require_router() -> None:
     On a fresh server Streamlit runs a page that is opened by its address without `app.py`, and so
     without frame and menu, until any visitor has called `st.navigation`. This calls it.
     """
-    if not st.session_state.get("routed"):
+    if not session().routed:
         st.navigation(pages(), position="hidden")
         st.rerun()
 
@@ -79,8 +79,8 @@ def choose_network() -> None:
 
 def _change_network(**parts: str) -> None:
     """Another network, at the same sparsity: thresholds mean something else there."""
-    st.session_state.network_changes = st.session_state.get("network_changes", 0) + 1
-    now: View = st.session_state.view
+    session().network_changes += 1
+    now = session().view
     criterion = now.recipe.pruner
     try:
         old = server.network(now.dataset, now.model)
@@ -95,9 +95,9 @@ def _change_network(**parts: str) -> None:
     ):
         share = criterion.selection(criterion.scores(old, None)).sparsity(old.weights)
         recipe = replace(recipe, pruner=at(criterion, "sparsity", round(share, 3)))
-        st.session_state.switch = ("threshold", criterion.scope)
+        session().switch = ("threshold", criterion.scope)
     view.change(recipe=recipe, **parts)
-    now = st.session_state.view
+    now = session().view
     view.change(recipe=replace(recipe, kernel=_first_kernel(now.dataset, now.model)))
 
 
@@ -130,7 +130,7 @@ def versioned_key(key: str) -> str:
     A browser that is one change behind sends values of the old stops, which would be read as places
     among the new ones.
     """
-    changes = st.session_state.get("network_changes", 0)
+    changes = session().network_changes
     return f"{key}~{changes}" if changes else key
 
 

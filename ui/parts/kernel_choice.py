@@ -14,7 +14,7 @@ from paretoscope.network.network import Network
 from ui.base import words
 from ui.parts.progress import result_or_progress
 from ui.state import server, view
-from ui.state.address import View
+from ui.state.session import session
 from ui.state.subject import Subject
 
 _TASK = "kernels_task"
@@ -30,7 +30,7 @@ def settle(network: Network) -> None:
 
     The first time for a network it is measured, in seconds in which the page shows that and ends.
     """
-    now: View = st.session_state.view
+    now = session().view
     if now.recipe.kernel != Auto():
         return
     kernel: Kernel = Fused()  # which no layer is large enough for: it says nothing

@@ -1,4 +1,4 @@
-"""One layer by itself: what is done to it in place of what is done to all."""
+"""A layer's own settings: what is done to it in place of what is done to all."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from paretoscope.sweeps.sweep import CURVE_POINTS, at, stops
 from ui.parts.frame import sync_widget
 from ui.parts.method_controls import choose_member, own_parameters, place_label, put, with_linked
 from ui.state import view
+from ui.state.session import session
 
 
 def each_by_itself(
@@ -73,16 +74,16 @@ def layer_controls(network: Network, recipe: Recipe, rows: Rows) -> None:
         "Layer",
         names,
         index=names.index(st.session_state.layer),
-        format_func=lambda name: f"{name}, by itself" if name in recipe.overrides else name,
+        format_func=lambda name: f"{name}, own settings" if name in recipe.overrides else name,
         key="layer",
         help="The last layer tolerates least: it can keep more weights or finer codes.",
     )
     if layer not in recipe.overrides:
         st.button(
-            "Set this layer by itself",
+            "Give this layer its own settings",
             on_click=_set_by_itself,
             args=(network, layer, rows),
-            help="The layer starts with what is done to it now, and can then be set otherwise.",
+            help="They begin as what is done to the layer now, and can then be changed.",
         )
         return
     treatment = recipe.overrides[layer]
@@ -95,7 +96,7 @@ def layer_controls(network: Network, recipe: Recipe, rows: Rows) -> None:
         own_parameters(f"units@{layer}", treatment.units, network)
     choose_member(f"quantizer@{layer}", "Quantizer here", treatment.quantizer, QUANTIZERS)
     own_parameters(f"quantizer@{layer}", treatment.quantizer, network)
-    st.button("Treat it like the others", on_click=_forget, args=(layer,))
+    st.button("Remove its own settings", on_click=_forget, args=(layer,))
 
 
 def _layer_sparsity(network: Network, layer: str, criterion: Criterion) -> None:
@@ -119,7 +120,7 @@ def _layer_sparsity(network: Network, layer: str, criterion: Criterion) -> None:
 
 
 def _set_by_itself(network: Network, layer: str, rows: Rows) -> None:
-    recipe: Recipe = st.session_state.view.recipe
+    recipe: Recipe = session().view.recipe
     try:
         own = each_by_itself(network, recipe, rows)[layer]
     except ParetoscopeError:  # the page says what is wrong with the recipe
@@ -128,6 +129,6 @@ def _set_by_itself(network: Network, layer: str, rows: Rows) -> None:
 
 
 def _forget(layer: str) -> None:
-    recipe: Recipe = st.session_state.view.recipe
+    recipe: Recipe = session().view.recipe
     others = {name: t for name, t in recipe.overrides.items() if name != layer}
     view.change(recipe=replace(recipe, overrides=others))

@@ -26,6 +26,7 @@ from paretoscope.sweeps.sweep import stops
 from ui.base import words
 from ui.parts.frame import sync_widget, versioned_key
 from ui.state import view
+from ui.state.session import session
 
 AXES = {"threshold": "Threshold", "sparsity": "Sparsity", "pattern": "N:M"}
 _STOPS = 40
@@ -59,12 +60,12 @@ def choose_member(kind: str, label: str, member: Member, family: Sequence[type[M
 
 def _change_member(kind: str, chosen: type[Member]) -> None:
     if kind.startswith("pruner@"):
-        share = getattr(part_of(st.session_state.view.recipe, kind), "sparsity", None)
+        share = getattr(part_of(session().view.recipe, kind), "sparsity", None)
         place = {"sparsity": DEFAULT_SHARE if share is None else share, "scope": "layer"}
         put(kind, chosen() if chosen is KeepAll else chosen(**first_values(chosen) | place))
         return
     if kind == "pruner":
-        now = pruner_of(st.session_state.view.recipe)
+        now = pruner_of(session().view.recipe)
         kept = {name: getattr(now, name) for name in (*AXES, "scope")}
         if chosen.needs_rows and kept["threshold"] is not None:  # type: ignore[attr-defined]
             kept |= {"threshold": None, "sparsity": _share(now)}
@@ -75,7 +76,7 @@ def _change_member(kind: str, chosen: type[Member]) -> None:
 
 def _share(criterion: Criterion) -> float:
     """About the share of weights that a threshold cuts here, for criteria whose scores differ."""
-    network = st.session_state.get("network")
+    network = session().network
     if network is None or criterion.needs_rows:
         return DEFAULT_SHARE
     cut = criterion.selection(criterion.scores(network, None))
@@ -127,7 +128,7 @@ def part_of(recipe: Recipe, kind: str) -> Member | None:
 
 def put(kind: str, member: Member) -> None:
     """Change the recipe's part of a kind. 8-bit activations and a quantizer exclude each other."""
-    recipe: Recipe = st.session_state.view.recipe
+    recipe: Recipe = session().view.recipe
     part, _, layer = kind.partition("@")
     changed: dict[str, Any] = {part: member}
     if isinstance(member, Int8Activations):
@@ -144,7 +145,7 @@ def put(kind: str, member: Member) -> None:
 
 def _put_value(kind: str, member: Member, **values: Any) -> None:
     """Change values of a member, as it is now: since its control was drawn others have moved."""
-    now = part_of(st.session_state.view.recipe, kind)
+    now = part_of(session().view.recipe, kind)
     put(kind, replace(now if type(now) is type(member) else member, **values))
 
 
@@ -166,7 +167,7 @@ def with_linked(values: list[float], *others: float | None) -> list[float]:
 
 def linked_value(kind: str, member: Member, name: str) -> float | None:
     """The value that a link asked for, which the slider keeps as one more stop."""
-    linked = st.session_state.get("linked")
+    linked = session().linked
     other = None if linked is None else part_of(linked, kind)
     if type(other) is not type(member):
         return None

@@ -13,6 +13,7 @@ from ui.base import words
 from ui.base.theme import LETTERS
 from ui.state.address import MOST_PINS, View
 from ui.state.measuring import MeasuringService
+from ui.state.session import session
 from ui.state.subject import Subject
 from ui.state.view import change, go_to, plain
 
@@ -71,7 +72,7 @@ def _figures(service: MeasuringService, subject: Subject, recipe: Recipe) -> str
 
 
 def _unpin(recipe: Recipe) -> None:
-    view: View = st.session_state.view
+    view = session().view
     change(pins=tuple(other for other in view.pins if other != recipe))
 
 

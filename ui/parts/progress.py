@@ -9,6 +9,7 @@ from paretoscope.base.jobs import Job
 
 from ui.base import words
 from ui.state import server, view
+from ui.state.session import session
 from ui.state.subject import Subject
 
 _POLL_S = 0.3
@@ -31,7 +32,7 @@ def follow(job: Job, what: str) -> None:
 
 
 def _stop(job: Job) -> None:
-    st.session_state.stopped = job
+    session().stopped = job
     job.stop()
 
 

@@ -11,6 +11,7 @@ from paretoscope.textbook import Textbook, from_dict
 from ui.parts import frame, kernel_choice
 from ui.parts.progress import follow
 from ui.state import server, view
+from ui.state.session import session
 
 
 def network_or_progress(dataset: str, model: str) -> Network:
@@ -64,7 +65,7 @@ def _show_training(dataset: str, model: str) -> None:
     title = frame.network_title(dataset, model)
     st.markdown(f"#### {title}")
     job = server.training(dataset, model)
-    if job is None or (job.state == "stopped" and st.session_state.get("stopped") is not job):
+    if job is None or (job.state == "stopped" and session().stopped is not job):
         server.start_training(dataset, model)
         st.rerun()
     if job.state == "running":

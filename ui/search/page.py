@@ -22,6 +22,7 @@ from ui.parts.grid import shown_size
 from ui.parts.progress import result_or_progress
 from ui.state import server
 from ui.state.address import AIMS, CURVES, RECOVER, View
+from ui.state.session import session
 from ui.state.subject import Subject
 from ui.state.view import change, go_to
 
@@ -62,7 +63,7 @@ def ask(view: View) -> None:
         format_func=RECOVER.__getitem__,
         key="recover",
         on_change=lambda: change(recover=tuple(st.session_state.recover)),
-        help="Recoveries on cheaper candidates, and at last coarser codes layer by layer.",
+        help="Recoveries are tried on smaller candidates, coarser codes layer by layer at the end.",
     )
 
 
@@ -111,16 +112,16 @@ def show(subject: Subject, view: View, title: str) -> None:
         on_pick=_take,
     )
     st.caption(
-        f"{result['candidates']:,} candidates; the race took the work of "
-        f"{result['evaluations']:.1f} evaluations on all {result['n']:,} rows. Choosing "
-        "on these rows flatters what is chosen: confirm it on test rows (page Evidence).  \n"
+        f"{result['candidates']:,} candidates, compared on growing parts of the rows: as much work "
+        f"as {result['evaluations']:.1f} of them on all {result['n']:,} rows. What is chosen on "
+        "these rows looks better there than it is: confirm it on test rows (page Evidence).  \n"
         + provenance.caption(record.provenance)
     )
 
 
 def _take(recipe: str) -> None:
     go_to(recipe)
-    st.session_state.taken = recipe
+    session().taken = True
 
 
 def _tell(view: View, result: dict[str, Any], best: Measurement | None) -> None:

@@ -15,6 +15,7 @@ from paretoscope.training.training import own_model
 
 from ui.base import browser
 from ui.state import server, view
+from ui.state.session import session
 
 _MOST_KEPT = 100
 _NAME = re.compile(r"[a-z0-9-]{1,64}")
@@ -89,15 +90,15 @@ def show() -> None:
             st.button(
                 "Delete from the server", key=f"delete-{name}", on_click=_delete, args=(name,)
             )
-    if st.session_state.pop("own-explored", False):
-        st.switch_page("pages/explore.py", query_params=st.session_state.view.query())
+    if session().take("own_used"):
+        st.switch_page("pages/explore.py", query_params=session().view.query())
 
 
 def forget(name: str) -> None:
     """Take own data off the browser's list, and look at something else. For callbacks."""
     _brought().pop(name, None)
     _forgotten().add(name)
-    if st.session_state.view.dataset == name:
+    if session().view.dataset == name:
         view.leave_dataset()
 
 
@@ -111,19 +112,17 @@ def _look_at(name: str) -> None:
     models_here = models(name)
     model = models_here[-1] if models_here else "logistic-regression"
     view.change(dataset=name, model=model, pins=())
-    st.session_state["own-explored"] = True
+    session().own_used = True
 
 
 def _brought() -> dict[str, list[str]]:
     """Datasets with the own models that were looked at on each."""
-    found: dict[str, list[str]] = st.session_state.setdefault("brought", {})
-    return found
+    return session().brought
 
 
 def _forgotten() -> set[str]:
     """Names that the browser is to keep no longer."""
-    found: set[str] = st.session_state.setdefault("forgotten", set())
-    return found
+    return session().forgotten
 
 
 def is_here(name: str) -> bool:

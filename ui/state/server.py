@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -18,6 +17,7 @@ from paretoscope.training.training import find_trained
 
 from ui.base.collector import collector
 from ui.state.measuring import MeasuringService
+from ui.state.session import session
 from ui.state.subject import Subject
 
 P = ParamSpec("P")
@@ -65,8 +65,7 @@ def measuring() -> MeasuringService:
 
 def visitor() -> str:
     """A name for the visitor whose page runs."""
-    name: str = st.session_state.setdefault("visitor", uuid.uuid4().hex)
-    return name
+    return session().visitor
 
 
 @st.cache_resource(show_spinner=False)

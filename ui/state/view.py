@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import string
-from collections import deque
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
@@ -14,8 +13,7 @@ from paretoscope.training.training import fits, models
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ui.state.address import View, parse_query, short
-
-_ADDRESSES = 30  # a browser lags behind by a few
+from ui.state.session import session
 
 
 def current() -> View:
@@ -25,24 +23,22 @@ def current() -> View:
     """
     query = st.query_params.to_dict()
     if query and not _is_known(query):
-        _addresses().append(query)
-        st.session_state.pop("switch", None)
-        st.session_state.view, complaints = parse_query(query)
-        st.session_state.complaints = complaints
-        st.session_state.linked = st.session_state.view.recipe
-    if "view" not in st.session_state:
-        st.session_state.first_visit = True
-        st.session_state.view = View()
-        st.session_state.switch = ("threshold", "global")
-    view: View = st.session_state.view
-    return view
+        session().addresses.append(query)
+        session().switch = None
+        mine = session()
+        mine.view, mine.complaints = parse_query(query)
+        mine.linked, mine.opened = mine.view.recipe, True
+    if not session().opened:
+        session().opened = session().first_visit = True
+        session().switch = ("threshold", "global")
+    return session().view
 
 
 def _is_known(query: dict[str, str]) -> bool:
     """Whether the view already follows an address: the last one that was read or written, or one
     before, which a browser that lags behind still sends. Going back or forward to one is the
     visitor's own doing."""
-    addresses = _addresses()
+    addresses = session().addresses
     if not addresses or query == addresses[-1]:
         return bool(addresses)
     context = get_script_run_ctx()
@@ -50,23 +46,15 @@ def _is_known(query: dict[str, str]) -> bool:
     return query in addresses and not went
 
 
-def _addresses() -> deque[dict[str, str]]:
-    """The visitor's last addresses, those opened and those that pages wrote."""
-    found: deque[dict[str, str]] = st.session_state.setdefault(
-        "addresses", deque(maxlen=_ADDRESSES)
-    )
-    return found
-
-
 def change(**parts: Any) -> None:
     """Change parts of the visitor's view. For callbacks."""
-    view: View = replace(st.session_state.view, **parts)
+    view: View = replace(session().view, **parts)
     if not fits(view.model, view.dataset):
         view = replace(view, model=models(view.dataset)[-1])
-    st.session_state.view = view
-    if st.session_state.get("complaints"):
-        st.session_state.outdated = True
-    st.session_state.complaints = []
+    session().view = view
+    if session().complaints:
+        session().outdated = True
+    session().complaints = []
 
 
 def leave_dataset() -> None:
@@ -77,19 +65,19 @@ def leave_dataset() -> None:
 
 def outdated() -> bool:
     """Whether the page still shows complaints of a link that was left since; asked once."""
-    return bool(st.session_state.pop("outdated", False))
+    return bool(session().take("outdated"))
 
 
 def go_to(recipe: Recipe | str) -> None:
     """Look at another recipe, whose places the sliders keep as stops. For callbacks."""
     recipe = Recipe.parse(recipe) if isinstance(recipe, str) else recipe
-    st.session_state.linked = recipe
+    session().linked = recipe
     change(recipe=recipe)
 
 
 def publish() -> None:
     """Write the visitor's view into the address."""
-    query, addresses = st.session_state.view.query(), _addresses()
+    query, addresses = session().view.query(), session().addresses
     if not addresses or addresses[-1] != query:
         addresses.append(query)
     if st.query_params.to_dict() != query:
@@ -98,9 +86,9 @@ def publish() -> None:
 
 def mend(recipe: Recipe, complaint: str) -> None:
     """Replace a recipe that does not fit the network, and say so."""
-    st.session_state.view = replace(st.session_state.view, recipe=recipe)
+    session().view = replace(session().view, recipe=recipe)
     complaint = short(complaint, 300)
-    st.session_state.complaints = [*st.session_state.get("complaints", []), complaint]
+    session().complaints = [*session().complaints, complaint]
     _show_complaint(complaint)
 
 
@@ -108,7 +96,7 @@ def show_complaints() -> None:
     """Say what was wrong with the link."""
     outdated()  # not any more
     with st.container():  # so that what is below keeps its place without them
-        for complaint in st.session_state.get("complaints", []):
+        for complaint in session().complaints:
             _show_complaint(complaint)
 
 
@@ -128,7 +116,7 @@ def plain(text: str) -> str:
 def link() -> str:
     """The link to what is looked at."""
     page = (st.context.url or "").split("?")[0].rstrip("/")
-    return f"{page}/?{urlencode(st.session_state.view.query())}"
+    return f"{page}/?{urlencode(session().view.query())}"
 
 
 def show_link() -> None:

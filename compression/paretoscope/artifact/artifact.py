@@ -14,6 +14,7 @@ from paretoscope.artifact.writing import can_fuse, write
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import FloatArray
 from paretoscope.base.store import SHORT_SHA, sha256
+from paretoscope.base.wording import counted
 from paretoscope.data.dataset import Report, Rows
 from paretoscope.methods.activations import Int8Activations, codes_in
 from paretoscope.methods.kernels import Auto, Folded, Fused, Kernel, Spelling
@@ -169,7 +170,8 @@ def make_draft(
     for name, weight in network.weights.items():
         if not np.isfinite(weight).all():
             n_bad = int(np.size(weight) - np.isfinite(weight).sum())
-            raise ParetoscopeError(f"{name} has {n_bad} weights that are NaN or infinite")
+            are = "is" if n_bad == 1 else "are"
+            raise ParetoscopeError(f"{counted(n_bad, 'weight')} of {name} {are} NaN or infinite")
     treatments = recipe.treatments(network)
     recovery = recipe.recovery
     integers = recipe.activations if isinstance(recipe.activations, Int8Activations) else None

@@ -206,7 +206,7 @@ def search(arguments: argparse.Namespace) -> None:
         measure=measure,
     )
     print(
-        f"{found.candidates} candidates, the work of {found.evaluations:.1f} evaluations on all "
+        f"{found.candidates} candidates, as much work as {found.evaluations:.1f} of them on all "
         f"{len(baseline.rows):,} validation rows"
     )
     if found.best is None or found.measurement is None:

@@ -333,7 +333,7 @@ def search_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
     ----------
     arguments : mapping
         "budget", a `Budget` as a dict; "aim"; "criteria", names of criteria; "recoveries", texts;
-        "by_layer". While it works it also emits the "found" so far.
+        "by_layer".
 
     Returns
     -------

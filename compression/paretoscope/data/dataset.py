@@ -24,6 +24,7 @@ import numpy.typing as npt
 from paretoscope.base.errors import ParetoscopeError, one_of
 from paretoscope.base.parameters import FloatArray
 from paretoscope.base.store import default_store, home, write_atomically
+from paretoscope.base.wording import counted
 from paretoscope.data.idx import idx_bytes, read_idx
 
 SplitName = Literal["train", "validation", "test"]
@@ -340,7 +341,8 @@ def is_own(name: str) -> bool:
 def _own_source(name: str) -> Source:
     arrays, about = _unpacked(_own_data(name))
     n, d = arrays["X"].shape
-    summary = f"{n:,} rows, {d} features, {len(about['classes'])} classes; your own"
+    n_classes = len(about["classes"])
+    summary = f"{counted(n, 'row')}, {counted(d, 'feature')}, {n_classes} classes; your own"
 
     def read() -> Raw:
         features, classes = tuple(about["features"]), tuple(about["classes"])

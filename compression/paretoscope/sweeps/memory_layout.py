@@ -22,28 +22,39 @@ from paretoscope.network.windows import Window
 
 Places = npt.NDArray[np.int64]
 
-# Columns of `Layout.table`. All places are in numbers from the start of the walk's memory, or of
-# the array that the comment names.
-(
-    N_OUT,  # outputs
-    N_IN,  # weights of an output
-    N_POSITIONS,  # of the window over the input; 1 for a dense layer
-    BASES,  # place in `bases`: where each position's window begins, from the start of the input
-    N_WINDOWS,  # positions that are left after pooling
-    WINDOW_SIZE,  # positions that are pooled into one
-    POOLED,  # place in `pooled`: the positions of each pooling window
-    DESTINATIONS,  # place in `destinations`: where each pooled position goes in the next input
-    OUT_STRIDE,  # how far the outputs of a position are apart there
-    N_GROUPS,  # channels of a convolution's input; 1 for a dense layer
-    WEIGHTS,  # place of the layer's first weight among all weights
-    OUTPUTS,  # place of the layer's first output among all outputs
-    LISTS,  # place of the layer's first list, one for each group and output
-    INPUT,  # the input's place
-    PRODUCT,  # the place of the products, (positions, outputs, lanes)
-    DIFFERENCE,  # the place of what the input changed by; of convolutions behind another
-    RECTIFIED,  # 1 where a ReLU follows
-    DENSE_FROM,  # the number of nonzero weights from which a dense product is faster
-) = range(18)
+# A row of `Layout.table`, all of one layer. Places are in numbers from the start of the walk's
+# memory, or of the array that the comment names.
+LAYER = np.dtype(
+    [
+        ("n_out", np.int64),  # outputs
+        ("n_in", np.int64),  # weights of an output
+        ("n_positions", np.int64),  # of the window over the input; 1 for a dense layer
+        (
+            "bases",
+            np.int64,
+        ),  # place in `bases`: where each position's window begins, from the input's start
+        ("n_windows", np.int64),  # positions that are left after pooling
+        ("window_size", np.int64),  # positions that are pooled into one
+        ("pooled", np.int64),  # place in `pooled`: the positions of each pooling window
+        (
+            "destinations",
+            np.int64,
+        ),  # place in `destinations`: where a pooled position goes in the next input
+        ("out_stride", np.int64),  # how far the outputs of a position are apart there
+        ("n_groups", np.int64),  # channels of a convolution's input; 1 for a dense layer
+        ("weights", np.int64),  # place of the layer's first weight among all weights
+        ("outputs", np.int64),  # place of the layer's first output among all outputs
+        ("lists", np.int64),  # place of the layer's first list, one for each group and output
+        ("input", np.int64),  # the input's place
+        ("product", np.int64),  # the place of the products, (positions, outputs, lanes)
+        ("difference", np.int64),  # what the input changed by; of convolutions behind another
+        ("rectified", np.int64),  # 1 where a ReLU follows
+        (
+            "dense_from",
+            np.int64,
+        ),  # the number of nonzero weights from which a dense product is faster
+    ]
+)
 
 LANES = 64  # rows that one vector product takes
 _MOST_LANES = 256
@@ -60,10 +71,10 @@ class Layout:
     ----------
     lanes : int
         Rows in a chunk.
-    table : int64 (layers, columns)
-        The numbers of each layer, see above.
+    table : LAYER (layers,)
+        The numbers of each layer.
     bases, pooled, destinations : int64
-        What the table's columns point into.
+        What the table's places of those names point into.
     offsets, groups : int32, one for each weight
         How far a weight's input is from where the window begins, and its group. Weights are ordered
         by layer, input and output.
@@ -76,7 +87,7 @@ class Layout:
     """
 
     lanes: int
-    table: Places
+    table: npt.NDArray[np.void]
     bases: Places
     pooled: Places
     destinations: Places
@@ -123,7 +134,7 @@ class _Builder:
         most = _MOST_LANES if all(s.window is None for s in chain.stages) else LANES
         n_chunks = max(1, -(-n_rows // most))
         self._lanes = max(1, -(-n_rows // (n_chunks * LANES))) * LANES
-        self._rows: list[list[int]] = []
+        self._rows: list[npt.NDArray[np.void]] = []
         self._bases: list[Places] = []
         self._pooled: list[Places] = []
         self._destinations: list[Places] = []
@@ -142,7 +153,7 @@ class _Builder:
         window = chain.stages[0].window
         return Layout(
             self._lanes,
-            np.array(self._rows, np.int64),
+            np.array(self._rows, LAYER),
             np.concatenate(self._bases),
             np.concatenate(self._pooled),
             np.concatenate(self._destinations),
@@ -180,21 +191,21 @@ class _Builder:
             difference, self._end = self._end, self._end + self._input_size(stage, shape)
         share = _DENSE_FROM_NEAR if stage.n_in <= _NEAR_INPUTS else _DENSE_FROM_FAR
         n_weights = stage.n_in * n_out
-        before = self._rows[-1] if self._rows else [0] * 18
+        before = self._rows[-1] if self._rows else np.zeros((), LAYER)
         n_groups = 1 if window is None else shape[0]
-        row = [0] * 18
-        row[N_OUT], row[N_IN], row[N_POSITIONS] = n_out, stage.n_in, len(bases)
-        row[BASES] = sum(map(len, self._bases))
-        row[N_WINDOWS], row[WINDOW_SIZE] = pool.shape
-        row[POOLED] = sum(map(len, self._pooled))
-        row[DESTINATIONS], row[OUT_STRIDE] = sum(map(len, self._destinations)), stride
-        row[N_GROUPS] = n_groups
-        row[WEIGHTS] = before[WEIGHTS] + before[N_IN] * before[N_OUT]
-        row[OUTPUTS] = before[OUTPUTS] + before[N_OUT]
-        row[LISTS] = before[LISTS] + before[N_GROUPS] * before[N_OUT]
-        row[INPUT], row[PRODUCT], row[DIFFERENCE] = at, product, difference
-        row[RECTIFIED] = any(isinstance(step, Relu) for step in stage.after)
-        row[DENSE_FROM] = n_weights + 1 if window is not None else int(share * n_weights)
+        row = np.zeros((), LAYER)
+        row["n_out"], row["n_in"], row["n_positions"] = n_out, stage.n_in, len(bases)
+        row["n_groups"] = n_groups
+        row["n_windows"], row["window_size"] = pool.shape
+        row["bases"], row["pooled"] = sum(map(len, self._bases)), sum(map(len, self._pooled))
+        row["destinations"] = sum(map(len, self._destinations))
+        row["out_stride"] = stride
+        row["weights"] = before["weights"] + before["n_in"] * before["n_out"]
+        row["outputs"] = before["outputs"] + before["n_out"]
+        row["lists"] = before["lists"] + before["n_groups"] * before["n_out"]
+        row["input"], row["product"], row["difference"] = at, product, difference
+        row["rectified"] = any(isinstance(step, Relu) for step in stage.after)
+        row["dense_from"] = n_weights + 1 if window is not None else int(share * n_weights)
         self._rows.append(row)
         self._bases.append(bases)
         self._pooled.append(pool.ravel())

@@ -12,65 +12,71 @@ Compiled by numba at the first call (some seconds, once: the machine code is kep
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
 from paretoscope.base.parameters import FloatArray
-from paretoscope.sweeps.memory_layout import (
-    BASES,
-    DENSE_FROM,
-    DESTINATIONS,
-    DIFFERENCE,
-    INPUT,
-    LANES,
-    LISTS,
-    N_GROUPS,
-    N_IN,
-    N_OUT,
-    N_POSITIONS,
-    N_WINDOWS,
-    OUT_STRIDE,
-    OUTPUTS,
-    POOLED,
-    PRODUCT,
-    RECTIFIED,
-    WEIGHTS,
-    WINDOW_SIZE,
-    Layout,
-)
+from paretoscope.sweeps.memory_layout import LANES, Layout
 from paretoscope.sweeps.vector_kernels import accumulate, choose, rectify
 
 _ALIGNED_NUMBERS = 16
 
 
-def walk(
-    layout: Layout,
-    chunks: FloatArray,
-    pointers: npt.NDArray[np.int64],
-    offsets: npt.NDArray[np.int32],
-    groups: npt.NDArray[np.int32],
-    values: FloatArray,
-    biases: FloatArray,
-    n_steps: int,
-) -> npt.NDArray[np.int16]:
-    """The labels of all rows at every step, of shape (steps, rows).
+class Entries(NamedTuple):
+    """The weights of a network by when they go.
 
     A weight *goes* at a step: it is there before, and zero from then on. Those that never go have
     the number of steps in its place.
+
+    Attributes
+    ----------
+    pointers : int64 (layers' outputs times (steps + 1), and one,)
+        Layer by layer, of the weights of output j that go at step s: entries from
+        ``pointers[s * outputs + j]`` to the next.
+    offsets, groups : int32, one for each entry
+        As in the layout.
+    values : float32, one for each entry
+        The weights themselves.
+    """
+
+    pointers: npt.NDArray[np.int64]
+    offsets: npt.NDArray[np.int32]
+    groups: npt.NDArray[np.int32]
+    values: FloatArray
+
+
+class _Room(NamedTuple):
+    """What the compiled code takes of a `Layout`."""
+
+    lanes: int
+    table: Any
+    bases: Any
+    pooled: Any
+    destinations: Any
+
+
+class _There(NamedTuple):
+    """The weights that are there by now: a list for each group and output, in room for all."""
+
+    offsets: Any
+    values: Any
+    lengths: Any
+
+
+def walk(
+    layout: Layout, chunks: FloatArray, entries: Entries, biases: FloatArray, n_steps: int
+) -> npt.NDArray[np.int16]:
+    """The labels of all rows at every step, of shape (steps, rows).
 
     Parameters
     ----------
     layout : Layout
     chunks : float32 (c, numbers)
         The rows, by `Layout.chunks`.
-    pointers : int64 (layers' outputs times (steps + 1), and one,)
-        Layer by layer, of the weights of output j that go at step s: entries from
-        ``pointers[s * outputs + j]`` to the next.
-    offsets, groups, values : int32, int32 and float32
-        The entries: as in the layout, and the weights themselves.
+    entries : Entries
     biases : float32
         Of all layers, one after another.
     n_steps : int
@@ -78,90 +84,66 @@ def walk(
     memory = np.zeros(layout.n_numbers + _ALIGNED_NUMBERS, np.float32)
     start = (-memory.ctypes.data // memory.itemsize) % _ALIGNED_NUMBERS
     labels = np.empty((n_steps, len(chunks) * layout.lanes), np.int16)
-    _walk(
-        memory[start : start + layout.n_numbers],
-        chunks,
-        layout.lanes,
-        layout.table,
-        layout.bases,
-        layout.pooled,
-        layout.destinations,
-        pointers,
-        offsets,
-        groups,
-        values,
-        biases,
-        labels,
-    )
+    room = _Room(layout.lanes, layout.table, layout.bases, layout.pooled, layout.destinations)
+    aligned = memory[start : start + layout.n_numbers]
+    _walk(aligned, chunks, room, entries, biases, labels)
     return labels
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})
-def _walk(
-    memory: Any,
-    chunks: Any,
-    lanes: Any,
-    table: Any,
-    bases: Any,
-    pooled: Any,
-    destinations: Any,
-    pointers: Any,
-    offsets: Any,
-    groups: Any,
-    values: Any,
-    biases: Any,
-    labels: Any,
-) -> None:
+def _walk(memory: Any, chunks: Any, room: Any, entries: Any, biases: Any, labels: Any) -> None:
+    lanes, table, pointers = room.lanes, room.table, entries.pointers
     n_steps, n_layers = labels.shape[0], table.shape[0]
     last = table[n_layers - 1]
-    n_weights = last[WEIGHTS] + last[N_IN] * last[N_OUT]
-    # What is there by now: as lists, one for each group and output, and as a matrix.
-    list_offsets, list_values = np.empty(n_weights, np.int32), np.empty(n_weights, np.float32)
-    lengths = np.zeros(last[LISTS] + last[N_GROUPS] * last[N_OUT], np.int64)
+    n_weights = last.weights + last.n_in * last.n_out
+    # What is there by now: as lists, and as a matrix.
+    there = _There(
+        np.empty(n_weights, np.int32),
+        np.empty(n_weights, np.float32),
+        np.zeros(last.lists + last.n_groups * last.n_out, np.int64),
+    )
     matrix = np.zeros(n_weights, np.float32)
-    there = np.zeros(n_layers, np.int64)
+    n_there = np.zeros(n_layers, np.int64)
     widest = 1
     for k in range(n_layers):
-        widest = max(widest, table[k, N_OUT], table[k, N_GROUPS])
+        widest = max(widest, table[k].n_out, table[k].n_groups)
     changed, touched = np.zeros(widest, np.bool_), np.zeros(widest, np.bool_)
     found = np.empty(lanes, np.int16)
     for c in range(chunks.shape[0]):
         memory[: chunks.shape[1]] = chunks[c]
-        lengths[:] = 0
-        there[:] = 0
+        there.lengths[:] = 0
+        n_there[:] = 0
         matrix[:] = 0
         for s in range(n_steps - 1, -1, -1):
             begins = s == n_steps - 1
             n_changed = 0
             for k in range(n_layers):
                 layer = table[k]
-                n_out, n_groups, product = layer[N_OUT], layer[N_GROUPS], layer[PRODUCT]
-                at = (n_steps + 1) * layer[OUTPUTS] + (s + 1) * n_out  # of this step's pointers
+                n_out, n_groups, product = layer.n_out, layer.n_groups, layer.product
+                at = (n_steps + 1) * layer.outputs + (s + 1) * n_out  # of this step's pointers
                 start, stop = pointers[at], pointers[at + n_out]
                 if not begins and n_changed == 0 and start == stop:
                     continue
                 anew = 2 * n_changed > n_groups
                 if n_changed > 0 and not anew:
-                    _make_up(
-                        memory, lanes, layer, bases, changed, list_offsets, list_values, lengths
-                    )
+                    _make_up(memory, room, layer, changed, there)
                 if k > 0 or begins:
                     for j in range(n_out):
                         for e in range(pointers[at + j], pointers[at + j + 1]):
-                            g = groups[e]
-                            of = layer[LISTS] + g * n_out + j
-                            place = layer[WEIGHTS] + (g * n_out + j) * (layer[N_IN] // n_groups)
-                            list_offsets[place + lengths[of]] = offsets[e]
-                            list_values[place + lengths[of]] = values[e]
-                            lengths[of] += 1
-                            if layer[DENSE_FROM] <= layer[N_IN] * n_out:  # no convolution
-                                column = offsets[e] // lanes
-                                matrix[layer[WEIGHTS] + j * layer[N_IN] + column] = values[e]
-                    there[k] += stop - start
-                size = layer[N_POSITIONS] * n_out * lanes
-                if (anew or begins) and there[k] >= layer[DENSE_FROM]:
-                    n_in, place = layer[N_IN], layer[INPUT]
-                    weight = matrix[layer[WEIGHTS] : layer[WEIGHTS] + n_out * n_in]
+                            g = entries.groups[e]
+                            of = layer.lists + g * n_out + j
+                            place = layer.weights + (g * n_out + j) * (layer.n_in // n_groups)
+                            there.offsets[place + there.lengths[of]] = entries.offsets[e]
+                            there.values[place + there.lengths[of]] = entries.values[e]
+                            there.lengths[of] += 1
+                            if layer.dense_from <= layer.n_in * n_out:  # no convolution
+                                column = entries.offsets[e] // lanes
+                                matrix[layer.weights + j * layer.n_in + column] = entries.values[e]
+                    n_there[k] += stop - start
+                size = layer.n_positions * n_out * lanes
+                if (anew or begins) and n_there[k] >= layer.dense_from:
+                    n_in, place = layer.n_in, layer.input
+                    weight = matrix[layer.weights : layer.weights + n_out * n_in]
                     np.dot(
                         weight.reshape(n_out, n_in),
                         memory[place : place + n_in * lanes].reshape(n_in, lanes),
@@ -169,32 +151,22 @@ def _walk(
                     )
                 elif anew and not begins:
                     memory[product : product + size] = 0
-                    _multiply(memory, lanes, layer, bases, list_offsets, list_values, lengths)
+                    _multiply(memory, room, layer, there)
                 else:
                     if begins:
                         memory[product : product + size] = 0
-                    _gain(memory, lanes, layer, bases, pointers, at, offsets, values)
+                    _gain(memory, room, layer, entries, at)
                 for j in range(n_out):
                     enters = pointers[at + j + 1] > pointers[at + j]
                     touched[j] = begins or n_changed > 0 or enters
                 if k + 1 < n_layers:
                     following = table[k + 1]
-                    _pass_on(
-                        memory,
-                        lanes,
-                        layer,
-                        following,
-                        pooled,
-                        destinations,
-                        biases,
-                        touched,
-                        begins,
-                    )
+                    _pass_on(memory, room, layer, following, biases, touched, begins)
                     n_changed = 0
                     for j in range(n_out):
                         changed[j] = touched[j]
                         n_changed += touched[j]
-                    if following[N_GROUPS] == 1:
+                    if following.n_groups == 1:
                         changed[0], n_changed = n_changed > 0, min(1, n_changed)
                 else:
                     _label(memory, lanes, layer, biases, found)
@@ -202,115 +174,87 @@ def _walk(
 
 
 @numba.njit(nogil=True, cache=True)
-def _gain(
-    memory: Any,
-    lanes: Any,
-    layer: Any,
-    bases: Any,
-    pointers: Any,
-    at: Any,
-    offsets: Any,
-    values: Any,
-) -> None:
+def _gain(memory: Any, room: Any, layer: Any, entries: Any, at: Any) -> None:
     """Add the products of what enters."""
-    n_out = layer[N_OUT]
-    for lane in range(0, lanes, LANES):
-        for p in range(layer[N_POSITIONS]):
-            base = layer[INPUT] + bases[layer[BASES] + p] + lane
+    n_out = layer.n_out
+    for lane in range(0, room.lanes, LANES):
+        for p in range(layer.n_positions):
+            base = layer.input + room.bases[layer.bases + p] + lane
             for j in range(n_out):
-                start, stop = pointers[at + j], pointers[at + j + 1]
+                start, stop = entries.pointers[at + j], entries.pointers[at + j + 1]
                 if start < stop:
-                    to = layer[PRODUCT] + (p * n_out + j) * lanes + lane
-                    accumulate(memory, to, base, offsets, values, start, stop)
+                    to = layer.product + (p * n_out + j) * room.lanes + lane
+                    accumulate(memory, to, base, entries.offsets, entries.values, start, stop)
 
 
 @numba.njit(nogil=True, cache=True)
-def _multiply(
-    memory: Any,
-    lanes: Any,
-    layer: Any,
-    bases: Any,
-    offsets: Any,
-    values: Any,
-    lengths: Any,
-) -> None:
+def _multiply(memory: Any, room: Any, layer: Any, there: Any) -> None:
     """Add the products of all that is there."""
-    n_out, n_groups = layer[N_OUT], layer[N_GROUPS]
-    room = layer[N_IN] // n_groups
-    for lane in range(0, lanes, LANES):
-        for p in range(layer[N_POSITIONS]):
-            base = layer[INPUT] + bases[layer[BASES] + p] + lane
+    n_out, n_groups = layer.n_out, layer.n_groups
+    size = layer.n_in // n_groups
+    for lane in range(0, room.lanes, LANES):
+        for p in range(layer.n_positions):
+            base = layer.input + room.bases[layer.bases + p] + lane
             for j in range(n_out):
-                to = layer[PRODUCT] + (p * n_out + j) * lanes + lane
+                to = layer.product + (p * n_out + j) * room.lanes + lane
                 for g in range(n_groups):
-                    n = lengths[layer[LISTS] + g * n_out + j]
+                    n = there.lengths[layer.lists + g * n_out + j]
                     if n > 0:
-                        start = layer[WEIGHTS] + (g * n_out + j) * room
-                        accumulate(memory, to, base, offsets, values, start, start + n)
+                        start = layer.weights + (g * n_out + j) * size
+                        accumulate(memory, to, base, there.offsets, there.values, start, start + n)
 
 
 @numba.njit(nogil=True, cache=True)
-def _make_up(
-    memory: Any,
-    lanes: Any,
-    layer: Any,
-    bases: Any,
-    changed: Any,
-    offsets: Any,
-    values: Any,
-    lengths: Any,
-) -> None:
+def _make_up(memory: Any, room: Any, layer: Any, changed: Any, there: Any) -> None:
     """Add the products of what is there with what the changed channels changed by."""
-    n_out, n_groups = layer[N_OUT], layer[N_GROUPS]
-    room = layer[N_IN] // n_groups
-    for lane in range(0, lanes, LANES):
-        for p in range(layer[N_POSITIONS]):
-            base = layer[DIFFERENCE] + bases[layer[BASES] + p] + lane
+    n_out, n_groups = layer.n_out, layer.n_groups
+    size = layer.n_in // n_groups
+    for lane in range(0, room.lanes, LANES):
+        for p in range(layer.n_positions):
+            base = layer.difference + room.bases[layer.bases + p] + lane
             for g in range(n_groups):
                 if not changed[g]:
                     continue
                 for j in range(n_out):
-                    n = lengths[layer[LISTS] + g * n_out + j]
+                    n = there.lengths[layer.lists + g * n_out + j]
                     if n > 0:
-                        start = layer[WEIGHTS] + (g * n_out + j) * room
-                        to = layer[PRODUCT] + (p * n_out + j) * lanes + lane
-                        accumulate(memory, to, base, offsets, values, start, start + n)
+                        start = layer.weights + (g * n_out + j) * size
+                        to = layer.product + (p * n_out + j) * room.lanes + lane
+                        accumulate(memory, to, base, there.offsets, there.values, start, start + n)
 
 
 @numba.njit(nogil=True, cache=True)
 def _pass_on(
     memory: Any,
-    lanes: Any,
+    room: Any,
     layer: Any,
     following: Any,
-    pooled: Any,
-    destinations: Any,
     biases: Any,
     touched: Any,
     begins: Any,
 ) -> None:
     """Pool and rectify the touched outputs into the next layer's input, and keep the difference
     where that layer makes up for it."""
-    n_out, size = layer[N_OUT], layer[WINDOW_SIZE]
-    floor = np.float32(0) if layer[RECTIFIED] else np.float32(-np.inf)
-    differs = following[DIFFERENCE] >= 0 and not begins
-    for w in range(layer[N_WINDOWS]):
-        out = destinations[layer[DESTINATIONS] + w]
-        start = layer[POOLED] + w * size
+    lanes, n_out, size = room.lanes, layer.n_out, layer.window_size
+    floor = np.float32(0) if layer.rectified else np.float32(-np.inf)
+    differs = following.difference >= 0 and not begins
+    for w in range(layer.n_windows):
+        out = room.destinations[layer.destinations + w]
+        start = layer.pooled + w * size
         for j in range(n_out):
             if touched[j]:
-                bias = biases[layer[OUTPUTS] + j]
+                bias = biases[layer.outputs + j]
                 for lane in range(0, lanes, LANES):
-                    place = out + j * layer[OUT_STRIDE] + lane
-                    difference = following[DIFFERENCE] + place if differs else -1
-                    base = layer[PRODUCT] + j * lanes + lane
+                    place = out + j * layer.out_stride + lane
+                    difference = following.difference + place if differs else -1
+                    base = layer.product + j * lanes + lane
                     rectify(
                         memory,
-                        following[INPUT] + place,
+                        following.input + place,
                         difference,
                         base,
                         n_out * lanes,
-                        pooled,
+                        room.pooled,
                         start,
                         start + size,
                         bias,
@@ -322,7 +266,7 @@ def _pass_on(
 def _label(memory: Any, lanes: Any, layer: Any, biases: Any, found: Any) -> None:
     """The labels of the last layer's products. A single output is the log-odds of the second of two
     classes."""
-    n_out, start, product = layer[N_OUT], layer[OUTPUTS], layer[PRODUCT]
+    n_out, start, product = layer.n_out, layer.outputs, layer.product
     names = product + n_out * lanes  # the end of the memory
     for lane in range(0, lanes, LANES):
         choose(memory, names, product + lane, lanes, biases, start, start + n_out)

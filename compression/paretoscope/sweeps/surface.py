@@ -2,12 +2,14 @@
 
 Recipes on a line (`paretoscope.sweeps.lines`) share everything: each weight goes at one step and
 stays gone, so codes, zeros, bits and entropy are running totals, and products only gain what enters
-when the line is walked downward (`paretoscope.sweeps.nested_sweep`). Networks that cannot be walked
-run through a session of ONNX Runtime a step. What is on no line is computed point by point.
+when the line is walked downward (`paretoscope.sweeps.nested_sweep`, and `plain_sweep` where that
+cannot be loaded). Networks that cannot be walked run through a session of ONNX Runtime a step. What
+is on no line is computed point by point.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -31,9 +33,11 @@ from paretoscope.methods.recipe import Recipe
 from paretoscope.methods.storage import Storage
 from paretoscope.network.chain import as_chain
 from paretoscope.network.network import Network, as_filters
+from paretoscope.sweeps import plain_sweep
 from paretoscope.sweeps.lines import Line, Order, in_lines
 from paretoscope.sweeps.memory_layout import Layout, layout_of
 
+_LOG = logging.getLogger(__name__)
 _FLOATS = ("float32", "float16")
 _FEW_CODES = 2**16  # of which a table by value is small
 _TYPES = np.array(list(STORAGE))
@@ -150,6 +154,18 @@ def _walks(
         yield place, computed
 
 
+@lru_cache(maxsize=1)
+def nested_sweep() -> Any:
+    """The compiled module, imported late, for numba takes a while; None where it cannot be loaded,
+    for want of numba or of a compiler that knows this processor."""
+    try:
+        from paretoscope.sweeps import nested_sweep
+    except Exception as error:  # numba and llvmlite have errors of their own
+        _LOG.warning("sweeps are computed in numpy, slowly: %s: %s", type(error).__name__, error)
+        return None
+    return nested_sweep
+
+
 @lru_cache(maxsize=64)
 def _stored_as(storage: Storage, kind: str) -> str:
     """The type that codes of a type are stored in."""
@@ -168,18 +184,20 @@ class _Shared:
 
     def walked(self, line: Line) -> _Walked:
         """A line with all that was found along it."""
-        from paretoscope.sweeps.nested_sweep import count_right
-
+        compiled = nested_sweep()
         network = self._network(line)
         order = self._order(network, line)
         stored = _Stored.of(network, line)
         layout = _layout(network, len(self.baseline.rows))
         if layout is None:
             labels = self._session_labels(network, order, stored.decoded)
+        elif compiled is None:
+            X = self.baseline.rows.X
+            labels = plain_sweep.labels_at_steps(network, X, order, stored.decoded)
         else:
             labels = self._walk(network, layout, order, stored.decoded)
         correct, still = (np.empty(order.n, np.int64) for _ in range(2))
-        count_right(labels, self._y, self._was_right, correct, still)
+        (compiled or plain_sweep).count_right(labels, self._y, self._was_right, correct, still)
         counts = correct, np.count_nonzero(self._was_right) - still, correct - still
         totals = stored.totals(order)
         return _Walked(line, self.baseline, self.network, network, totals, labels, counts)
@@ -188,7 +206,7 @@ class _Shared:
         self, network: Network, layout: Layout, order: Order, decoded: FloatArray
     ) -> npt.NDArray[np.int16]:
         """The labels at each step, of shape (steps, rows)."""
-        from paretoscope.sweeps.nested_sweep import walk
+        from paretoscope.sweeps.nested_sweep import Entries, walk
 
         values = decoded[order.places]
         matters = values != 0  # what is zero anyway leaves no trace
@@ -197,10 +215,12 @@ class _Shared:
         labels = walk(
             layout,
             self._chunks(network, layout),
-            ends[np.concatenate([[0], order.ends])],
-            layout.offsets[entries],
-            layout.groups[entries],
-            values[matters],
+            Entries(
+                ends[np.concatenate([[0], order.ends])],
+                layout.offsets[entries],
+                layout.groups[entries],
+                values[matters],
+            ),
             np.concatenate(list(as_chain(network).biases.values())).astype(np.float32),
             order.n,
         )
@@ -353,8 +373,6 @@ class _Stored:
 
     def totals(self, order: Order) -> _Totals:
         """A weight counts until the step at which it goes."""
-        from paretoscope.sweeps.nested_sweep import tally
-
         floats = self.codes.storage in _FLOATS
         codes = self.codes.values.ravel()[order.places]
         codes = (codes != 0).astype(np.int32) if floats else codes
@@ -364,7 +382,9 @@ class _Stored:
         entropy_bits = np.empty(shape)
         logs = _logs(int(self.sizes.max()))
         ends = order.layer_ends()
-        tally(codes, ranks, n_ranks, ends, self.sizes, logs, zeros, lows, highs, entropy_bits)
+        totals = zeros, lows, highs, entropy_bits
+        sweep = nested_sweep() or plain_sweep
+        sweep.tally(codes, ranks, n_ranks, ends, self.sizes, logs, *totals)
         if floats:
             bits, kinds = np.full(shape, self.codes.bits), np.full(shape, self.codes.storage)
             return _Totals(bits, kinds, zeros, _float_entropy(zeros, self.sizes[:, None]))

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from paretoscope.base.errors import ParetoscopeError
+from paretoscope.base.wording import counted
 from paretoscope.measurement.accuracy import Accuracy
 from paretoscope.uploads.columns import is_missing
 from paretoscope.uploads.csvs import Reading, Table
@@ -149,7 +150,7 @@ def check_table(data: bytes, chosen: Chosen = _AS_IT_SEEMS) -> Checked:
     classes = ", ".join(map(shown, rows.classes[:8])) + (" …" if len(rows.classes) > 8 else "")
     line = (
         f"a table of {table.n_rows:,} rows; label '{shown(rows.label)}' with {len(rows.classes)} "
-        f"classes ({classes}), {len(rows.features)} features ({features})"
+        f"classes ({classes}), {counted(len(rows.features), 'feature')} ({features})"
     )
     return Checked(line, (*table.notes, *rows.notes, *taken))
 
@@ -441,7 +442,7 @@ def _match(table: Table, label: str, judge: _Judge, chosen: Chosen) -> list[str]
     if len(features) != wanted:
         features = [name for name in features if name not in keys]
     if wanted is not None and len(features) != wanted:
-        told = f"the model takes {wanted} features, the table has {len(features)}"
+        told = f"the model takes {counted(wanted, 'feature')}, the table has {len(features)}"
         told += judge.other_width
         raise ParetoscopeError(told + (f": choose {wanted}" if len(features) > wanted else ""))
     return features

@@ -17,6 +17,7 @@ import onnx
 
 from paretoscope.artifact.artifact import Sizes
 from paretoscope.base.errors import ParetoscopeError
+from paretoscope.base.wording import counted
 from paretoscope.data.dataset import Dataset
 from paretoscope.network.network import Network
 from paretoscope.uploads.gate import as_name, shown
@@ -124,12 +125,12 @@ def _require_fit(network: Network, data: Dataset) -> None:
     n_features = data.raw.X.shape[1]
     if network.n_features != n_features:
         raise ParetoscopeError(
-            f"the model takes {network.n_features} features, the data have {n_features}"
+            f"the model takes {counted(network.n_features, 'feature')}, the data have {n_features}"
         )
     if network.n_scores != len(data.class_names):
         raise ParetoscopeError(
-            f"the model has {network.n_scores} scores, the data have {len(data.class_names)} "
-            "classes"
+            f"the model has {counted(network.n_scores, 'score')}, the data have "
+            f"{counted(len(data.class_names), 'class', 'classes')}"
         )
 
 

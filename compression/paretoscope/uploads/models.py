@@ -17,6 +17,7 @@ from onnx import numpy_helper
 
 from paretoscope.artifact.artifact import Sizes
 from paretoscope.base.errors import ParetoscopeError
+from paretoscope.base.wording import counted
 from paretoscope.uploads.gate import (
     Input,
     Passed,
@@ -126,9 +127,9 @@ def read_model(
     _tell_names_apart(edited, notes)
     wanted, stated = features_of_weights(passed), stated_width(passed)
     differs = wanted is not None and stated is not None and wanted != stated
-    if differs:
+    if wanted is not None and stated is not None and wanted != stated:
         notes.append(
-            f"its input states {stated} features, but its weights take {wanted}: "
+            f"its input states {counted(stated, 'feature')}, but its weights take {wanted}: "
             + ("the stated number was corrected" if correct_shape else "the stated number is wrong")
         )
         if correct_shape:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import FloatArray
+from paretoscope.base.wording import counted
 from paretoscope.network.building import Dense, build
 from paretoscope.network.network import Network
 from paretoscope.uploads.gate import as_name, plain_label, shown
@@ -63,8 +64,8 @@ def check_skops(data: bytes) -> str:
     layers = ", ".join(f"{w.shape[0]:,} × {w.shape[1]:,}" for w in network.weights.values())
     names = ", ".join(map(shown, classes[:8]))
     return (
-        f"a scikit-learn model in .skops: {network.n_features} features, layers {layers}, "
-        f"{len(classes)} classes ({names})"
+        f"a scikit-learn model in .skops: {counted(network.n_features, 'feature')}, layers "
+        f"{layers}, {len(classes)} classes ({names})"
     )
 
 

@@ -49,7 +49,10 @@ class RandomScore(Criterion):
     title = "Random (control)"
 
     draw: float = parameter(
-        Number(0, 2**31, whole=True), default=0, label="Draw", help="Another cuts other weights."
+        Number(0, 2**31, whole=True),
+        default=0,
+        label="Draw",
+        help="The seed: another number scores at random anew.",
     )
 
     def scores(self, network: Network, rows: Rows | None = None) -> Scores:
