@@ -9,6 +9,7 @@ import numpy as np
 import paretoscope as ps
 import plotly.graph_objects as go
 import pytest
+from paretoscope.cli.results import TIMING, Task, TimingResult
 from paretoscope.measurement.accuracy import Accuracy, Change
 from paretoscope.measurement.confirmation import confirmations
 from paretoscope.measurement.latency_protocol import Timing
@@ -19,7 +20,6 @@ from tests.conftest import give, load, trained
 from ui.base import words
 from ui.base.theme import DARK, LIGHT, Theme
 from ui.evidence import seeds, times
-from ui.parts import proper_times
 from ui.state import server
 from ui.state.address import SECTIONS
 
@@ -144,15 +144,15 @@ def test_an_inconclusive_time_says_what_disturbed_it_and_is_measured_again(
     trained("digits", "mlp-64-32")
     rng = np.random.default_rng(0)
     arms = [tuple(tuple(rng.lognormal(2, 1, 20)) for _ in range(5)) for _ in range(3)]
-    timings = [Timing(what, *arms).to_dict() for what in times.TITLES]
+    timings = tuple(Timing(what, *arms) for what in times.TITLES)
     assert Timing("batch 1", *arms).verdict == "inconclusive"
     asked: list[str] = []
     honest = server.result
 
-    def result(subject: Any, task: str, arguments: Any) -> Any:
-        if task != proper_times.TASK:
+    def result(subject: Any, task: Task[Any], arguments: Any) -> Any:
+        if task != TIMING:
             return honest(subject, task, arguments)
-        return None if asked else {"timings": timings, "others": others}
+        return None if asked else TimingResult(timings, others)
 
     monkeypatch.setattr(server, "result", result)
     monkeypatch.setattr(server, "start_work", lambda task, arguments: asked.append(task))
@@ -162,7 +162,7 @@ def test_an_inconclusive_time_says_what_disturbed_it_and_is_measured_again(
         assert ("other programs kept 0.7 of" in said) == (others == 0.7)
         (button,) = [b for b in app.button if b.label == "Measure again"]
         app = button.click().run()
-        assert asked == [proper_times.TASK]
+        assert asked == [TIMING.name]
         assert [b for b in app.button if b.label == "Measure properly"]  # no result by now
 
 

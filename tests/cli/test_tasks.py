@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,15 @@ from typing import Any
 import numpy as np
 import paretoscope as ps
 import pytest
+from paretoscope.base.encoding import decode, encode
 from paretoscope.base.store import default_store
-from paretoscope.cli import tasks
+from paretoscope.cli import results, tasks
+from paretoscope.cli.results import ROWS, SIZES, RowsResult, SearchResult
 from paretoscope.cli.tasks import find_result
 from paretoscope.measurement.classes import recalls
 from paretoscope.measurement.confirmation import confirmations
 from paretoscope.measurement.latency_protocol import Timing, time_by_protocol
+from paretoscope.measurement.measurement import Baseline, compute
 from paretoscope.network.network import Network
 
 from tests.conftest import give, trained
@@ -35,29 +39,26 @@ def _trained(mlp: Network) -> None:
 
 
 def test_rows_are_those_of_the_file(mlp: Network, digits: ps.Dataset) -> None:
-    result = tasks.rows_task(ARGUMENTS, _ignore)
+    result = decode(RowsResult, tasks.rows_task(ARGUMENTS, _ignore))
     artifact = ps.compress(mlp, ps.Recipe.parse(RECIPE), digits.train)
     rows = digits.validation
     now = ps.OnnxRuntime(artifact.onnx_bytes).scores(rows.X).argmax(1)
     before = mlp.scores(rows.X).argmax(1)
-    found = recalls(now, before, rows.y, digits.class_names)
-    assert [(r["name"], r["now"]["correct"]) for r in result["recalls"]] == [
-        (r.name, r.now.correct) for r in found
-    ]
-    for row, actual, was, is_now in result["flips"]["newly_wrong"]["shown"]:
+    assert list(result.recalls) == recalls(now, before, rows.y, digits.class_names)
+    for row, actual, was, is_now in result.newly_wrong.shown:
         assert (rows.y[row], before[row], now[row]) == (actual, was, is_now)
         assert actual == was != is_now
-    flipped = sum(result["flips"][kind]["n"] for kind in result["flips"])
+    flipped = result.newly_wrong.n + result.newly_right.n + result.other.n
     assert flipped == np.count_nonzero(now != before)
 
 
 def test_results_are_found_again_and_only_for_what_was_asked(mlp: Network) -> None:
     asked = ARGUMENTS | {"recipe": "q(7)"}
     result = tasks.rows_task(asked, _ignore)
-    assert find_result("rows_task", asked, Network(mlp.onnx_bytes)) == result
-    assert find_result("size_task", asked, mlp) is None
-    assert find_result("rows_task", asked | {"recipe": "q(6.5)"}, mlp) is None
-    assert find_result("rows_task", asked, trained("digits", "cnn")) is None
+    assert find_result(ROWS, asked, Network(mlp.onnx_bytes)) == decode(RowsResult, result)
+    assert find_result(SIZES, asked, mlp) is None
+    assert find_result(ROWS, asked | {"recipe": "q(6.5)"}, mlp) is None
+    assert find_result(ROWS, asked, trained("digits", "cnn")) is None
 
 
 def test_seeds_split_and_train_anew(mlp: Network, digits: ps.Dataset) -> None:
@@ -82,7 +83,7 @@ def test_a_trained_file_is_the_kept_one(home: Path, mlp: Network, digits: ps.Dat
     sha = default_store().keep("some file", artifact.onnx_bytes)
     arguments = ARGUMENTS | {"recipe": "finetune(epochs=500)", "artifact_sha256": sha}
     result = tasks.rows_task(arguments, _ignore)
-    correct = sum(r["now"]["correct"] for r in result["recalls"])
+    correct = sum(r.now.correct for r in decode(RowsResult, result).recalls)
     labels = ps.OnnxRuntime(artifact.onnx_bytes).scores(digits.validation.X).argmax(1)
     assert correct == np.count_nonzero(labels == digits.validation.y)
 
@@ -104,3 +105,20 @@ def test_time_and_robustness_come_as_json(monkeypatch: pytest.MonkeyPatch) -> No
     points = tasks.robustness_task(ARGUMENTS, _ignore)
     assert points["n"] == 360
     assert {p["corruption"] for p in points["points"]} == {"noise", "shift", "rotation", "blur"}
+
+
+def test_every_task_that_is_named_is_there() -> None:
+    named = [task for task in vars(results).values() if isinstance(task, results.Task)]
+    assert len(named) >= 8
+    for task in named:
+        assert callable(getattr(tasks, task.name))
+
+
+def test_a_record_comes_back_as_it_was(mlp: Network, digits: ps.Dataset) -> None:
+    recipe = ps.Recipe.parse(RECIPE)
+    measured = ps.measure(ps.compress(mlp, recipe, digits.train), digits, batches=(1,))
+    _, computed = compute(mlp, recipe, Baseline(mlp, digits))
+    near = results.NearMiss(RECIPE, measured.change)
+    for best in (measured, None):
+        record = SearchResult(best, (near,), (measured,), 3, 1.5, 360, (computed,))
+        assert decode(SearchResult, json.loads(json.dumps(encode(record)))) == record

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
+from paretoscope.cli.results import FLIPS
 from paretoscope.measurement.accuracy import Change
 from paretoscope.measurement.measurement import Measurement
 from paretoscope.methods.activations import FloatActivations
@@ -174,25 +175,25 @@ def _side_by_side(view: View, subject: Subject, named: list[tuple[str, Measureme
     by_letter = dict(named)
     one, other = by_letter[first], by_letter[second]
     arguments = subject.arguments(one.recipe) | {"other": str(other.recipe)}
-    result = result_or_progress(subject, "flips_task", arguments, "Flips")
+    result = result_or_progress(subject, FLIPS, arguments, "Flips")
     if result is None:
         return
-    change_of = Change(result["first"], result["second"], result["n"])
+    change_of = Change(result.first, result.second, result.n)
     st.dataframe(
         pd.DataFrame(
             {
-                f"{second} right": [f"{result['both']:,}", f"{result['second']:,}"],
-                f"{second} wrong": [f"{result['first']:,}", f"{result['neither']:,}"],
+                f"{second} right": [f"{result.both:,}", f"{result.second:,}"],
+                f"{second} wrong": [f"{result.first:,}", f"{result.neither:,}"],
             },
             index=[f"{first} right", f"{first} wrong"],
         ),
         height="content",
     )
     st.caption(
-        f"n = {result['n']:,} {words.rows(subject.baseline.split)}. {second} against {first}: "
+        f"n = {result.n:,} {words.rows(subject.baseline.split)}. {second} against {first}: "
         f"{words.change_interval(change_of)}, McNemar's exact p = "
-        f"{words.probability(change_of.p_value)}. Of the {result['neither']:,} that both get wrong "
-        f"they give {result['differ']:,} different labels."
+        f"{words.probability(change_of.p_value)}. Of the {result.neither:,} that both get wrong "
+        f"they give {result.differ:,} different labels."
     )
 
 

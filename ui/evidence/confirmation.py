@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 from paretoscope.base.jobs import Job
+from paretoscope.cli.results import ROWS
 from paretoscope.measurement.accuracy import Accuracy, Change
 from paretoscope.measurement.confirmation import Confirmation, confirmations
 
@@ -44,10 +45,9 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
     else:
         validation, test = st.columns(2)
         with validation:
-            result = result_or_progress(subject, "rows_task", arguments, "Rows")
+            result = result_or_progress(subject, ROWS, arguments, "Rows")
             if result is not None:
-                recalls = rows.as_recalls(result)
-                _metric("Rows chosen on", *rows.total(recalls), view.margin / 100)
+                _metric("Rows chosen on", *rows.total(result.recalls), view.margin / 100)
         with test:
             _metric("Test rows", mine.accuracy, mine.change, view.margin / 100)
             st.caption(f"Read on {mine.date[:10]}.")

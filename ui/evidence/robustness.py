@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
-from paretoscope.measurement.accuracy import Accuracy, Change
+from paretoscope.cli.results import ROBUSTNESS
+from paretoscope.measurement.accuracy import Accuracy
 from paretoscope.measurement.corruptions import CORRUPTIONS, Robustness
 
 from ui.base import plot, words
@@ -46,17 +47,17 @@ class RobustnessChart:
 
 def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
     """Curves of accuracy against strength, beside the clean accuracy, and what they say."""
-    result = result_or_progress(subject, "robustness_task", arguments, "Robustness")
+    result = result_or_progress(subject, ROBUSTNESS, arguments, "Robustness")
     if result is None:
         return
-    points = [_point(plain) for plain in result["points"]]
-    source = provenance.of_subject(subject, result["n"])
+    points = result.points
+    source = provenance.of_subject(subject, result.n)
     by_name = {p.corruption: [q for q in points if q.corruption == p.corruption] for p in points}
     record = RobustnessChart(
         f"{subject.dataset.title} · robustness",
         str(view.recipe),
         tuple((name, tuple(of_one)) for name, of_one in by_name.items()),
-        result["n"],
+        result.n,
         source,
     )
     st.markdown(
@@ -73,16 +74,6 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
     for name, of_one in record.corruptions:
         st.markdown(_words(name, of_one, view.margin / 100))
     st.caption(provenance.caption(source))
-
-
-def _point(given: Mapping[str, Any]) -> Robustness:
-    return Robustness(
-        given["corruption"],
-        given["strength"],
-        Accuracy(**given["before"]),
-        Accuracy(**given["now"]),
-        Change.from_dict(given["change"]),
-    )
 
 
 def _words(name: str, points: Sequence[Robustness], margin: float) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
+from paretoscope.cli.results import ROWS, Flipped, RowsResult
 from paretoscope.data.dataset import Dataset
 from paretoscope.measurement.accuracy import Accuracy, Change
-from paretoscope.measurement.classes import Recall, worst
+from paretoscope.measurement.classes import Confusion, Recall, worst
 
 from ui.base import plot, words
 from ui.base.plot import Figure, Trace, drawing, scatter
@@ -53,16 +54,16 @@ class RecallChart:
 
 def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
     """Recalls, confusion and flips."""
-    result = result_or_progress(subject, "rows_task", arguments, "Rows")
+    result = result_or_progress(subject, ROWS, arguments, "Rows")
     if result is None:
         return
-    found = as_recalls(result)
+    found = result.recalls
     fell = worst(found)
     _, change = total(found)
-    st.markdown(_summary(subject, change, result["flips"], view.margin / 100))
-    source = provenance.of_subject(subject, result["n"])
+    st.markdown(_summary(subject, change, result, view.margin / 100))
+    source = provenance.of_subject(subject, result.n)
     record = RecallChart(
-        f"{subject.dataset.title} · recall by class", str(view.recipe), tuple(found), fell.name,
+        f"{subject.dataset.title} · recall by class", str(view.recipe), found, fell.name,
         source,
     )  # fmt: skip
     plot.chart(
@@ -71,23 +72,10 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
         alt=record.alt,
         config=camera(f"paretoscope-{view.file_name}-recalls"),
     )
-    st.markdown(_worst_words(fell, len(found), result["confusion"]))
+    st.markdown(_worst_words(fell, len(found), result.confusion))
     for kind, title in KINDS.items():
-        _gallery(subject, title, result["flips"][kind])
+        _gallery(subject, title, getattr(result, kind))
     st.caption(provenance.caption(source))
-
-
-def as_recalls(result: Mapping[str, Any]) -> list[Recall]:
-    """The recalls in what the task gave."""
-    return [
-        Recall(
-            given["name"],
-            Accuracy(**given["before"]),
-            Accuracy(**given["now"]),
-            Change.from_dict(given["change"]),
-        )
-        for given in result["recalls"]
-    ]
 
 
 def total(recalls: Sequence[Recall]) -> tuple[Accuracy, Change]:
@@ -99,8 +87,8 @@ def total(recalls: Sequence[Recall]) -> tuple[Accuracy, Change]:
     return Accuracy(sum(r.now.correct for r in recalls), n), Change(newly_wrong, newly_right, n)
 
 
-def _summary(subject: Subject, change: Change, flips: Mapping[str, Any], margin: float) -> str:
-    wrong, right, other = counts = [flips[kind]["n"] for kind in KINDS]
+def _summary(subject: Subject, change: Change, result: RowsResult, margin: float) -> str:
+    wrong, right, other = counts = [getattr(result, kind).n for kind in KINDS]
     n_flips = sum(counts)
     return (
         f"Of {change.n:,} {words.rows(subject.baseline.split)}, **{wrong:,} are newly wrong** and "
@@ -111,7 +99,7 @@ def _summary(subject: Subject, change: Change, flips: Mapping[str, Any], margin:
     )
 
 
-def _worst_words(fell: Recall, n_classes: int, confusion: Mapping[str, Any] | None) -> str:
+def _worst_words(fell: Recall, n_classes: int, confusion: Confusion | None) -> str:
     name = plain(fell.name)
     if fell.change.value >= 0:
         first = "No class is recognised less often than before."
@@ -124,10 +112,10 @@ def _worst_words(fell: Recall, n_classes: int, confusion: Mapping[str, Any] | No
         )
     if confusion is None:
         return f"{first}  \nNo confusion of two classes grew."
-    actual, predicted = plain(confusion["actual"]), plain(confusion["predicted"])
+    actual, predicted = plain(confusion.actual), plain(confusion.predicted)
     return (
         f"{first}  \n**Confusion that grew most:** {actual} taken for {predicted}, "
-        f"{confusion['before']:,} rows before, {confusion['now']:,} now."
+        f"{confusion.before:,} rows before, {confusion.now:,} now."
     )
 
 
@@ -185,12 +173,12 @@ def _range(recalls: Sequence[Recall]) -> list[float]:
     return [max(-0.01, np.floor(lowest * 10) / 10 - 0.01), 1.01]
 
 
-def _gallery(subject: Subject, title: str, flips: Mapping[str, Any]) -> None:
-    shown = flips["shown"]
+def _gallery(subject: Subject, title: str, flips: Flipped) -> None:
+    shown = flips.shown
     if not shown:
         return
-    rest = "" if len(shown) == flips["n"] else f", the first {len(shown)}"
-    st.markdown(f"**{title}** ({flips['n']:,} rows{rest}; actual: before → now)")
+    rest = "" if len(shown) == flips.n else f", the first {len(shown)}"
+    st.markdown(f"**{title}** ({flips.n:,} rows{rest}; actual: before → now)")
     data, X = subject.dataset, subject.baseline.rows.X
     names = data.class_names
     if data.image_shape is None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import streamlit as st
+from paretoscope.cli.results import SEEDS
 from paretoscope.measurement.accuracy import Accuracy, Change
 from paretoscope.measurement.measurement import Measured
 
@@ -49,11 +51,10 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
         help="How many splits with a training each. Large networks take longest.",
     )  # fmt: skip
     asked = arguments | {"seeds": int(n)}
-    result = result_or_progress(subject, "seeds_task", asked, "Seeds", start=f"Train {n} seeds")
+    result = result_or_progress(subject, SEEDS, asked, "Seeds", start=f"Train {n} seeds")
     if result is None:
         return
-    found = [Measured.from_dict(plain) for plain in result["measurements"]]
-    record = seed_chart(subject, view, found)
+    record = seed_chart(subject, view, result.measurements)
     plot.chart(
         seed_figure(record, here()),
         key="seeds-chart",
@@ -72,7 +73,7 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
                 "zeros": words.percent(m.sparsity),
                 "n": m.accuracy.n,
             }
-            for m, before in zip(found, record.before, strict=True)
+            for m, before in zip(result.measurements, record.before, strict=True)
         ],
         hide_index=True,
         height="content",
@@ -80,7 +81,7 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
     st.caption(provenance.caption(record.provenance))
 
 
-def seed_chart(subject: Subject, view: View, found: list[Measured]) -> SeedChart:
+def seed_chart(subject: Subject, view: View, found: Sequence[Measured]) -> SeedChart:
     """What the chart draws."""
     changes = [m.change.value for m in found]
     zipped = [m.gzip_bytes or 0 for m in found]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 import streamlit as st
-from paretoscope.artifact.size_parts import PARTS
+from paretoscope.artifact.size_parts import PARTS, SizeReport
+from paretoscope.cli.results import SIZES
 
 from ui.base import plot, words
 from ui.base.plot import Figure, Shape, Trace, bar, drawing, line_across, scatter
@@ -40,7 +40,7 @@ class SizeChart:
 
 def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
     """The steps, the parts, the layers, and how to unzip."""
-    result = result_or_progress(subject, "size_task", arguments, "Size")
+    result = result_or_progress(subject, SIZES, arguments, "Size")
     if result is None:
         return
     source = provenance.of_subject(subject, len(subject.baseline.rows))
@@ -51,13 +51,11 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
         alt=record.alt,
         config=camera(f"paretoscope-{view.file_name}-bytes"),
     )
-    nonzero = sum(layer["n_nonzero"] for layer in result["layers"])
-    bound = sum(layer["entropy_bytes"] for layer in result["layers"])
     st.markdown(
-        f"**{nonzero:,} of {result['n_weights']:,}** weights are not zero. Coding each stored "
-        f"weight by how often its value occurs could bring the weights to {words.size(bound)} at "
-        "best (zero-order entropy, without its table); gzip finds repeated stretches too, and "
-        "packs biases and graph along."
+        f"**{result.n_nonzero:,} of {result.n_weights:,}** weights are not zero. Coding each "
+        "stored weight by how often its value occurs could bring the weights to "
+        f"{words.size(result.entropy_bytes)} at best (zero-order entropy, without its table); "
+        "gzip finds repeated stretches too, and packs biases and graph along."
     )
     st.dataframe(_steps(result), hide_index=True, height="content")
     st.dataframe(_layers(result), hide_index=True, height="content")
@@ -69,27 +67,29 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
     )
 
 
-def size_chart(subject: Subject, view: View, result: Mapping[str, Any], source: str) -> SizeChart:
+def size_chart(subject: Subject, view: View, result: SizeReport, source: str) -> SizeChart:
     """What the chart draws."""
-    first, zeros, codes, file = result["steps"]
-    before, now = (tuple(result[k][part] for part in PARTS) for k in ("baseline_parts", "parts"))
+    first, zeros, codes, file = result.steps
+    before, now = (
+        tuple(of_file[part] for part in PARTS) for of_file in (result.baseline_parts, result.parts)
+    )
     bars = (
         ("float32 file", before),
-        ("with zeros, still float32", (zeros["size_bytes"] - sum(before[1:]), *before[1:])),
-        ("weights as stored", (codes["size_bytes"], 0, 0, 0)),
+        ("with zeros, still float32", (zeros.size_bytes - sum(before[1:]), *before[1:])),
+        ("weights as stored", (codes.size_bytes, 0, 0, 0)),
         ("whole file", now),
-        ("float32 file, zipped", (0, 0, 0, first["gzip_bytes"])),
-        ("with zeros, zipped", (0, 0, 0, zeros["gzip_bytes"])),
-        ("whole file, zipped", (0, 0, 0, file["gzip_bytes"])),
+        ("float32 file, zipped", (0, 0, 0, first.gzip_bytes or 0)),
+        ("with zeros, zipped", (0, 0, 0, zeros.gzip_bytes or 0)),
+        ("whole file, zipped", (0, 0, 0, file.gzip_bytes or 0)),
     )
-    disk = words.smaller(file["size_bytes"], first["size_bytes"])
-    zipped = words.smaller(file["gzip_bytes"], first["gzip_bytes"])
+    disk = words.smaller(file.size_bytes, first.size_bytes)
+    zipped = words.smaller(file.gzip_bytes or 0, first.gzip_bytes or 0)
     return SizeChart(
         f"{subject.dataset.title} · where the bytes are",
         f"on disk {disk}, zipped {zipped}",
         str(view.recipe),
         bars,
-        sum(layer["entropy_bytes"] for layer in result["layers"]),
+        result.entropy_bytes,
         source,
     )
 
@@ -156,39 +156,37 @@ def _bar(names: list[str], values: list[int], name: str, colour: str, pattern: s
     )
 
 
-def _steps(result: Mapping[str, Any]) -> pd.DataFrame:
-    first = result["steps"][0]
+def _steps(result: SizeReport) -> pd.DataFrame:
+    first = result.steps[0]
     rows = []
-    for step in result["steps"]:
-        zipped = step["gzip_bytes"]
+    for step in result.steps:
+        zipped = step.gzip_bytes
         rows.append(
             {
-                "step": step["name"],
-                "bytes": f"{step['size_bytes']:,}",
-                "against float32": words.smaller(step["size_bytes"], first["size_bytes"]),
+                "step": step.name,
+                "bytes": f"{step.size_bytes:,}",
+                "against float32": words.smaller(step.size_bytes, first.size_bytes),
                 "bytes under gzip −9": "" if zipped is None else f"{zipped:,}",
                 "against float32, zipped": ""
                 if zipped is None
-                else words.smaller(zipped, first["gzip_bytes"]),
+                else words.smaller(zipped, first.gzip_bytes or 0),
             }
         )
     return pd.DataFrame(rows)
 
 
-def _layers(result: Mapping[str, Any]) -> pd.DataFrame:
+def _layers(result: SizeReport) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "layer": layer["name"],
-                "weights": f"{layer['n_weights']:,}",
-                "not zero": f"{layer['n_nonzero']:,}",
-                "stored as": layer["storage"],
-                "bytes": f"{layer['size_bytes']:,}",
-                "entropy bound, bytes": f"{layer['entropy_bytes']:,.0f}",
-                "share of the file": words.percent(
-                    layer["size_bytes"] / result["steps"][-1]["size_bytes"]
-                ),
+                "layer": layer.name,
+                "weights": f"{layer.n_weights:,}",
+                "not zero": f"{layer.n_nonzero:,}",
+                "stored as": layer.storage,
+                "bytes": f"{layer.size_bytes:,}",
+                "entropy bound, bytes": f"{layer.entropy_bytes:,.0f}",
+                "share of the file": words.percent(layer.size_bytes / result.steps[-1].size_bytes),
             }
-            for layer in result["layers"]
+            for layer in result.layers
         ]
     )

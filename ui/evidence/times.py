@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 from paretoscope.artifact.quick_latency import MARGIN
 from paretoscope.artifact.runtimes import RUNTIMES, find_runtime
+from paretoscope.cli.results import TIMING
 from paretoscope.measurement.latency_protocol import PROCESSES, ROUNDS, Timing
 
 from ui.base import plot, words
@@ -18,7 +19,7 @@ from ui.base.plot import Figure, Shape, Trace, drawing, line_across, rectangle, 
 from ui.base.theme import Theme, camera, here, layout
 from ui.parts import provenance
 from ui.parts.progress import result_or_progress
-from ui.parts.proper_times import TASK, by_what, offer_again, timing_arguments
+from ui.parts.proper_times import by_what, offer_again, timing_arguments
 from ui.state.address import View
 from ui.state.subject import Subject
 
@@ -61,7 +62,7 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
     )
     runtime, against = _choose_runtimes()
     asked = timing_arguments(arguments, runtime, against)
-    result = result_or_progress(subject, TASK, asked, "Time", start="Measure properly")
+    result = result_or_progress(subject, TIMING, asked, "Time", start="Measure properly")
     if result is None:
         return
     timings = by_what(result)

@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 from paretoscope.base.errors import ParetoscopeError
+from paretoscope.cli.results import TIMING
 from paretoscope.measurement.budget import Budget
 from paretoscope.measurement.measurement import Measurement
 from paretoscope.methods.recipe import Recipe
@@ -118,12 +119,12 @@ def _weights(network: Network, title: str, layer: str, recipe: Recipe, theme: Th
 def _measure_properly(subject: Subject, known: Measurement) -> None:
     """The button that starts the protocol in the background; while it runs, how far it is."""
     arguments = proper_times.timing_arguments(proper_times.file_arguments(subject, known))
-    if server.result(subject, proper_times.TASK, arguments) is not None:
+    if server.result(subject, TIMING, arguments) is not None:
         if session().take("properly") == arguments:
             st.rerun()  # the figures above were drawn before it was there
         proper_times.offer_again(subject, arguments)
         return
-    job = server.work(proper_times.TASK, arguments)
+    job = server.work(TIMING.name, arguments)
     if job is not None and job.state == "running":
         session().properly = arguments
         follow(job, "Measuring properly")
@@ -133,7 +134,7 @@ def _measure_properly(subject: Subject, known: Measurement) -> None:
     st.button(
         "Measure properly",
         on_click=server.start_work,
-        args=(proper_times.TASK, arguments),
+        args=(TIMING.name, arguments),
         help="Times this file in five processes of its own, beside an identical copy of the "
         "uncompressed model, in about ten seconds. Sliders answer meanwhile, and what fills in by "
         "itself waits.",

@@ -7,6 +7,7 @@ from dataclasses import replace
 import streamlit as st
 from paretoscope.artifact.kernel_times import KernelTimes
 from paretoscope.artifact.writing import may_fuse_any
+from paretoscope.cli.results import KERNELS as KERNELS_TIMED
 from paretoscope.methods.kernels import KERNELS, Auto, Folded, Fused, Kernel
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.network import Network
@@ -16,8 +17,6 @@ from ui.parts.progress import result_or_progress
 from ui.state import server, view
 from ui.state.session import session
 from ui.state.subject import Subject
-
-_TASK = "kernels_task"
 
 
 def may_differ(network: Network) -> bool:
@@ -36,14 +35,16 @@ def settle(network: Network) -> None:
     kernel: Kernel = Fused()  # which no layer is large enough for: it says nothing
     if may_differ(network):
         subject = server.subject(now.dataset, now.model, network)
-        job = server.work(_TASK, _arguments(subject))
+        job = server.work(KERNELS_TIMED.name, _arguments(subject))
         if job is not None and job.state in ("failed", "stopped"):
             kernel = Folded()  # what runs everywhere as fast as float32
         else:
-            found = result_or_progress(subject, _TASK, _arguments(subject), "Timing how codes run")
+            found = result_or_progress(
+                subject, KERNELS_TIMED, _arguments(subject), "Timing how codes run"
+            )
             if found is None:
                 st.stop()
-            kernel = next(k() for k in KERNELS if k.name == found["choice"])
+            kernel = next(k() for k in KERNELS if k.name == found.choice)
     view.change(recipe=replace(now.recipe, kernel=kernel))
     st.rerun()
 
@@ -54,17 +55,21 @@ def known(subject: Subject) -> KernelTimes | None:
     if not may_differ(subject.network):
         return None
     arguments = _arguments(subject)
-    found = server.result(subject, _TASK, arguments)
+    found = server.result(subject, KERNELS_TIMED, arguments)
     if found is None:
-        if server.work(_TASK, arguments) is None:
-            server.start_work(_TASK, arguments)
+        if server.work(KERNELS_TIMED.name, arguments) is None:
+            server.start_work(KERNELS_TIMED.name, arguments)
         return None
-    return None if found["times"] is None else KernelTimes.from_dict(found["times"])
+    return found.times
 
 
 def pending(subject: Subject) -> bool:
     """Whether the times of a network are being taken."""
-    job = server.work(_TASK, _arguments(subject)) if may_differ(subject.network) else None
+    job = (
+        server.work(KERNELS_TIMED.name, _arguments(subject))
+        if may_differ(subject.network)
+        else None
+    )
     return job is not None and job.state == "running"
 
 

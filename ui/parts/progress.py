@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 from paretoscope.base.jobs import Job
+from paretoscope.cli.results import Answer, Task
 
 from ui.base import words
 from ui.state import server, view
@@ -38,13 +39,12 @@ def _stop(job: Job) -> None:
 
 def result_or_progress(
     subject: Subject,
-    task: str,
+    task: Task[Answer],
     arguments: dict[str, Any],
     what: str,
     start: str | None = None,
-) -> dict[str, Any] | None:
-    """What a remembered task of `paretoscope.cli.tasks` gives for a network, or None while it
-    works.
+) -> Answer | None:
+    """What a remembered task answers for a network, or None while it works.
 
     Until there is a result the page shows how far it is. With `start`, the words on a button, the
     work waits until that is pressed.
@@ -52,10 +52,10 @@ def result_or_progress(
     found = server.result(subject, task, arguments)
     if found is not None:
         return found
-    job = server.work(task, arguments)
+    job = server.work(task.name, arguments)
     if job is None and start is None:
-        server.start_work(task, arguments)
-        job = server.work(task, arguments)
+        server.start_work(task.name, arguments)
+        job = server.work(task.name, arguments)
     if job is not None and job.state == "running":
         follow(job, what)
         return None
@@ -65,8 +65,8 @@ def result_or_progress(
         st.info("This was stopped. Nothing of it was kept.")
     st.button(
         start or "Start again",
-        key=f"start-{task}",
+        key=f"start-{task.name}",
         on_click=server.start_work,
-        args=(task, arguments),
+        args=(task.name, arguments),
     )
     return None

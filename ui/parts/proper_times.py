@@ -7,13 +7,13 @@ from typing import Any
 
 import streamlit as st
 from paretoscope.artifact.runtimes import OnnxRuntime
+from paretoscope.cli.results import TIMING, TimingResult
 from paretoscope.measurement.latency_protocol import Timing
 from paretoscope.measurement.measurement import Measurement
 
 from ui.state import server
 from ui.state.subject import Subject
 
-TASK = "timing_task"
 _SOME = 0.1  # processors that other programs keep busy, from which on they are named
 
 
@@ -35,21 +35,21 @@ def timing_arguments(
 def known_timings(subject: Subject, arguments: dict[str, Any]) -> dict[str, Timing]:
     """The timings that were taken by protocol with ONNX Runtime, by what they are of; empty where
     none were."""
-    found = server.result(subject, TASK, timing_arguments(arguments))
+    found = server.result(subject, TIMING, timing_arguments(arguments))
     return {} if found is None else by_what(found)
 
 
 def offer_again(subject: Subject, arguments: dict[str, Any]) -> None:
     """Where a result is inconclusive: what disturbed it, and a button to measure again."""
-    found = server.result(subject, TASK, arguments)
+    found = server.result(subject, TIMING, arguments)
     if found is None or by_what(found)["batch 1"].verdict != "inconclusive":
         return
-    st.caption(disturbed(found.get("others")))
+    st.caption(disturbed(found.others))
     st.button(
         "Measure again",
         key="measure-again",
         on_click=server.work_again,
-        args=(subject, TASK, arguments),
+        args=(subject, TIMING, arguments),
         help="Trainings, sweeps and files being measured wait meanwhile; pages still answer.",
     )
 
@@ -70,6 +70,6 @@ def disturbed(others: float | None) -> str:
     return "Inconclusive: what else ran meanwhile is not known on this system."
 
 
-def by_what(result: dict[str, Any]) -> dict[str, Timing]:
-    found = [Timing.from_dict(plain) for plain in result["timings"]]
-    return {timing.what: timing for timing in found}
+def by_what(result: TimingResult) -> dict[str, Timing]:
+    """The timings, by what they are of."""
+    return {timing.what: timing for timing in result.timings}

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import streamlit as st
-from paretoscope.measurement.accuracy import Change
+from paretoscope.cli.results import SEARCH, SearchResult
 from paretoscope.measurement.measurement import Measurement
 from paretoscope.methods.recipe import Recipe
 
@@ -26,7 +26,6 @@ from ui.state.session import session
 from ui.state.subject import Subject
 from ui.state.view import change, go_to
 
-TASK = "search_task"
 _HEIGHT = 470
 
 
@@ -90,7 +89,7 @@ def show(subject: Subject, view: View, title: str) -> None:
         st.info("Choose at least one criterion to search over.")
         return
     arguments = arguments_of(subject, view)
-    result = result_or_progress(subject, TASK, arguments, "Search", start="Search")
+    result = result_or_progress(subject, SEARCH, arguments, "Search", start="Search")
     if result is None:
         st.caption(
             "Candidates are raced on growing parts of the rows, the cheapest first; the "
@@ -98,12 +97,11 @@ def show(subject: Subject, view: View, title: str) -> None:
             "the front of all candidates is computed. Other pages answer meanwhile."
         )
         return
-    best = None if result["best"] is None else Measurement.from_dict(result["best"])
-    _tell(view, result, best)
-    front = [Measurement.from_dict(plain) for plain in result["front"]]
-    over = [Measurement.from_dict(plain) for plain in result["over"]]
-    server.measuring().tell(subject, [*front, *over, *([] if best is None else [best])])
-    record = front_chart(subject, view, title, front, best, over)
+    best = result.best
+    _tell(view, result)
+    found = [*result.front, *result.over, *([] if best is None else [best])]
+    server.measuring().tell(subject, found)
+    record = front_chart(subject, view, title, result.front, best, result.over)
     plot.chart(
         front_figure(record, here()),
         key="chart-front",
@@ -112,8 +110,8 @@ def show(subject: Subject, view: View, title: str) -> None:
         on_pick=_take,
     )
     st.caption(
-        f"{result['candidates']:,} candidates, compared on growing parts of the rows: as much work "
-        f"as {result['evaluations']:.1f} of them on all {result['n']:,} rows. What is chosen on "
+        f"{result.candidates:,} candidates, compared on growing parts of the rows: as much work "
+        f"as {result.evaluations:.1f} of them on all {result.n:,} rows. What is chosen on "
         "these rows looks better there than it is: confirm it on test rows (page Evidence).  \n"
         + provenance.caption(record.provenance)
     )
@@ -124,10 +122,11 @@ def _take(recipe: str) -> None:
     session().taken = True
 
 
-def _tell(view: View, result: dict[str, Any], best: Measurement | None) -> None:
+def _tell(view: View, result: SearchResult) -> None:
+    best = result.best
     if best is None:
         st.warning(
-            f"None of the {result['candidates']:,} candidates is within the budget. The nearest "
+            f"None of the {result.candidates:,} candidates is within the budget. The nearest "
             "are below; a larger drop or a recovery would help."
         )
     else:
@@ -142,13 +141,13 @@ def _tell(view: View, result: dict[str, Any], best: Measurement | None) -> None:
                 f"{words.sized(best.size_bytes, zipped=False)}{zipped}{time}; measured on its file"
             )
             button.button("Take to Explore", on_click=_take, args=(str(best.recipe),))
-    if result["near"]:
+    if result.near:
         st.markdown("**Cheaper, but over:**" if best is not None else "**Nearest:**")
-        for number, (recipe, newly_wrong, newly_right) in enumerate(result["near"]):
+        for number, near in enumerate(result.near):
             text, button = st.columns([5, 1], vertical_alignment="center")
-            change = Change(newly_wrong, newly_right, result["n"])
-            text.markdown(f"`{recipe}`, {words.change_interval(change)}")
-            button.button("Take to Explore", key=f"near-{number}", on_click=_take, args=(recipe,))
+            text.markdown(f"`{near.recipe}`, {words.change_interval(near.change)}")
+            taken = (near.recipe,)
+            button.button("Take to Explore", key=f"near-{number}", on_click=_take, args=taken)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
 from paretoscope.base.jobs import Job, Jobs
+from paretoscope.cli.results import Answer, Task
 from paretoscope.cli.tasks import find_result
 from paretoscope.data.dataset import Dataset, load_dataset, loads_at_once
 from paretoscope.network.network import Network
@@ -141,18 +142,18 @@ def start_work(task: str, arguments: dict[str, Any]) -> None:
     jobs().start(f"cli.tasks:{task}", arguments, visitor())
 
 
-def work_again(subject: Subject, task: str, arguments: dict[str, Any]) -> None:
+def work_again(subject: Subject, task: Task[Answer], arguments: dict[str, Any]) -> None:
     """Do a remembered task anew; until it is done there is no result."""
     _results().pop(_result_key(subject, task, arguments), None)
-    start_work(task, arguments)
+    start_work(task.name, arguments)
 
 
-def _result_key(subject: Subject, task: str, arguments: dict[str, Any]) -> str:
-    return f"{task} {sorted(arguments.items())} {subject.network.sha256}"
+def _result_key(subject: Subject, task: Task[Answer], arguments: dict[str, Any]) -> str:
+    return f"{task.name} {sorted(arguments.items())} {subject.network.sha256}"
 
 
 @st.cache_resource(show_spinner=False)
-def _results() -> dict[str, dict[str, Any]]:
+def _results() -> dict[str, Any]:
     return {}
 
 
@@ -163,11 +164,11 @@ def _missing() -> set[str]:
     return set()
 
 
-def result(subject: Subject, task: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
-    """What a remembered task gave, now or before a restart, or None."""
+def result(subject: Subject, task: Task[Answer], arguments: dict[str, Any]) -> Answer | None:
+    """What a remembered task answered, now or before a restart, or None."""
     key = _result_key(subject, task, arguments)
     if key not in _results():
-        job = work(task, arguments)
+        job = work(task.name, arguments)
         if job is None and key in _missing():
             return None
         if job is None or job.state == "done":
@@ -180,7 +181,8 @@ def result(subject: Subject, task: str, arguments: dict[str, Any]) -> dict[str, 
             while len(_results()) >= _KEPT_RESULTS:
                 _results().pop(next(iter(_results())))
             _results()[key] = found
-    return _results().get(key)
+    answer: Answer | None = _results().get(key)
+    return answer
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)

@@ -17,7 +17,7 @@ from paretoscope.base.store import write_atomically
 from paretoscope.cli.subject import class_names, grid, recipe_of, stem, subject
 from paretoscope.data.dataset import SOURCES, SPLITS, find_source, is_present
 from paretoscope.measurement.accuracy import Accuracy
-from paretoscope.measurement.measurement import Baseline
+from paretoscope.measurement.measurement import Baseline, Measured
 from paretoscope.measurement.provenance import record_path, remeasure, to_json
 from paretoscope.methods.recovery import RECOVERIES
 from paretoscope.searches.search import AIMS
@@ -191,7 +191,7 @@ def search(arguments: argparse.Namespace) -> None:
     baseline = Baseline(network, data)
     timed = arguments.aim == "time" or arguments.us is not None
 
-    def measure(recipe: ps.Recipe) -> ps.Measurement:
+    def measure(recipe: ps.Recipe) -> Measured:
         artifact = ps.compress(network, recipe, data.train, data.validation)
         return ps.measure(artifact, data, batches=(1,) if timed else (), baseline=baseline)
 

@@ -10,19 +10,35 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from functools import lru_cache, wraps
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from paretoscope.artifact.artifact import compress
 from paretoscope.artifact.kernel_times import known
 from paretoscope.artifact.quick_latency import BATCHES
 from paretoscope.artifact.runtimes import OnnxRuntime
-from paretoscope.artifact.size_parts import size_report
+from paretoscope.artifact.size_parts import SizeReport, size_report
 from paretoscope.base.blas import Others
+from paretoscope.base.encoding import decode, encode
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.quiet import quiet
 from paretoscope.base.store import default_store
+from paretoscope.cli.results import (
+    Answer,
+    Flipped,
+    FlipsResult,
+    KernelsResult,
+    NearMiss,
+    RobustnessResult,
+    RowsResult,
+    SearchResult,
+    SeedsResult,
+    Task,
+    TimingResult,
+)
 from paretoscope.data.dataset import Rows, load_dataset
 from paretoscope.measurement.budget import Budget
 from paretoscope.measurement.classes import flips, grown_confusion, recalls
@@ -32,7 +48,6 @@ from paretoscope.measurement.latency_protocol import time_by_protocol
 from paretoscope.measurement.measurement import (
     Baseline,
     Measured,
-    Measurement,
     compute,
     environment,
     measure,
@@ -56,7 +71,7 @@ Arguments = Mapping[str, Any]
 Emit = Callable[[Mapping[str, Any]], None]
 
 _LOG = logging.getLogger(__name__)
-_FORMAT = 2  # raise it when results change, so that kept ones are found no more
+_FORMAT = 3  # raise it when results change, so that kept ones are found no more
 _SHOWN_FLIPS = 24  # of each kind
 _ROBUSTNESS_ROWS = 2_000
 
@@ -126,12 +141,13 @@ def surface_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
     return {"measurements": [found[place].to_dict() for place in range(len(recipes))]}
 
 
-def remembered(task: Callable[[Arguments, Emit], dict[str, Any]]) -> Any:
-    """Keeps a task's result in the store, where `find_result` finds it, also after a restart."""
+def remembered(task: Callable[[Arguments, Emit], Any]) -> Callable[[Arguments, Emit], Any]:
+    """Keeps a task's record in the store, where `find_result` finds it, also after a restart, and
+    answers with it as JSON types."""
 
     @wraps(task)
     def kept(arguments: Arguments, emit: Emit) -> dict[str, Any]:
-        result = task(arguments, emit)
+        result: dict[str, Any] = encode(task(arguments, emit))
         key = _key(task.__name__, arguments, _baseline_of(arguments).network)
         default_store().keep(key, json.dumps(result).encode())
         return result
@@ -139,10 +155,10 @@ def remembered(task: Callable[[Arguments, Emit], dict[str, Any]]) -> Any:
     return kept
 
 
-def find_result(task: str, arguments: Arguments, network: Network) -> dict[str, Any] | None:
-    """What a remembered task returned on this machine, by its name, or None."""
-    kept = default_store().find(_key(task, arguments, network))
-    return None if kept is None else dict(json.loads(kept))
+def find_result(task: Task[Answer], arguments: Arguments, network: Network) -> Answer | None:
+    """What a remembered task answered on this machine, or None."""
+    kept = default_store().find(_key(task.name, arguments, network))
+    return None if kept is None else decode(task.answer, json.loads(kept))
 
 
 def _key(task: str, arguments: Arguments, network: Network) -> str:
@@ -151,15 +167,8 @@ def _key(task: str, arguments: Arguments, network: Network) -> str:
 
 
 @remembered
-def rows_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
-    """What became of which validation rows.
-
-    Returns
-    -------
-    mapping
-        "recalls" by class, the "confusion" that grew most or None, and "flips": for each kind how
-        many there are in all, and the first of them as [row, actual, before, now].
-    """
+def rows_task(arguments: Arguments, emit: Emit) -> RowsResult:
+    """What became of which validation rows."""
     baseline = _baseline_of(arguments)
     data = baseline.dataset
     emit({"fraction": None, "text": "running the file on the validation rows"})
@@ -168,37 +177,24 @@ def rows_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
     before = baseline.predictions
     confusion = grown_confusion(now, before, y, data.class_names)
     flipped = flips(now, before, y)
-    kinds = {
-        "newly_wrong": flipped.newly_wrong,
-        "newly_right": flipped.newly_right,
-        "other": flipped.other,
-    }
-    return {
-        "recalls": [asdict(r) for r in recalls(now, before, y, data.class_names)],
-        "confusion": None if confusion is None else asdict(confusion),
-        "n": len(y),
-        "flips": {
-            kind: {
-                "n": len(places),
-                "shown": [
-                    [int(i), int(y[i]), int(before[i]), int(now[i])] for i in places[:_SHOWN_FLIPS]
-                ],
-            }
-            for kind, places in kinds.items()
-        },
-    }
+
+    def some(places: npt.NDArray[np.intp]) -> Flipped:
+        shown = ((int(i), int(y[i]), int(before[i]), int(now[i])) for i in places[:_SHOWN_FLIPS])
+        return Flipped(len(places), tuple(shown))
+
+    return RowsResult(
+        recalls=tuple(recalls(now, before, y, data.class_names)),
+        confusion=confusion,
+        n=len(y),
+        newly_wrong=some(flipped.newly_wrong),
+        newly_right=some(flipped.newly_right),
+        other=some(flipped.other),
+    )
 
 
 @remembered
-def flips_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
-    """Two files on the same validation rows: "recipe" and "other".
-
-    Returns
-    -------
-    mapping
-        "both", "first", "second" and "neither": rows that both files, only one, or none gets right;
-        "differ", those of neither on which their labels differ; "n".
-    """
+def flips_task(arguments: Arguments, emit: Emit) -> FlipsResult:
+    """Two files on the same validation rows: "recipe" and "other"."""
     baseline = _baseline_of(arguments)
     X, y = baseline.rows.X, baseline.rows.y
     second = {"recipe": arguments["other"], "artifact_sha256": arguments.get("other_sha256", "")}
@@ -207,14 +203,14 @@ def flips_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
         emit({"fraction": None, "text": f"running {asked['recipe']}"})
         labels.append(OnnxRuntime(_file(asked, emit)).labels(X))
     one, other = labels[0] == y, labels[1] == y
-    return {
-        "both": int((one & other).sum()),
-        "first": int((one & ~other).sum()),
-        "second": int((~one & other).sum()),
-        "neither": int((~one & ~other).sum()),
-        "differ": int((~one & ~other & (labels[0] != labels[1])).sum()),
-        "n": len(y),
-    }
+    return FlipsResult(
+        both=int((one & other).sum()),
+        first=int((one & ~other).sum()),
+        second=int((~one & other).sum()),
+        neither=int((~one & ~other).sum()),
+        differ=int((~one & ~other & (labels[0] != labels[1])).sum()),
+        n=len(y),
+    )
 
 
 def confirm_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
@@ -228,15 +224,8 @@ def confirm_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
 
 
 @remembered
-def timing_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
-    """Time a file by protocol, with the "runtime" and "against" that are asked for.
-
-    Returns
-    -------
-    mapping
-        "timings", a list of `Timing` as dicts; and "others", how many processors other programs
-        kept busy meanwhile, or None where the system does not tell.
-    """
+def timing_task(arguments: Arguments, emit: Emit) -> TimingResult:
+    """Time a file by protocol, with the "runtime" and "against" that are asked for."""
     baseline = _baseline_of(arguments)
     onnx_bytes = _file(arguments, emit)
     others = Others()
@@ -248,46 +237,32 @@ def timing_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
         against=arguments["against"],
         report=lambda fraction, text: emit({"fraction": fraction, "text": text}),
     )
-    return {
-        "timings": [timing.to_dict() for timing in timings],
-        "others": others.processors(),
-    }
+    return TimingResult(tuple(timings), others.processors())
 
 
 @remembered
-def kernels_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
-    """How the network's codes run on this machine, by integer kernels and as floats.
-
-    Returns
-    -------
-    mapping
-        "times", a `KernelTimes` as a dict, or None where no layer is large enough to differ; and
-        "choice", the text of the faster kernel.
-    """
+def kernels_task(arguments: Arguments, emit: Emit) -> KernelsResult:
+    """How the network's codes run on this machine, by integer kernels and as floats."""
     network, rows = _baseline_of(arguments).network, _baseline_of(arguments).dataset.train
     emit({"fraction": None, "text": "timing its codes as integers and as floats"})
     with quiet():  # what is found is kept for good
         artifact = compress(network, Recipe(quantizer=Symmetric(8), kernel=Auto()), rows)
     times = known(artifact.reduced, artifact.stored)
-    return {
-        "times": None if times is None else times.to_dict(),
-        "choice": str(artifact.recipe.kernel),
-    }
+    return KernelsResult(times, str(artifact.recipe.kernel))
 
 
 @remembered
-def size_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
-    """Where a file's bytes are: a `SizeReport` as a dict."""
+def size_task(arguments: Arguments, emit: Emit) -> SizeReport:
+    """Where a file's bytes are."""
     baseline = _baseline_of(arguments)
     onnx_bytes = _file(arguments, emit)
     emit({"fraction": None, "text": "taking the file apart"})
     recipe = Recipe.parse(arguments["recipe"])
-    report = size_report(onnx_bytes, recipe, baseline.network, baseline.dataset.train)
-    return asdict(report)
+    return size_report(onnx_bytes, recipe, baseline.network, baseline.dataset.train)
 
 
 @remembered
-def robustness_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+def robustness_task(arguments: Arguments, emit: Emit) -> RobustnessResult:
     """Accuracy before and after compression under corruptions, on at most 2,000 validation rows."""
     baseline = _baseline_of(arguments)
     onnx_bytes = _file(arguments, emit)
@@ -295,20 +270,15 @@ def robustness_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
     total = sum(len(c.strengths) for c in corruptions(baseline.dataset))
     found = []
     for point in robustness(onnx_bytes, baseline.artifact.onnx_bytes, baseline.dataset, rows):
-        found.append(asdict(point))
+        found.append(point)
         emit({"fraction": len(found) / total, "text": f"{point.corruption} {point.strength:g}"})
-    return {"points": found, "n": len(rows)}
+    return RobustnessResult(tuple(found), len(rows))
 
 
 @remembered
-def seeds_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
-    """The recipe on several networks: "seeds" of them, each with a split and a training of its own.
-
-    Returns
-    -------
-    mapping
-        "measurements", one a seed, without times.
-    """
+def seeds_task(arguments: Arguments, emit: Emit) -> SeedsResult:
+    """The recipe on several networks: "seeds" of them, each with a split and a training of its
+    own."""
     recipe, n = Recipe.parse(arguments["recipe"]), int(arguments["seeds"])
     found = []
     for seed in range(n):
@@ -321,12 +291,12 @@ def seeds_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
         data = load_dataset(arguments["dataset"], seed)
         network = train(arguments["model"], data, seed, report=report)
         artifact = compress(network, recipe, data.train, data.validation, report)
-        found.append(measure(artifact, data, batches=()).to_dict())
-    return {"measurements": found}
+        found.append(measure(artifact, data, batches=()))
+    return SeedsResult(tuple(found))
 
 
 @remembered
-def search_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+def search_task(arguments: Arguments, emit: Emit) -> SearchResult:
     """Search within a budget, then compute the front of all candidates.
 
     Parameters
@@ -334,14 +304,6 @@ def search_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
     arguments : mapping
         "budget", a `Budget` as a dict; "aim"; "criteria", names of criteria; "recoveries", texts;
         "by_layer".
-
-    Returns
-    -------
-    mapping
-        "best", the measurement of the best file or None; "near", nearest misses as [recipe, rows
-        newly wrong, rows newly right]; "over", measurements of files over the budget;
-        "candidates", how many there were; "evaluations"; "front",
-        measurements as computed, each better than the others in one of accuracy and size.
     """
     baseline = _baseline_of(arguments)
     network, data = baseline.network, baseline.dataset
@@ -351,7 +313,7 @@ def search_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
     def report(fraction: float | None, text: str) -> None:
         emit({"fraction": None if fraction is None else 0.7 * fraction, "text": text})
 
-    def make(recipe: Recipe) -> Measurement:
+    def make(recipe: Recipe) -> Measured:
         artifact = compress(network, recipe, data.train, data.validation)
         default_store().keep(f"artifact {artifact.sha256}", artifact.onnx_bytes)
         return measure(artifact, data, batches=(1,) if timed else (), baseline=baseline)
@@ -376,15 +338,15 @@ def search_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
             emit({"fraction": 0.7 + 0.3 * done, "text": f"computed {len(computed):,} candidates"})
     size = "entropy" if arguments["aim"] == "gzip" else "size"
     front = pareto_front(computed, ("accuracy", size))
-    return {
-        "best": None if found.measurement is None else found.measurement.to_dict(),
-        "near": [[str(n.recipe), n.change.newly_wrong, n.change.newly_right] for n in found.near],
-        "over": [m.to_dict() for m in found.over],
-        "candidates": found.candidates,
-        "evaluations": found.evaluations,
-        "n": len(baseline.rows),
-        "front": [m.to_dict() for m in front],
-    }
+    return SearchResult(
+        best=found.measurement,
+        near=tuple(NearMiss(str(n.recipe), n.change) for n in found.near),
+        over=found.over,
+        candidates=found.candidates,
+        evaluations=found.evaluations,
+        n=len(baseline.rows),
+        front=tuple(front),
+    )
 
 
 def candidates_of(network: Network, criteria: Sequence[str]) -> list[Recipe]:

@@ -22,7 +22,7 @@ from paretoscope.base.errors import ParetoscopeError, one_of
 from paretoscope.base.parameters import parameters
 from paretoscope.data.dataset import Report
 from paretoscope.measurement.budget import Budget
-from paretoscope.measurement.measurement import Baseline, Measurement
+from paretoscope.measurement.measurement import Baseline, Measured
 from paretoscope.methods.recipe import Recipe, Treatment
 from paretoscope.methods.recovery import Recovery
 from paretoscope.network.network import Network
@@ -35,7 +35,7 @@ _MISSES = 2  # in a row, after which cheaper candidates are not tried any more
 _STOPS = 40
 _EXACT = 1e-12
 
-Measure = Callable[[Recipe], Measurement]
+Measure = Callable[[Recipe], Measured]
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ class Found:
     ----------
     best : Judged or None
         The best within the budget; None where nothing is.
-    measurement : Measurement or None
+    measurement : Measured or None
         Of its file.
     near : tuple of Judged
         The nearest misses: ones that were judged on all rows and drop a little too much, the
         smallest drop first. They are cheaper than the best; where there is none, they are those
         that lost least on the first rows.
-    over : tuple of Measurement
+    over : tuple of Measured
         Files that were made and are over the budget.
     evaluations : float
         Work done, as evaluations of one candidate on all rows.
@@ -60,9 +60,9 @@ class Found:
     """
 
     best: Judged | None
-    measurement: Measurement | None
+    measurement: Measured | None
     near: tuple[Judged, ...]
-    over: tuple[Measurement, ...]
+    over: tuple[Measured, ...]
     evaluations: float
     candidates: int
 
@@ -153,14 +153,14 @@ class _Hunt:
         self._network, self._budget, self._aim = network, budget, aim
         self._measure, self._report = measure, report
         self._max_drop = 1.0 if budget.drop is None else budget.drop
-        self._times: dict[str, Measurement] = {}
+        self._times: dict[str, Measured] = {}
         self._recipes: Sequence[Recipe] = ()
         self._sizes: Sequence[_Size] = ()
         self._costs: npt.NDArray[np.float64] = np.zeros(0)
         self.best: Judged | None = None
-        self.measurement: Measurement | None = None
+        self.measurement: Measured | None = None
         self.near: list[Judged] = []
-        self.over: list[Measurement] = []
+        self.over: list[Measured] = []
 
     @property
     def evaluations(self) -> float:

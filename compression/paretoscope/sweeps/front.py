@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from paretoscope.base.errors import one_of
 from paretoscope.base.parameters import BoolArray
-from paretoscope.measurement.measurement import Measurement
+from paretoscope.measurement.measurement import M, Measurement
 
 
 def _time_us(measurement: Measurement, batch: int) -> float | None:
@@ -29,8 +29,8 @@ OBJECTIVES: Mapping[str, Callable[[Measurement], float | None]] = {
 
 
 def pareto_front(
-    measurements: Sequence[Measurement], objectives: Sequence[str] = ("accuracy", "size")
-) -> list[Measurement]:
+    measurements: Sequence[M], objectives: Sequence[str] = ("accuracy", "size")
+) -> list[M]:
     """The measurements that no other one beats.
 
     One beats another if it is at least as good in every objective and better in one. Measurements
