@@ -24,6 +24,12 @@ def subject(mlp: Network, digits: ps.Dataset) -> Subject:
     return Subject("digits", 0, "mlp-64-32", 0, mlp, digits)
 
 
+@pytest.fixture(autouse=True)
+def _nobody_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Visitors who ask once are not taken for gone, however long a busy machine takes."""
+    monkeypatch.setattr(module, "_AWAY_S", 1e9)
+
+
 @pytest.fixture
 def order(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The recipes in the order in which the worker is asked for them."""

@@ -48,7 +48,7 @@ SAYS = [
     ("sep-line/sep_quoted.csv", "", ["names the separator: semicolons", "4 features"]),
     ("booleans/small.csv", "", ["2 features (age, sex_f)"]),
     ("booleans/dummies.csv", "", ["6 features (age, sex_f, sex_m, port_C, port_Q, port_S)"]),
-    ("row-numbers/small.csv", "", ["1 features (a)", "'Unnamed: 0' counts the rows"]),
+    ("row-numbers/small.csv", "", ["1 feature (a)", "'Unnamed: 0' counts the rows"]),
     ("row-numbers/noise_unnamed0.csv", "", ["3 features (a, b, c)", "counts the rows"]),
     ("row-numbers/noise_unnamed0.csv", "--keep 'Unnamed: 0'", ["4 features (Unnamed: 0, a, b, c)"]),
     ("encodings/small.csv", "", ["read as Shift JIS", "ヒオウギ"]),
