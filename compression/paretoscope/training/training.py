@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _OWN = "own-model-"
 _OWN_DIGITS = 32  # of the network's hash: what nobody guesses
-_FORMAT = 3  # raise it when trained networks change, so that kept ones are trained again
+_FORMAT = 4  # raise it when trained networks change, so that kept ones are trained again
 _OWN_FORMAT = 2  # of networks that were brought, which cannot be trained again
 _TINY = 1e-30
 _LARGE_ROWS = 5_000
