@@ -520,7 +520,7 @@ def test_a_reported_table_gets_on_the_page_what_it_gets_on_the_command_line(
     for words_ in says:
         if "--decimal" in words_:  # the page has a control in the option's place
             assert any(c.label == "Decimal mark" for c in app.get("button_group"))
-        elif match := re.search(r"(\d+) features", words_):
+        elif match := re.search(r"(\d+) features?\b", words_):
             parts = next(d.value for d in app.dataframe if "part" in d.value)["part"]
             assert (parts == "feature").sum() == int(match[1])
         elif match := re.search(r"(\d+) classes", words_):
