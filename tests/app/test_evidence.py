@@ -69,10 +69,7 @@ def test_rows_and_classes_are_told_and_shown() -> None:
     app = until(_open("rows"), _drawn)
     assert not app.exception
     text, change = _text(app), _measured(RECIPE).change
-    assert (
-        f"**{change.newly_wrong:,} are newly wrong** and **{change.newly_right:,} newly right**"
-        in text
-    )
+    assert f"**{change.newly_wrong:,} newly wrong**, **{change.newly_right:,} newly right**" in text
     assert words.change_words(change, 0.005) in text
     assert "McNemar's exact test: p = " in text
     assert "**Worst class: " in text

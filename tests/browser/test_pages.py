@@ -209,7 +209,7 @@ def test_measuring_properly_shows_how_far_it_is_stops_and_sliders_answer_meanwhi
 def test_evidence_of_the_recipe_is_one_click_away_and_back(explore: Visit) -> None:
     page = explore.page
     page.get_by_role("link", name="Evidence for this recipe").click()
-    expect(page.get_by_text(re.compile(r"validation rows, \d+ are newly wrong"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"validation rows, \d+ newly wrong"))).to_be_visible()
     assert f"recipe={RECIPE}" in explore.query
     page.get_by_text("Size", exact=True).click()
     expect(page.get_by_text("zero-order entropy")).to_be_visible()

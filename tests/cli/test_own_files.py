@@ -71,6 +71,22 @@ def test_compress_makes_the_file_that_its_figures_are_of(
     assert f"({right} of {len(scores)} open rows" in printed
 
 
+def test_columns_in_another_order_are_asked_about(
+    capsys: Any, folder: Path, tmp_path: Path
+) -> None:
+    turned = pd.read_csv(folder / "mine.csv").iloc[:, [*range(12, -1, -1), 13]]
+    turned.to_csv(tmp_path / "turned.csv", index=False)
+    out = ("-o", str(tmp_path / "small.onnx"))
+    own = ("--model", str(folder / "mine.onnx"), "--data", str(tmp_path / "turned.csv"))
+    code, _, err = _run(capsys, "compress", *own, *NAMED, "--label", "grape", RECIPE, *out)
+    assert code == 0, err
+    assert "are the table's columns those that it was trained on, in its order?" in err
+    own = ("--model", str(folder / "mine.onnx"), "--data", str(folder / "mine.csv"))
+    code, printed, err = _run(capsys, "compress", *own, *NAMED, "--label", "grape", RECIPE, *out)
+    assert "against the uncompressed model" in printed
+    assert "in its order?" not in err
+
+
 @pytest.mark.parametrize("command", ["measure", "sweep", "search"])
 def test_other_commands_take_them_too(
     capsys: Any, folder: Path, tmp_path: Path, command: str
@@ -113,6 +129,9 @@ def test_the_library_loads_a_model_by_itself_or_on_data(folder: Path) -> None:
         (("--data", "mine.csv", "--model", "none.onnx", RECIPE), "none.onnx cannot be read"),
         (("--data", "mine.onnx", "--model", "mine.onnx", RECIPE), "a table is wanted"),
         (("--data", "mine.csv", "--model", "mine.onnx", RECIPE, "--label", "f0"), "126 different"),
+        (("wine", "mlp-32", RECIPE, "--label", "f0"), "--label is about your own table"),
+        (("wine", "mlp-32", RECIPE, "--cut", "0"), "--cut is about your own model"),
+        (("wine", "mine.onnx", RECIPE, "--seed", "1"), "--seed is of a training"),
         (("--data", "mine.csv", "--model", "mine.onnx", "q(0)"), "q must be at least 1; got 0"),
         (
             ("--data", "mine.csv", "--model", "mine.onnx", RECIPE, "--leave-out", "f1"),

@@ -91,8 +91,8 @@ def _summary(subject: Subject, change: Change, result: RowsResult, margin: float
     wrong, right, other = counts = [getattr(result, kind).n for kind in KINDS]
     n_flips = sum(counts)
     return (
-        f"Of {change.n:,} {words.rows(subject.baseline.split)}, **{wrong:,} are newly wrong** and "
-        f"**{right:,} newly right**; {other:,} more are wrong in another way: "
+        f"Of {change.n:,} {words.rows(subject.baseline.split)}, **{wrong:,} newly wrong**, "
+        f"**{right:,} newly right**, {other:,} wrong in another way: "
         f"{n_flips:,} flips ({words.percent(n_flips / change.n)}).  \n"
         f"Accuracy {words.change_words(change, margin)}. McNemar's exact test: "
         f"p = {words.probability(change.p_value)}."

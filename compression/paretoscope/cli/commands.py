@@ -10,12 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import paretoscope as ps
 from paretoscope.base.errors import ParetoscopeError, one_of
 from paretoscope.base.parameters import parse_member
 from paretoscope.base.store import write_atomically
 from paretoscope.cli.subject import class_names, grid, recipe_of, stem, subject
-from paretoscope.data.dataset import SOURCES, SPLITS, find_source, is_present
+from paretoscope.data.dataset import SOURCES, SPLITS, Dataset, find_source, is_present
 from paretoscope.measurement.accuracy import Accuracy
 from paretoscope.measurement.measurement import Baseline, Measured
 from paretoscope.measurement.provenance import record_path, remeasure, to_json
@@ -34,6 +36,8 @@ def check(arguments: argparse.Namespace) -> None:
 
     model = None if arguments.model is None else read_file(arguments.model)
     names = class_names(arguments)
+    if names and model is None:
+        raise ParetoscopeError("--classes names the classes of a model; give one with --model")
     chosen = Chosen(
         arguments.label,
         arguments.leave_out,
@@ -87,12 +91,37 @@ def compress(arguments: argparse.Namespace) -> None:
     write_atomically(path, artifact.onnx_bytes)
     write_atomically(record_path(path), to_json(figures))
     print(f"{path}: {artifact.sizes.file:,} bytes, {artifact.sizes.gzip:,} under gzip -9, {recipe}")
+    print(f"{_accuracy(figures.accuracy, figures.split)}; {_change(figures)}")
     print(f"{record_path(path)}: its figures, with date and machine")
+    if network.brought is not None:
+        _warn_of_chance(figures, data)
+
+
+def _change(m: Measured) -> str:
+    low, high = m.change.interval
+    return (
+        f"change {100 * m.change.value:+.2f} points (95 % interval {100 * low:+.2f} to "
+        f"{100 * high:+.2f}) against the uncompressed model"
+    )
+
+
+def _warn_of_chance(m: Measured, data: Dataset) -> None:
+    """Say where the rows do not show that a model that was brought, uncompressed, has learned
+    anything: most likely it was trained on other columns, or on these in another order."""
+    before = Accuracy(m.accuracy.correct - m.change.newly_right + m.change.newly_wrong, m.change.n)
+    counts = np.bincount(data.rows(m.split).y)
+    if before.interval[0] <= counts.max() / m.change.n:
+        print(
+            f"note: the uncompressed model is right on {before.value:.1%} of these rows, always "
+            f"'{data.class_names[counts.argmax()]}' would be on {counts.max() / m.change.n:.1%}: "
+            "are the table's columns those that it was trained on, in its order?",
+            file=sys.stderr,
+        )
 
 
 def measure(arguments: argparse.Namespace) -> None:
     words = arguments.words
-    if len(words) == 1 and words[0].endswith(".onnx") and arguments.data is None:
+    if len(words) == 1 and words[0].endswith(".onnx") and arguments.data is arguments.model is None:
         _measure_file(Path(words[0]))
         return
     if arguments.data is None and arguments.model is None and len(words) != 3:

@@ -20,6 +20,8 @@ from paretoscope.sweeps.sweep import CURVE_POINTS, stops
 
 _PLACES = {"threshold", "sparsity", "pattern"}
 _MODEL_ENDINGS = (".onnx", ".skops")
+_OF_A_TABLE = ("label", "leave_out", "keep", "one_hot", "decimal", "encoding")
+_OF_A_MODEL = ("classes", "scores", "cut", "correct_shape")
 
 
 def add_subject(command: argparse.ArgumentParser, *, recipe: bool = False) -> None:
@@ -110,8 +112,6 @@ def class_names(arguments: argparse.Namespace) -> list[str]:
     """What was given as the names of a model's classes."""
     if arguments.classes is None:
         return []
-    if arguments.model is None:
-        raise ParetoscopeError("--classes names the classes of a model; give one with --model")
     return [name.strip() for name in next(csv.reader([arguments.classes]), [])]
 
 
@@ -136,22 +136,36 @@ def subject(arguments: argparse.Namespace, *more: str) -> tuple[Dataset, Network
         The words that the command takes besides them, like "RECIPE".
     """
     named = _named(arguments, *more)
-    names = class_names(arguments)
+    is_file = named["MODEL"].lower().endswith(_MODEL_ENDINGS)
+    if arguments.data is None:
+        _refuse(arguments, _OF_A_TABLE, "is about your own table: name it with --data")
+    if not is_file:
+        _refuse(arguments, _OF_A_MODEL, "is about your own model: name its file with --model")
+    elif arguments.seed:
+        raise ParetoscopeError("--seed is of a training, and your own model is trained already")
     if arguments.data is None:
         data = ps.load_dataset(named["DATASET"], arguments.split_seed)
     else:
         data = _own_table(arguments)
-    if named["MODEL"].lower().endswith(_MODEL_ENDINGS):
+    if is_file:
         network = ps.load_model(
             named["MODEL"],
             data,
-            names=names,
+            names=class_names(arguments),
             scores=arguments.scores,
             cut=arguments.cut,
             correct_shape=arguments.correct_shape,
         )
         return data, network
     return data, _trained(named["MODEL"], data, arguments.seed)
+
+
+def _refuse(arguments: argparse.Namespace, options: Sequence[str], why: str) -> None:
+    """Say of an option that it would change nothing."""
+    for name in options:
+        given = getattr(arguments, name)
+        if given is not None and given is not False and given != []:
+            raise ParetoscopeError(f"--{name.replace('_', '-')} {why}")
 
 
 def _own_table(arguments: argparse.Namespace) -> Dataset:

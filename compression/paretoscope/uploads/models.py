@@ -127,7 +127,7 @@ def read_model(
     _tell_names_apart(edited, notes)
     wanted, stated = features_of_weights(passed), stated_width(passed)
     differs = wanted is not None and stated is not None and wanted != stated
-    if wanted is not None and stated is not None and wanted != stated:
+    if stated is not None and differs:
         notes.append(
             f"its input states {counted(stated, 'feature')}, but its weights take {wanted}: "
             + ("the stated number was corrected" if correct_shape else "the stated number is wrong")
