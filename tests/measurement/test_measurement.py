@@ -128,3 +128,22 @@ def test_small_networks_are_computed_exactly(mlp: Network, digits: ps.Dataset) -
 def test_a_bad_batch(batch: float, artifact: ps.Artifact, digits: ps.Dataset) -> None:
     with pytest.raises(ParetoscopeError, match="batch must be a whole number from 1 on"):
         measure(artifact, digits, batches=(batch,))  # type: ignore[arg-type]
+
+
+def test_records_of_before_open(mlp: Network, digits: ps.Dataset) -> None:
+    """They say `broken` and `mended`, and all of them have a hash of a file and times."""
+    baseline, recipe = Baseline(mlp, digits), ps.Recipe.parse("q(6)")
+    _, computed = compute(mlp, recipe, baseline)
+    measured = ps.measure(ps.compress(mlp, recipe, digits.train), digits, batches=(1,))
+    for found, artifact in (
+        (computed, computed.draft_sha256),
+        (measured, measured.artifact_sha256),
+    ):
+        new = found.to_dict()
+        new.pop("draft_sha256", None)
+        old_change = {"broken": found.change.newly_wrong, "mended": found.change.newly_right}
+        old = {"latencies": []} | new | {"artifact_sha256": artifact}
+        old["change"] = old_change | {"n": found.change.n}
+        assert ps.Measurement.from_dict(old) == found
+    surface = {**old, "computed": True, "artifact_sha256": "", "latencies": []}
+    assert ps.Measurement.from_dict(surface).file_sha256 is None
