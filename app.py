@@ -3,15 +3,17 @@
 import streamlit as st
 
 from ui.base import late_requests, logs
+from ui.base.plot import MARK
 from ui.parts import frame
 from ui.state import view
 from ui.state.session import session
 
 logs.begin()
 late_requests.begin()
-st.set_page_config(page_title="Paretoscope", page_icon="📉", layout="wide")
+st.set_page_config(page_title="Paretoscope", page_icon=str(MARK), layout="wide")
 session().routed = True
-page = st.navigation(frame.pages())
+page = st.navigation(frame.pages(), position="top")
+frame.show_mark()
 view.current()
 page.run()
 view.publish()

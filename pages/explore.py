@@ -16,5 +16,5 @@ controls.drop_unknown_layers(network)
 controls.apply_switch(network)
 view.publish()
 
-places = controls.recipe_controls(network, view.current().recipe)
-page.show(network, frame.network_title(looking_at.dataset, looking_at.model), places)
+controls.recipe_controls(network, view.current().recipe)
+page.show(network, frame.network_title(looking_at.dataset, looking_at.model))

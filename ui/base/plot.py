@@ -26,46 +26,18 @@ Trace = dict[str, Any]
 Shape = dict[str, Any]
 
 SCRIPT = Path(__file__).resolve().parents[2] / "static" / "plotly-cartesian-4.1.1.min.js"
-_CSS = ".paretoscope-plot {width: 100%}"
-_JS = """
-const loadPlotly = (url) => {
-  window.paretoscopePlotly ??= new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = url;
-    script.onload = () => resolve(window.Plotly);
-    script.onerror = () => reject(new Error(`no answer from ${url}`));
-    document.head.appendChild(script);
-  });
-  return window.paretoscopePlotly;
-};
-const drawn = new WeakMap();
-
-export default function ({ data, parentElement, setTriggerValue }) {
-  const box = parentElement.querySelector(".paretoscope-plot");
-  const known = drawn.get(box) ?? {};
-  drawn.set(box, known);
-  known.trigger = setTriggerValue;
-  box.style.minHeight = `${data.height}px`;
-  box.setAttribute("aria-label", data.alt);
-  if (known.figure === data.figure) return;
-  known.figure = data.figure;
-  const turn = new Promise((resolve) => setTimeout(resolve, data.wait));
-  Promise.all([loadPlotly(data.script), turn]).then(([Plotly]) => {
-    if (known.figure !== data.figure) return;
-    const figure = JSON.parse(data.figure);
-    const config = { ...JSON.parse(data.config), responsive: true };
-    Plotly.react(box, figure.data, figure.layout, config).then(() => {
-      if (known.listens || !data.clicks) return;
-      known.listens = true;
-      box.on("plotly_click", ({ points }) => {
-        const point = points.find((p) => p.customdata !== undefined);
-        const chosen = Array.isArray(point?.customdata) ? point.customdata[0] : point?.customdata;
-        if (chosen) known.trigger("clicked", chosen);
-      });
-    });
-  });
-}
+MARK = SCRIPT.parent / "mark.svg"
+_JS = Path(__file__).with_name("plot.js")
+_CSS = """
+.paretoscope-plot {width: 100%; position: relative}
+.paretoscope-plot canvas {position: absolute; pointer-events: none}
+.paretoscope-plot .paretoscope-on-dot .nsewdrag {cursor: pointer}
+.paretoscope-tip {position: absolute; z-index: 2; max-width: 360px; padding: 4px 8px;
+  font-size: 13px; white-space: pre-wrap; overflow-wrap: anywhere; pointer-events: none;
+  border-radius: 4px; background: #444; color: #fff}
 """
+_HTML = """<div class="paretoscope-plot" role="figure"><canvas></canvas><div></div>
+<div class="paretoscope-tip" hidden></div></div>"""
 
 
 def scatter(**parts: Any) -> Trace:
@@ -135,9 +107,12 @@ def to_json(figure: Figure) -> str:
 
 @st.cache_resource(show_spinner=False)
 def _component() -> Any:
-    html = '<div class="paretoscope-plot" role="figure"></div>'
     return st.components.v2.component(
-        "paretoscope_plot", html=html, css=_CSS, js=_JS, isolate_styles=False
+        "paretoscope_plot",
+        html=_HTML,
+        css=_CSS,
+        js=_JS.read_text(encoding="utf-8"),
+        isolate_styles=False,
     )
 
 

@@ -7,10 +7,10 @@ import shutil
 import threading
 from functools import cache
 
-from paretoscope.base.errors import ParetoscopeError
+from paretoscope.base.errors import ParetoscopeError, one_of
 
 from ui.base.plot import SCRIPT, Figure, to_json
-from ui.base.theme import PICTURE
+from ui.base.theme import SHARP
 
 _one_at_a_time = threading.Lock()  # a browser takes hundreds of megabytes
 _CHROMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -22,26 +22,32 @@ def possible() -> bool:
     return any(map(shutil.which, _CHROMES))
 
 
-def png(figure: Figure) -> bytes:
-    """A figure as PNG of 1200 x 630 pixels, twice that sharp, as the camera button makes it.
+ENDINGS = [".png", ".svg"]
+
+
+def drawn(figure: Figure, ending: str = ".png") -> bytes:
+    """A figure with a size of its own as PNG, twice that sharp, or as SVG.
 
     Raises
     ------
     ParetoscopeError
-        There is no browser, or it did not answer.
+        The ending is another, there is no browser, or it did not answer.
     """
+    if ending not in ENDINGS:
+        raise one_of("the picture's ending", ending, ENDINGS)
     if not possible():
         raise ParetoscopeError("pictures need Chrome or Chromium on this machine, which has none")
     import kaleido
 
     try:
         # Its defaults would load scripts from elsewhere.
+        size = {"width": figure["layout"]["width"], "height": figure["layout"]["height"]}
         with _one_at_a_time:
-            drawn: bytes = kaleido.calc_fig_sync(
+            picture: bytes = kaleido.calc_fig_sync(
                 json.loads(to_json(figure)),
-                opts={"format": "png", **PICTURE},
+                opts={"format": ending[1:], "scale": SHARP, **size},
                 kopts={"plotlyjs": SCRIPT, "mathjax": False, "timeout": 60},
             )
     except Exception as error:  # kaleido and the browser's driver have errors of their own
         raise ParetoscopeError(f"the browser could not draw the chart: {error}") from error
-    return drawn
+    return picture

@@ -24,9 +24,13 @@ class Theme:
     band: str
     curve: str
     faint: str
-    hatch: str
     sweet: str
     budget: str
+    dot: str
+    undecided: str
+    under: str
+    leader: str
+    cut: str
 
 
 LIGHT = Theme(
@@ -36,10 +40,14 @@ LIGHT = Theme(
     paper="#FFFFFF",
     band="rgba(120,120,120,0.18)",
     curve="#0072B2",
-    faint="rgba(0,114,178,0.35)",
-    hatch="#9A9A9A",
-    sweet="rgba(0,158,115,0.10)",
-    budget="#009E73",
+    faint="rgba(0,114,178,0.55)",
+    sweet="rgba(0,138,99,0.09)",
+    budget="#00704F",
+    dot="rgba(90,115,140,0.30)",
+    undecided="rgba(50,75,105,0.62)",
+    under="rgba(23,32,43,0.035)",
+    leader="#F0C7A8",
+    cut="#C3CEDA",
 )
 DARK = Theme(
     ink="#F2F2F2",
@@ -48,10 +56,14 @@ DARK = Theme(
     paper="#0E1117",
     band="rgba(190,190,190,0.20)",
     curve="#56B4E9",
-    faint="rgba(86,180,233,0.38)",
-    hatch="#6E747E",
-    sweet="rgba(0,158,115,0.18)",
+    faint="rgba(86,180,233,0.55)",
+    sweet="rgba(0,158,115,0.16)",
     budget="#2FC79C",
+    dot="rgba(150,175,200,0.30)",
+    undecided="rgba(190,210,230,0.65)",
+    under="rgba(242,242,242,0.045)",
+    leader="#8A5A33",
+    cut="#454D5A",
 )
 
 
@@ -134,7 +146,9 @@ def log_bytes(title: str) -> dict[str, Any]:
     return {"type": "log", "tickvals": ticks, "ticktext": shown, "title": {"text": title}}
 
 
-PICTURE = {"width": 1200, "height": 630, "scale": 2}  # what links show, twice that sharp
+PICTURE = {"width": 1200, "height": 630}  # what links show
+SQUARE = {"width": 1080, "height": 1080}
+SHARP = 2  # times as many pixels
 
 
 def camera(name: str) -> dict[str, Any]:
@@ -142,7 +156,7 @@ def camera(name: str) -> dict[str, Any]:
 
     Plotly's own button to share would send the chart to its company's server.
     """
-    picture = {"format": "png", "filename": name, **PICTURE}
+    picture = {"format": "png", "filename": name, "scale": SHARP, **PICTURE}
     return {
         "displaylogo": False,
         "toImageButtonOptions": picture,

@@ -164,6 +164,12 @@ class Compared(Protocol):
     @property
     def verdict(self) -> Verdict: ...
 
+    @property
+    def median_us(self) -> float: ...
+
+    @property
+    def baseline_median_us(self) -> float: ...
+
 
 def faster(time: Compared) -> str:
     """What the ratio's interval lets us say.

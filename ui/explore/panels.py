@@ -1,4 +1,4 @@
-"""What stands around the two main charts of Explore: why there is no gain, the budget, the grid of
+"""What comes below on Explore: the file and why it gains nothing, the budget, the grid of
 thresholds and Q, the weights, the layers, the pins."""
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from paretoscope.network.network import Network
 
 from ui.base import plot, words
 from ui.base.theme import Theme, camera, here
-from ui.explore import weights, why_no_gain
+from ui.explore import hints, weights, why_no_gain
 from ui.explore.plan import ExplorePlan
-from ui.parts import grid, pins, proper_times, provenance
-from ui.parts.budget_fields import budget_fields
+from ui.parts import charts, grid, pins, proper_times, provenance
 from ui.parts.frame import sync_widget
 from ui.parts.progress import follow
 from ui.state import server
 from ui.state.address import HEATS, View
+from ui.state.measuring import Apart
 from ui.state.session import session
 from ui.state.subject import Subject
 from ui.state.view import change, go_to, plain
@@ -41,7 +41,7 @@ _OVER: Mapping[str, Callable[[Any], str]] = {
 
 @server.one_page_at_a_time
 def show(view: View, plan: ExplorePlan, title: str) -> None:
-    """Draw all of it with what is known by now."""
+    """Draw all of it with what is known by now, each part with a heading one can link to."""
     if session().view != view:  # of a fragment's own control only the fragment would run
         st.rerun()
     service, subject = server.measuring(), plan.subject
@@ -50,32 +50,69 @@ def show(view: View, plan: ExplorePlan, title: str) -> None:
         return
     # What comes later has its place from the start: a field that moves on the page loses what is
     # being typed.
-    why, row = st.container(), st.container(horizontal=True, vertical_alignment="center")
-    if now is not None:
-        timing = proper_times.known_timings(subject, proper_times.file_arguments(subject, now)).get(
-            "batch 1"
-        )
-        with why:
-            why_no_gain.show(service, subject, now, baseline, timing, view)
-        with row:
-            if not now.computed:
-                _measure_properly(subject, now)
-            pins.pin_button(view)
-            st.page_link(
-                "pages/evidence.py", label="Evidence for this recipe", query_params=view.query()
-            )
+    hints.welcome()
+    file = st.container()
     version = service.version(subject)
+    with file:
+        if now is not None:
+            _file(view, subject, now, baseline)
+            stands = _standing(subject, version, view.zipped, view.recipe)
+            st.caption(
+                f"{plain(stands)}  \n{_apart(service.apart(subject), subject)}  \n"
+                f"{plain(str(view.recipe))}"
+            )
     _budget(view, plan, version)
     left, right = st.columns(2)
     with left:
+        st.subheader("Threshold by Q", anchor="grid")
         if plan.lines:
             _heatmap(view, plan, version, title)
         else:
             st.caption("N:M patterns have no threshold, so there is no grid to draw.")
     with right:
+        st.subheader("Weights", anchor="weights")
         _histogram(view, subject, title)
     _layers(view, subject)
     pins.show(service, subject, view)
+
+
+def _file(view: View, subject: Subject, now: Measurement, baseline: Measurement) -> None:
+    """What can be done with the file, where it runs, and why it gains nothing where it does not."""
+    service = server.measuring()
+    timings = proper_times.known_timings(subject, proper_times.file_arguments(subject, now))
+    st.subheader("This file", anchor="file")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if not now.computed:
+            _measure_properly(subject, now)
+        pins.pin_button(view)
+        st.page_link(
+            "pages/evidence.py", label="Evidence for this recipe", query_params=view.query()
+        )
+    why_no_gain.show_where_it_runs(service, subject, view)
+    why_no_gain.show(service, subject, now, baseline, timings.get("batch 1"), view)
+
+
+@lru_cache(maxsize=128)
+def _standing(subject: Subject, version: int, zipped: bool, recipe: Recipe) -> str:
+    """Where a recipe stands, at a version of what the service knows."""
+    service = server.measuring()
+    known = service.known(subject, recipe)
+    if known is None:
+        return ""
+    axis: charts.Axis = "gzip" if zipped else "size"
+    return charts.standing(axis, known, service.everything(subject))
+
+
+def _apart(apart: Apart, subject: Subject) -> str:
+    """How far what was computed lies from what was measured."""
+    if apart.files == 0:
+        return ""
+    n = len(subject.baseline.rows)
+    files = "1 file was" if apart.files == 1 else f"{apart.files} files were"
+    if apart.rows == 0:
+        return f"{files} computed and then run: as many of {n:,} rows were right."
+    rows = "1 row" if apart.rows == 1 else f"{apart.rows} rows"
+    return f"{files} computed and then run: at most {rows} of {n:,} more or fewer were right."
 
 
 # What is made of the grid and the curve at a version of what the service knows.
@@ -142,10 +179,9 @@ def _measure_properly(subject: Subject, known: Measurement) -> None:
 
 
 def _budget(view: View, plan: ExplorePlan, version: int) -> None:
-    """The budget, the best recipe within it, and the nearest misses."""
-    with st.container(border=True):
-        st.markdown("**Budget**")
-        budget_fields(view)
+    """The best recipe within the budget, and the nearest misses."""
+    st.subheader("Within the budget", anchor="budget")
+    with st.container():
         zipped = view.zipped
         found = _advice(plan, version, view.budget, zipped)
         if found.n == 0:
@@ -231,13 +267,13 @@ def _histogram(view: View, subject: Subject, title: str) -> None:
 
 
 def _layers(view: View, subject: Subject) -> None:
+    st.subheader("Layers of this file", anchor="layers")
     if not view.recipe.needs_no_rows:
         st.markdown(
             "**Layers of this file**  \nThis recipe needs training rows; the page Evidence takes "
             "its file apart."
         )
         return
-    st.markdown("**Layers of this file**")
     try:
         rows = weights.layer_table(subject.network, view.recipe)
     except ParetoscopeError as error:

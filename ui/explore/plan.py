@@ -1,4 +1,4 @@
-"""What Explore asks to be measured, from a view: curve, faint lines, grid, and the request.
+"""What Explore asks to be measured, from a view: curve, grid, and the request.
 
 A plan is the same object for as long as nothing in it changes, so what is made of it, at a version
 of what the service knows, is made once for all visitors who look at it.
@@ -7,11 +7,9 @@ of what the service knows, is made once for all visitors who look at it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
-from paretoscope.methods.activations import FloatActivations
-from paretoscope.methods.quantization import FixedPoint, Float32
 from paretoscope.methods.recipe import Recipe
 from paretoscope.sweeps.lines import in_lines
 
@@ -26,7 +24,6 @@ class ExplorePlan:
     """Attributes
     ----------
     curve : recipes along the slider at hand
-    context_lines : the same at other Q, drawn faintly
     lines : the grid of thresholds and Q, a line for each Q
     pins : recipes that the visitor keeps
     request : all of it, in the order in which the service is to measure it
@@ -35,7 +32,6 @@ class ExplorePlan:
     subject: Subject
     recipe: Recipe
     curve: tuple[Recipe, ...]
-    context_lines: tuple[tuple[Recipe, ...], ...]
     lines: tuple[tuple[Recipe, ...], ...]
     pins: tuple[Recipe, ...]
     request: MeasuringRequest
@@ -60,35 +56,16 @@ def _plan(
     curve = controls.curve_of(subject.network, recipe, linked)
     if recipe not in curve:  # without pruning it stands where the threshold is zero
         curve.insert(0, recipe)
-    context_lines = context_lines_of(curve, recipe)
     ordered = sorted(curve, key=lambda other: other != recipe)
     if recipe.trains:  # a curve of trainings would take hours: only what was asked for
         ordered = [other for other in ordered if str(other) in asked]
     lines = grid.lines_of(subject.network, recipe)
     pinned = [pin for pin in pins if not pin.trains and pin not in ordered]
-    on_lines: list[Sequence[Recipe]] = (
-        [curve, *context_lines] if lines and not recipe.trains else []
-    )
+    on_lines: list[Sequence[Recipe]] = [curve] if lines and not recipe.trains else []
     request = MeasuringRequest(
         subject,
         [Recipe(), *ordered, *pinned],
-        context=[] if recipe.trains else [other for line in context_lines for other in line],
         lines=[[r for r in line if in_lines([r])[0]] for line in on_lines] + list(lines),
         zipped=zipped,
     )
-    return ExplorePlan(subject, recipe, tuple(curve), tuple(context_lines), lines, pins, request)
-
-
-def context_lines_of(curve: Sequence[Recipe], recipe: Recipe) -> list[tuple[Recipe, ...]]:
-    """A curve at other Q."""
-    return [
-        tuple(replace(r, quantizer=q, activations=FloatActivations()) for r in curve)
-        for q in _other_q(recipe)
-    ]
-
-
-def _other_q(recipe: Recipe) -> list[FixedPoint | Float32]:
-    others = [Float32() if q is None else FixedPoint(q) for q in (*grid.BACKDROP_QS, None)]
-    if not isinstance(recipe.activations, FloatActivations):
-        return others
-    return [quantizer for quantizer in others if quantizer != recipe.quantizer]
+    return ExplorePlan(subject, recipe, tuple(curve), lines, pins, request)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import streamlit as st
-from paretoscope.artifact.artifact import compress
+from paretoscope.artifact.artifact import compress, zipped
 from paretoscope.data.dataset import is_own
 from paretoscope.measurement.measurement import Measured, Measurement, measure
 from paretoscope.measurement.provenance import to_json
@@ -15,13 +15,14 @@ from paretoscope.methods.recipe import Recipe
 from paretoscope.sweeps.export import ENDINGS, per_repeat, table
 
 from ui.base import rendering, words
-from ui.base.plot import SCRIPT, Figure
+from ui.base.plot import SCRIPT
 from ui.base.theme import LIGHT, camera
 from ui.parts import charts, figures, grid, pins, provenance
 from ui.state import server
 from ui.state.address import View
 from ui.state.measuring import MeasuringService
 from ui.state.subject import Subject
+from ui.state.view import link_to_copy
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:1000px;margin:2rem auto;padding:0 1rem;"
@@ -33,13 +34,22 @@ _MIMES = {".csv": "text/csv", ".parquet": "application/octet-stream", ".json": "
 
 
 def share_button(
-    view: View, subject: Subject, title: str, curve: Sequence[Recipe], link: str
+    view: View,
+    subject: Subject,
+    title: str,
+    curve: Sequence[Recipe],
+    link: str,
+    file: Callable[[], bytes] | None,
 ) -> None:
-    """A menu of what can be downloaded: made when asked for."""
+    """A menu of what can be taken along: the link, and files that are made when asked for; `file`
+    makes the model's, if there is one."""
     name = f"paretoscope-{view.file_name}"
     with st.popover("Share", key="share", on_change="rerun") as menu:
         if not menu.open:
             return
+        st.markdown("**Link**")
+        link_to_copy()
+        st.markdown("**Files**")
         st.caption(
             "A picture of a chart: its camera button, 1200 \u00d7 630 pixels, twice that sharp."
         )
@@ -52,6 +62,15 @@ def share_button(
                 mime="image/png",
                 on_click="ignore",
                 help="The chart of accuracy against size, drawn on the server in a few seconds.",
+            )
+        if file is not None:
+            st.download_button(
+                "Zipped model",
+                data=lambda: zipped(file()),
+                file_name=f"{view.file_name}.onnx.gz",
+                mime="application/gzip",
+                on_click="ignore",
+                help="The model under gzip \u22129, of the size that is called zipped.",
             )
         st.download_button(
             "Report (HTML)",
@@ -84,10 +103,10 @@ def share_button(
 def _picture(
     subject: Subject, view: View, title: str, curve: Sequence[Recipe], baseline: Measurement
 ) -> bytes:
-    axis: charts.Axis = "gzip" if view.zipped else "size"
-    return rendering.png(
-        _trade_off(server.measuring(), subject, view, title, curve, axis, baseline)
+    record = _trade_off(
+        server.measuring(), subject, view, title, curve, charts.size_asked(view), baseline
     )
+    return rendering.drawn(figures.picture(record, LIGHT))
 
 
 def _trade_off(
@@ -96,16 +115,15 @@ def _trade_off(
     view: View,
     title: str,
     curve: Sequence[Recipe],
-    axis: charts.Axis,
+    asked: charts.Asked,
     baseline: Measurement,
-) -> Figure:
-    """A chart as it stands alone: in light colours, without the faint curves."""
+) -> charts.TradeOff:
+    """A chart as it stands alone."""
     known = [m for r in curve if (m := service.known(subject, r)) is not None]
-    record = charts.trade_off(
-        axis, title, view.recipe, known, [], baseline, charts.line_name(view.recipe), None,
-        view.budget, pins.known(service, subject, view.pins), service.everything(subject),
+    return charts.trade_off(
+        asked, title, view.recipe, known, baseline, None,
+        pins.known(service, subject, view.pins), service.everything(subject),
     )  # fmt: skip
-    return figures.trade_off_figure(record, LIGHT)
 
 
 def _figures(subject: Subject, recipe: Recipe) -> bytes:
@@ -145,9 +163,13 @@ def report(
     if baseline is None or now is None:
         return _page(title, "<p>Nothing was measured yet when this report was made.</p>")
     pinned = pins.known(service, subject, view.pins)
-    axes: tuple[charts.Axis, charts.Axis] = ("gzip" if view.zipped else "size", "time")
     drawn = [
-        go.Figure(_trade_off(service, subject, view, title, curve, axis, baseline)) for axis in axes
+        go.Figure(
+            figures.picture(
+                _trade_off(service, subject, view, title, curve, asked, baseline), LIGHT
+            )
+        )
+        for asked in (charts.size_asked(view), charts.time_asked(view))
     ]
     lines = grid.lines_of(subject.network, view.recipe)
     if lines:

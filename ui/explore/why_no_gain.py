@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ from paretoscope.measurement.diagnosis import Reason, offered, reasons, shown_si
 from paretoscope.measurement.latency_protocol import Timing
 from paretoscope.measurement.measurement import Measurement
 from paretoscope.methods.recipe import Recipe
-from paretoscope.methods.recovery import NoRecovery
+from paretoscope.methods.recovery import Compensation, NoRecovery
 
 from ui.base import words
 from ui.parts import charts, kernel_choice
@@ -33,6 +34,9 @@ def request(
         return MeasuringRequest(subject, ())
     found = _found(subject, now, before, timing, view)
     remedies = dict.fromkeys(r for reason in found for r in reason.remedies if not r.trains)
+    better = compensated(view.recipe)
+    if better is not None:
+        remedies[better] = None
     other = portable(view.recipe)
     if other is not None and not view.recipe.trains and fails_somewhere(now):
         service.compute(subject, other)  # of a small network at once, so that no timer waits for it
@@ -50,6 +54,13 @@ def _found(
 def fails_somewhere(m: Measurement) -> bool:
     """Whether a file's codes are of a type that not every runtime takes."""
     return bool(runs_in(storage for *_, storage in m.bits)[1])
+
+
+def compensated(recipe: Recipe) -> Recipe | None:
+    """The same recipe with compensation; None where it has a recovery already."""
+    if recipe.recovery != NoRecovery() or recipe == Recipe():
+        return None
+    return replace(recipe, recovery=Compensation())
 
 
 def show_where_it_runs(service: MeasuringService, subject: Subject, view: View) -> None:

@@ -12,6 +12,18 @@ from ui.state.session import session
 from ui.state.view import change, plain
 
 
+def budget_words(view: View) -> str:
+    """The budget in a few words."""
+    told = []
+    if view.drop is not None:
+        told.append(f"at most {view.drop:g} point{'' if view.drop == 1 else 's'} lost")
+    if view.kb is not None:
+        told.append(f"{format_value(view.kb)} kB {SIZES[view.size]}")
+    if view.us is not None:
+        told.append(f"{format_value(view.us)} \u00b5s")
+    return ", ".join(told) or "no limit"
+
+
 def budget_fields(view: View) -> None:
     """The three limits; an empty field is no limit."""
     shown = SIZES[view.size]

@@ -2,36 +2,53 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
+from paretoscope.measurement.accuracy import Change
 from paretoscope.measurement.budget import Budget
 from paretoscope.measurement.latency_protocol import Timing
 from paretoscope.measurement.measurement import Measurement
 from paretoscope.methods.activations import FloatActivations
+from paretoscope.methods.pruning import Criterion
 from paretoscope.methods.recipe import Recipe
+from paretoscope.methods.recovery import NoRecovery
 from paretoscope.sweeps.front import is_efficient
 
 from ui.base import words
 from ui.parts import provenance
+from ui.parts.headline import headline, sentence
+from ui.parts.method_controls import axis_of, place_label
+from ui.state.address import View
 
-Axis = Literal["gzip", "size", "time"]
+Axis = Literal["gzip", "size", "ratio", "time"]
 
-_SHOWN_DROP, _SHOWN_GAIN = 0.40, 0.03  # how far below and above the uncompressed model is drawn
+# How far below the uncompressed model is drawn: where decisions are made, and wider in steps where
+# the chosen recipe lies lower.
+_DEPTHS = (0.10, 0.20, 0.40, 1.0)
+_ABOVE = 0.08  # of the depth, above the best that is drawn
+_CELLS = (300, 200)  # of dots that lie nearer to each other only one is drawn
 AXIS_TITLES: dict[Axis, str] = {
-    "gzip": "Size of the file under gzip −9 (log scale)",
+    "gzip": "Size of the file, zipped (log scale)",
     "size": "Size of the file on disk (log scale)",
-    "time": "Inference time of one row (µs, median)",
+    "ratio": "How many times smaller (log scale)",
+    "time": "Inference time of one row, \u00b5s (median)",
 }
-_KERNEL_LINES = 2
+TITLES: dict[Axis, str] = {
+    "gzip": "Accuracy against size",
+    "size": "Accuracy against size",
+    "ratio": "Accuracy against compression ratio",
+    "time": "Accuracy against time",
+}
 _KINDS: dict[Axis, str] = {"gzip": "zipped", "size": "on disk"}
 
 
 @dataclass(frozen=True)
 class Point:
-    """One recipe on a chart: `x` in bytes or microseconds, `shown` in words; accuracy as shares."""
+    """One recipe on a chart: `x` in the axis's unit, `shown` in words; accuracy as shares."""
 
     x: float
     accuracy: float
@@ -54,92 +71,141 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Dots:
+    """Recipes that are drawn small: places, and whether the rows cannot tell one from the front."""
+
+    x: tuple[float, ...] = ()
+    accuracy: tuple[float, ...] = ()
+    recipes: tuple[str, ...] = ()
+    undecided: tuple[bool, ...] = ()
+
+
+@dataclass(frozen=True)
 class TradeOff:
-    """Exactly what a trade-off chart draws."""
+    """Exactly what a trade-off chart draws.
+
+    `headline` and `sentence` stand above it where it is a picture by itself, `recipe` and
+    `provenance` (lines) below; `brief` stands beside the ring. `n_known` recipes
+    are what the front is of.
+    """
 
     network: str
-    finding: str
+    headline: str
+    sentence: str
     recipe: str
-    provenance: str
+    brief: str
+    provenance: tuple[str, ...]
     axis: Axis
     curve: Line
-    context_lines: tuple[Line, ...]
+    dots: Dots
     front: tuple[Point, ...]
+    n_known: int
     baseline: Point | None
     band: tuple[float, float] | None
     cursor: Point | None
     x_range: tuple[float, float]
     y_range: tuple[float, float]
     limits: tuple[float | None, float | None] = (None, None)
+    budget: str = ""
     pins: tuple[tuple[str, Point], ...] = ()
-    lines: int = 0  # that are kept free below the provenance of some charts
 
     @property
     def alt(self) -> str:
         """The chart in a sentence, for screen readers."""
-        what = f"{self.network}: accuracy against {AXIS_TITLES[self.axis].lower()}"
+        what = f"{self.network}: {TITLES[self.axis].lower()}"
         points = len(self.curve.points)
         if self.cursor is None:
             return f"{what}. {points} points."
         return f"{what}. {points} points; the chosen recipe {self.recipe}: {self.cursor.text}."
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a visitor set of a chart: the horizontal axis, whether all of the vertical one is shown,
+    the budget, and the drop that is asked about."""
+
+    axis: Axis
+    whole: bool = False
+    zipped: bool = True
+    budget: Budget = field(default_factory=Budget)
+    margin: float = 0.005
+
+
+def size_asked(view: View) -> Asked:
+    """What a view asks of the chart of accuracy against size."""
+    size: Axis = "gzip" if view.zipped else "size"
+    return _asked_of(view, "ratio" if view.across == "ratio" else size)
+
+
+def time_asked(view: View) -> Asked:
+    """What a view asks of the chart of accuracy against time."""
+    return _asked_of(view, "time")
+
+
+def _asked_of(view: View, axis: Axis) -> Asked:
+    return Asked(axis, view.span == "whole", view.zipped, view.budget, view.margin / 100)
+
+
 def trade_off(
-    axis: Axis,
+    asked: Asked,
     network: str,
     recipe: Recipe,
     curve: Sequence[Measurement],
-    context_lines: Sequence[tuple[str, Sequence[Measurement]]],
     baseline: Measurement,
-    curve_name: str,
     timing: Timing | None = None,
-    budget: Budget | None = None,
     pins: Sequence[tuple[str, Measurement]] = (),
     others: Sequence[Measurement] = (),
     kernels: str | None = None,
 ) -> TradeOff:
-    """What the chart of accuracy against `axis` draws.
+    """What the chart of accuracy against `asked.axis` draws.
 
     Measurements that lack the axis's figure are left out until it is there. `timing` is that of the
     recipe by protocol, if there is one: then the band is its noise, else quick quartiles. `pins`
-    are lettered; `kernels` says how codes run here, or nothing yet. The front is that of all of
-    them and of the `others`, of which nothing else is drawn.
+    are lettered; `kernels` says how codes run here. Dots and front are of all of them and of the
+    `others`; times of different loads rank nothing, and so have neither.
 
     Times were taken at different loads of the machine. Each point stands at its ratio to the
     uncompressed model that was timed beside it, times one reference: the time of that model itself.
     """
-    reference = _reference(baseline)
-    start = _point(baseline, axis, reference)
-    points = _points(curve, axis, reference)
-    on_lines = [m for _, line in context_lines for m in line]
-    every = {str(m.recipe): m for m in (*others, *on_lines, *(m for _, m in pins), *curve)}
-    y_range = _y_range(baseline.accuracy.value)
-    best = _front([*every.values(), baseline], axis, reference)
-    front = tuple(p for p in best if p.accuracy >= y_range[0])  # others would be out of sight
+    axis = asked.axis
+    scale = _Scale(axis, asked.zipped, baseline)
+    start = scale.point(baseline)
+    points = scale.points(curve)
+    every = {str(m.recipe): m for m in (*others, *(m for _, m in pins), *curve, baseline)}
+    ranked = [] if axis == "time" else [m for m in every.values() if scale.x(m) is not None]
     chosen = next((m for m in curve if m.recipe == recipe), None)
-    cursor = None if chosen is None else _point(chosen, axis, reference)
+    y_range = _y_range(asked, baseline, chosen, ranked)
+    best = _front(ranked, scale)
+    front = tuple(p for p in best if p.accuracy >= y_range[0])  # others would be out of sight
+    cursor = None if chosen is None else scale.point(chosen)
+    by_protocol = timing
     timing = timing if axis == "time" else None
     if timing is not None and cursor is not None and start is not None:
         start, cursor = _by_protocol(timing, start, cursor)
+    time = by_protocol or (None if chosen is None else chosen.latency())
+    seen = [p for p in (*points, *front) if p.accuracy >= y_range[0]]
+    x_range = scale.range(seen)
+    words_of = {"zipped": asked.zipped}
     return TradeOff(
         network=network,
-        finding=_finding(axis, chosen, baseline, timing),
+        headline=headline(chosen, baseline, time, margin=asked.margin, **words_of),
+        sentence="" if chosen is None else sentence(network, chosen, baseline, time, **words_of),
         recipe=str(recipe),
+        brief=brief(recipe),
         provenance=_provenance(axis, baseline, chosen, timing, kernels),
         axis=axis,
-        curve=Line(curve_name, points),
-        context_lines=tuple(Line(name, _points(ms, axis, reference)) for name, ms in context_lines),
+        curve=Line(line_name(recipe), points),
+        dots=_dots(ranked, scale, x_range, y_range),
         front=front,
+        n_known=len(ranked),
         baseline=start,
         band=_band(axis, baseline, timing),
         cursor=cursor,
-        x_range=_x_range(
-            axis, baseline.size_bytes if start is None else start.x, [*points, *front]
-        ),
+        x_range=x_range,
         y_range=y_range,
-        limits=(None, None) if budget is None else _limits(budget, axis, baseline),
-        lines=0 if kernels is None else _KERNEL_LINES,
-        pins=tuple((letter, p) for letter, m in pins if (p := _point(m, axis, reference))),
+        limits=_limits(asked, baseline),
+        budget=_budget_name(asked.budget),
+        pins=tuple((letter, p) for letter, m in pins if (p := scale.point(m))),
     )
 
 
@@ -172,11 +238,20 @@ def standing(axis: Axis, chosen: Measurement, known: Sequence[Measurement]) -> s
     )
 
 
-def _limits(budget: Budget, axis: Axis, baseline: Measurement) -> tuple[float | None, float | None]:
-    """The least accuracy and the most bytes or microseconds that the budget allows."""
+def _limits(asked: Asked, baseline: Measurement) -> tuple[float | None, float | None]:
+    """The least accuracy, and the most of the axis's unit that the budget allows (of a ratio: the
+    least)."""
+    budget = asked.budget
     least = None if budget.drop is None else baseline.accuracy.value - budget.drop
-    most = {"gzip": budget.gzip_bytes, "size": budget.file_bytes, "time": budget.time_us}[axis]
-    return least, most
+    most = {"gzip": budget.gzip_bytes, "size": budget.file_bytes, "time": budget.time_us}
+    return least, most.get(asked.axis)
+
+
+def _budget_name(budget: Budget) -> str:
+    if budget.drop is None:
+        return "within your budget"
+    lost = f"{100 * budget.drop:g}"
+    return f"within your budget: {lost} point{'' if lost == '1' else 's'}"
 
 
 def _by_protocol(timing: Timing, start: Point, cursor: Point) -> tuple[Point, Point]:
@@ -201,100 +276,137 @@ def _band(axis: Axis, baseline: Measurement, timing: Timing | None) -> tuple[flo
     return low * timing.baseline_median_us, high * timing.baseline_median_us
 
 
-def _finding(
-    axis: Axis, now: Measurement | None, before: Measurement, timing: Timing | None
-) -> str:
-    """What the chosen recipe gains and costs, in a line that can be shared."""
-    if now is None:
-        return "measuring"
-    cost = f"accuracy {words.change_interval(now.change)}"
-    if timing is not None:
-        return f"{words.faster(timing)}, {cost}"
-    latency, x, x_before = now.latency(), _x(now, axis), _x(before, axis)
-    if axis == "time" and latency is not None:
-        return f"{words.faster(latency)}, {cost}"
-    if axis != "time" and x is not None and x_before is not None:
-        return f"{words.smaller(x, x_before)} {_KINDS[axis]}, {cost}"
-    return cost
+def _y_range(
+    asked: Asked, baseline: Measurement, chosen: Measurement | None, known: Sequence[Measurement]
+) -> tuple[float, float]:
+    """The last points below the uncompressed model, so deep that the chosen recipe is in sight; and
+    a little above the best."""
+    start = baseline.accuracy.value
+    lost = 0.0 if chosen is None else start - chosen.accuracy.value
+    depth = 1.0 if asked.whole else next(d for d in _DEPTHS if lost < 0.95 * d or d == 1.0)
+    best = max([start, *(m.accuracy.value for m in known)])
+    low = max(0.0, start - depth)
+    return low, min(best + _ABOVE * (best - low), 1.0 + 0.5 * _ABOVE * (best - low))
 
 
-def _y_range(baseline: float) -> tuple[float, float]:
-    """From well below the uncompressed model to a little above: worse is out of the question."""
-    return max(0.0, baseline - _SHOWN_DROP), min(1.0, baseline + _SHOWN_GAIN) + 0.005
-
-
-def _front(known: Sequence[Measurement], axis: Axis, reference: float | None) -> tuple[Point, ...]:
+def _front(known: Sequence[Measurement], scale: _Scale) -> tuple[Point, ...]:
     """The points that none beats, from left to right, each recipe's files once."""
-    placed = [(m, p) for m in known if (p := _point(m, axis, reference)) is not None]
-    costs = np.array([(p.x, -p.accuracy) for _, p in placed], np.float64).reshape(-1, 2)
-    best = [placed[i][1] for i in np.flatnonzero(is_efficient(costs))]
-    return tuple(sorted(best, key=lambda p: (p.x, p.recipe)))
+    costs = np.array([(scale.cost(m), -m.accuracy.value) for m in known], np.float64)
+    efficient = is_efficient(costs.reshape(-1, 2))
+    best = [m for m, stands in zip(known, efficient, strict=True) if stands]
+    return tuple(sorted(scale.points(best), key=lambda p: (p.x, p.recipe)))
 
 
-def _points(
-    measurements: Sequence[Measurement], axis: Axis, reference: float | None
-) -> tuple[Point, ...]:
-    return tuple(p for m in measurements if (p := _point(m, axis, reference)) is not None)
+def _dots(
+    known: Sequence[Measurement],
+    scale: _Scale,
+    x_range: tuple[float, float],
+    y_range: tuple[float, float],
+) -> Dots:
+    """What is known within sight, of those at nearly one place the best. One is undecided where the
+    rows cannot tell it from the best that costs no more: it is not drawn as beaten."""
+    (left, right), (low, high) = x_range, y_range
+    best: Change | None = None
+    found: dict[tuple[int, int], tuple[float, float, str, bool]] = {}
+    for m in sorted(known, key=lambda m: (scale.cost(m), -m.accuracy.correct)):
+        if best is None or m.change.value > best.value:
+            best = m.change
+        x, y = scale.x(m), m.accuracy.value
+        assert x is not None
+        if not (left <= x <= right and low <= y <= high) or m.recipe == Recipe():
+            continue
+        across = (math.log(x) - math.log(left)) / (math.log(right) - math.log(left))
+        cell = round(across * _CELLS[0]), round((y - low) / (high - low) * _CELLS[1])
+        found.setdefault(cell, (x, y, str(m.recipe), not m.change.surely_below(best)))
+    if not found:
+        return Dots()
+    return Dots(*map(tuple, zip(*found.values(), strict=True)))
 
 
-def _point(measurement: Measurement, axis: Axis, reference: float | None) -> Point | None:
-    x = _x(measurement, axis)
-    if x is None:
-        return None
-    spread: tuple[float | None, float | None] = (None, None)
-    latency = measurement.latency()
-    shown = words.duration(x) if axis == "time" else words.sized(x, zipped=axis == "gzip")
-    told = shown
-    if axis == "time" and latency is not None:
-        spread = latency.quartiles_us
-        if reference is not None and measurement.recipe != Recipe():
-            x = latency.ratio * reference
-            scale = x / latency.median_us
-            spread = tuple(scale * end for end in latency.quartiles_us)  # type: ignore[assignment]
-            beside = words.duration(latency.baseline_median_us)
-            shown = f"{latency.ratio:.2f} of the time"
-            told = f"{shown} ({words.duration(latency.median_us)} beside {beside})"
-    accuracy = measurement.accuracy
-    state = "computed, not yet run" if measurement.computed else "measured on its file"
-    text = f"{words.percent(accuracy.value)}, {told}, {words.percent(measurement.sparsity)} zeros"
-    return Point(
-        x,
-        accuracy.value,
-        *accuracy.interval,
-        measurement.computed,
-        f"{text}, {state}",
-        x_low=spread[0],
-        x_high=spread[1],
-        recipe=str(measurement.recipe),
-        shown=shown,
-    )
+@dataclass(frozen=True)
+class _Scale:
+    """Where measurements stand along an axis."""
+
+    axis: Axis
+    zipped: bool
+    baseline: Measurement
+
+    def x(self, m: Measurement) -> float | None:
+        if self.axis == "time":
+            latency = m.latency()
+            return None if latency is None else latency.median_us
+        if self.axis == "ratio":
+            mine, first = _bytes(m, zipped=self.zipped), _bytes(self.baseline, zipped=self.zipped)
+            return None if mine is None or first is None else first / mine
+        return _bytes(m, zipped=self.axis == "gzip")
+
+    def cost(self, m: Measurement) -> float:
+        """Less is better. Of measurements that have a place."""
+        x = self.x(m)
+        assert x is not None
+        return 1 / x if self.axis == "ratio" else x
+
+    def points(self, measurements: Sequence[Measurement]) -> tuple[Point, ...]:
+        return tuple(p for m in measurements if (p := self.point(m)) is not None)
+
+    def point(self, m: Measurement) -> Point | None:
+        x = self.x(m)
+        if x is None:
+            return None
+        spread: tuple[float | None, float | None] = (None, None)
+        shown = self._shown(x, m)
+        told, latency, reference = shown, m.latency(), self.baseline.latency()
+        if self.axis == "time" and latency is not None:
+            spread = latency.quartiles_us
+            if reference is not None and m.recipe != Recipe():
+                x = latency.ratio * reference.median_us
+                scale = x / latency.median_us
+                spread = tuple(scale * end for end in latency.quartiles_us)  # type: ignore[assignment]
+                beside = words.duration(latency.baseline_median_us)
+                shown = f"{latency.ratio:.2f} of the time"
+                told = f"{shown} ({words.duration(latency.median_us)} beside {beside})"
+        state = "computed, not yet run" if m.computed else "measured on its file"
+        text = f"{words.percent(m.accuracy.value)}, {told}, {words.percent(m.sparsity)} zeros"
+        return Point(
+            x,
+            m.accuracy.value,
+            *m.accuracy.interval,
+            m.computed,
+            f"{text}, {state}",
+            x_low=spread[0],
+            x_high=spread[1],
+            recipe=str(m.recipe),
+            shown=shown,
+        )
+
+    def _shown(self, x: float, m: Measurement) -> str:
+        if self.axis == "time":
+            return words.duration(x)
+        n_bytes = _bytes(m, zipped=self.zipped if self.axis == "ratio" else self.axis == "gzip")
+        size = words.size(n_bytes or 0)
+        return f"{words.three_digits(x)}{words.TIMES}, {size}" if self.axis == "ratio" else size
+
+    def range(self, points: Sequence[Point]) -> tuple[float, float]:
+        """The same for nearly every slider position of a network, so that nothing jumps; a step
+        wider where points would be out of sight. Whiskers may end out of sight: on a busy machine
+        they are long."""
+        start = self.x(self.baseline) or self.baseline.size_bytes
+        places = [p.x for p in points]
+        smallest, largest = min(places, default=start), max(places, default=start)
+        if self.axis == "time":
+            return 0.0, start * next((s for s in (1.25, 1.6, 2.5, 4, 6) if s * start > largest), 10)
+        if self.axis == "ratio":
+            return 0.8, next((float(r) for r in (10, 30, 100, 300) if r > 1.2 * largest), 1000.0)
+        low = start / next((d for d in (10, 30, 100, 300) if start / d < 0.6 * smallest), 1000)
+        return low, start * (1.4 if largest < 1.3 * start else 2.5)
 
 
-def _reference(baseline: Measurement) -> float | None:
-    """The time in microseconds at which the uncompressed model stands."""
-    latency = baseline.latency()
-    return None if latency is None else latency.median_us
+def _bytes(m: Measurement, *, zipped: bool) -> int | None:
+    return m.gzip_bytes if zipped else m.size_bytes
 
 
 def _x(measurement: Measurement, axis: Axis) -> float | None:
-    if axis == "gzip":
-        return measurement.gzip_bytes
-    if axis == "size":
-        return measurement.size_bytes
-    latency = measurement.latency()
-    return None if latency is None else latency.median_us
-
-
-def _x_range(axis: Axis, baseline: float, points: Sequence[Point]) -> tuple[float, float]:
-    """The same for nearly every slider position of a network, so that nothing jumps; a step wider
-    where points would be out of sight. Whiskers may end out of sight: on a busy machine they are
-    long."""
-    places = [p.x for p in points]
-    smallest, largest = min(places, default=baseline), max(places, default=baseline)
-    if axis == "time":
-        return 0.0, baseline * next((s for s in (1.6, 2.5, 4, 6) if s * baseline > largest), 10)
-    low = baseline / next((d for d in (30, 100, 300) if baseline / d < smallest), 1000)
-    return low, baseline * (1.25 if largest < 1.25 * baseline else 2.5)
+    return None if axis not in _KINDS else _bytes(measurement, zipped=axis == "gzip")
 
 
 def _provenance(
@@ -303,15 +415,42 @@ def _provenance(
     chosen: Measurement | None,
     timing: Timing | None,
     kernels: str | None,
-) -> str:
+) -> tuple[str, ...]:
+    """All that a picture by itself says of where its figures come from."""
     file = None if chosen is None else chosen.file_sha256
-    *what, machine = provenance.lines(baseline, file=file)
-    marks = "whiskers: 95 % interval of accuracy"
+    lines = list(provenance.lines(baseline, file=file))
+    marks = "whiskers: 95 % interval; small dots: known recipes, dark where rows cannot tell"
     if axis == "time":
-        marks += ", quartiles of quick times, each placed by its ratio<br>grey band: "
+        marks = (
+            "whiskers: 95 % interval, quartiles of quick times, each placed by its ratio; band: "
+        )
         marks += "quartiles of the uncompressed model" if timing is None else "A/A noise"
-        marks += f"<br>{kernels}" if kernels else ""
-    return "<br>".join([*what, marks, machine])
+    return (*lines[:-1], marks, *([kernels] if kernels else []), lines[-1].replace("<br>", ", "))
+
+
+def note(baseline: Measurement, chosen: Measurement | None) -> str:
+    """The line of provenance beneath a chart on the page."""
+    told = [f"{baseline.accuracy.n:,} {words.rows(baseline.split)}", "whiskers 95 %"]
+    told.append("filled points ran, hollow ones are computed")
+    if chosen is not None and chosen.file_sha256:
+        told.append(f"file {chosen.file_sha256[:7]}")
+    return " \u00b7 ".join([*told, baseline.date])
+
+
+def brief(recipe: Recipe) -> str:
+    """Threshold and quantizer in as few letters as stand beside a ring.
+
+    >>> brief(Recipe.parse("magnitude(threshold=0.065)+q(8)")), brief(Recipe())
+    ('|w| < 0.065, Q = 8', 'no quantization')
+    """
+    told = []
+    if isinstance(recipe.pruner, Criterion):
+        axis = axis_of(recipe.pruner)
+        value = getattr(recipe.pruner, axis)
+        told.append(value if axis == "pattern" else place_label(recipe.pruner)(value))
+    told.append(line_name(recipe))
+    told += [recipe.recovery.short or recipe.recovery.title] * (recipe.recovery != NoRecovery())
+    return ", ".join(told)
 
 
 def line_name(recipe: Recipe) -> str:

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import streamlit as st
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import Choice, parameters
-from paretoscope.methods.activations import ACTIVATIONS, Int8Activations
+from paretoscope.methods.activations import ACTIVATIONS
 from paretoscope.methods.kernels import KERNELS
-from paretoscope.methods.pruning import CRITERIA, UNITS, Criterion, smallest_kept
-from paretoscope.methods.quantization import QUANTIZERS, Quantizer
+from paretoscope.methods.pruning import CRITERIA, UNITS, Criterion
+from paretoscope.methods.quantization import QUANTIZERS
 from paretoscope.methods.recipe import Recipe
 from paretoscope.methods.recovery import RECOVERIES
 from paretoscope.methods.storage import STORAGES
 from paretoscope.network.network import Network
 from paretoscope.sweeps.sweep import CURVE_POINTS, at, stops
-from streamlit.delta_generator import DeltaGenerator
 from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 
-from ui.base import words
 from ui.parts import kernel_choice
+from ui.parts.budget_fields import budget_fields, budget_words
 from ui.parts.frame import sync_widget, versioned_key
 from ui.parts.layer_controls import layer_controls
 from ui.parts.method_controls import (
@@ -31,6 +28,7 @@ from ui.parts.method_controls import (
     DEFAULT_SHARE,
     axis_of,
     choose_member,
+    first_parameter,
     linked_value,
     own_parameters,
     parameter,
@@ -40,67 +38,93 @@ from ui.parts.method_controls import (
     with_linked,
 )
 from ui.state import server, view
+from ui.state.address import MARGINS
 from ui.state.session import session
 
 _SCOPES = {"global": "Network", "layer": "Layer", "output": "Output"}
 
 
-class Places(NamedTuple):
-    """Where in the sidebar the controls of values stand that are moved most."""
-
-    pruner: DeltaGenerator
-    quantizer: DeltaGenerator
-
-
 @server.one_page_at_a_time
-def recipe_controls(network: Network, recipe: Recipe) -> Places:
-    """The controls of a recipe, in the sidebar, but those of `value_controls`.
+def recipe_controls(network: Network, recipe: Recipe) -> None:
+    """What of a recipe is set once, in the sidebar: groups that say what is chosen in them.
 
     What is moved changes the visitor's view.
     """
     with st.sidebar:
-        st.subheader("Prune", divider="gray")
+        now = view.current()
+        with _fold("Budget", "fold-budget", budget_words(now)) as fold:
+            if fold.open:
+                budget_fields(now)
+                _margin(now.margin)
         criterion = pruner_of(recipe)
-        choose_member("pruner", "Criterion", criterion, CRITERIA)
-        _choose_axis(criterion)
-        pruner_place = st.container()
-        own_parameters("pruner", criterion, network, skip={*AXES, "scope"})
-        choose_member("units", "Neurons and filters", recipe.units, UNITS)
-        own_parameters("units", recipe.units, network)
-        st.subheader("Quantize", divider="gray")
-        choose_member("quantizer", "Quantizer", recipe.quantizer, QUANTIZERS)
-        quantizer_place = st.container()
-        choose_member("activations", "Activations", recipe.activations, ACTIVATIONS)
-        own_parameters("activations", recipe.activations, network)
-        parts = [
-            (recipe.recovery, RECOVERIES[0]),
-            (recipe.storage, STORAGES[0]),
-            (recipe.kernel, KERNELS[0]),
-        ]
-        told = ", ".join(part.title for part, usual in parts if type(part) is not usual)
+        ranked = "" if axis_of(criterion) == "pattern" else f", {_SCOPES[criterion.scope].lower()}"
+        with _fold("Method", "fold-method", f"{criterion.title.lower()}{ranked}") as fold:
+            if fold.open:
+                choose_member("pruner", "Criterion", criterion, CRITERIA)
+                _choose_axis(criterion)
+                own_parameters("pruner", criterion, network, skip={*AXES, "scope"})
+        told = recipe.units.title.lower()
+        with _fold("Neurons and filters", "fold-units", told) as fold:
+            if fold.open:
+                choose_member("units", "Which go", recipe.units, UNITS)
+                own_parameters("units", recipe.units, network)
+        with _fold("Quantizer", "fold-quantizer", recipe.quantizer.title.lower()) as fold:
+            if fold.open:
+                quantizer = recipe.quantizer
+                choose_member("quantizer", "Quantizer", quantizer, QUANTIZERS)
+                first = first_parameter(quantizer)
+                skip = set() if first is None else {first}
+                own_parameters("quantizer", quantizer, network, skip=skip)
+                choose_member("activations", "Activations", recipe.activations, ACTIVATIONS)
+                own_parameters("activations", recipe.activations, network)
+        told = ", ".join(_beside(recipe)) or "as usual"
         with _fold("Recover and store", "fold-recover", told) as fold:
             if fold.open:
                 _recovery_controls(network, recipe)
         if len(network.layers) > 1:
-            told = ", ".join(map(view.plain, recipe.overrides))
-            with _fold("Settings of one layer", "fold-layer", told) as fold:
+            told = ", ".join(map(view.plain, recipe.overrides)) or "none"
+            with _fold("One layer by itself", "fold-layer", told) as fold:
                 if fold.open:
                     rows = server.dataset(view.current().dataset).train
                     layer_controls(network, recipe, rows)
-    return Places(pruner_place, quantizer_place)
 
 
-def value_controls(network: Network, recipe: Recipe, places: Places) -> None:
-    """Threshold or sparsity, and the quantizer's parameters."""
-    with places.pruner:
-        _choose_place(network, pruner_of(recipe))
-    with places.quantizer:
-        own_parameters("quantizer", recipe.quantizer, network)
-        st.caption(_bits(network, recipe))
+def _margin(margin: float) -> None:
+    st.number_input(
+        "Margin, points",
+        MARGINS.low,
+        MARGINS.high,
+        sync_widget("margin", margin),
+        step=0.1,
+        format="%.3g",
+        key="margin",
+        on_change=lambda: view.change(margin=float(st.session_state.margin)),
+        help="The figures say whether accuracy dropped by less than this, or how many rows it "
+        "would take to tell.",
+    )
+
+
+def _beside(recipe: Recipe) -> list[str]:
+    """What of recovery, storage and kernel is not as usual."""
+    parts = [
+        (recipe.recovery, RECOVERIES[0]),
+        (recipe.storage, STORAGES[0]),
+        (recipe.kernel, KERNELS[0]),
+    ]
+    return [part.title for part, usual in parts if type(part) is not usual]
+
+
+def first_of_quantizer(network: Network, recipe: Recipe) -> None:
+    """The slider of the quantizer's first parameter; its label stands beside it."""
+    quantizer = recipe.quantizer
+    name = first_parameter(quantizer)
+    assert name is not None
+    described = parameters(type(quantizer))[name]
+    parameter("quantizer", quantizer, name, described, network, bare=True)
 
 
 def _recovery_controls(network: Network, recipe: Recipe) -> None:
-    choose_member("recovery", "Recovery", recipe.recovery, RECOVERIES)
+    st.caption(f"Recovery: {recipe.recovery.title}")
     own_parameters("recovery", recipe.recovery, network)
     choose_member("storage", "Storage of codes", recipe.storage, STORAGES)
     if kernel_choice.may_differ(network):
@@ -108,16 +132,8 @@ def _recovery_controls(network: Network, recipe: Recipe) -> None:
 
 
 def _fold(label: str, key: str, told: str) -> ExpanderContainer:
-    """A group of controls that is drawn only while it is open: what few change costs every page.
-
-    It starts open where something in it is set, which `told` says while it is closed.
-    """
-    if key not in st.session_state:
-        st.session_state[key] = bool(told)
-    fold = st.expander(label, key=key, on_change="rerun")
-    if told and not fold.open:
-        st.caption(told)
-    return fold
+    """A group of controls that is drawn only while it is open: what few change costs every page."""
+    return st.expander(f"{label}  \n:gray[:small[{told}]]", key=key, on_change="rerun")
 
 
 def place_stops(network: Network, criterion: Criterion, linked: float | None) -> list[float]:
@@ -178,12 +194,13 @@ def _choose_axis(criterion: Criterion) -> None:
     )
 
 
-def _choose_place(network: Network, criterion: Criterion) -> None:
+def choose_place(network: Network, criterion: Criterion) -> None:
+    """The slider of threshold or sparsity; its label stands beside it."""
     axis = axis_of(criterion)
     described = parameters(type(criterion))[axis]
     if axis == "pattern":
         assert isinstance(described.range, Choice)
-        parameter("pruner", criterion, "pattern", described, network)
+        parameter("pruner", criterion, "pattern", described, network, bare=True)
         return
     values = place_stops(network, criterion, linked_value("pruner", criterion, axis))
     key = versioned_key("place")
@@ -195,52 +212,9 @@ def _choose_place(network: Network, criterion: Criterion) -> None:
         key=key,
         help=described.help,
         disabled=len(values) < 2,
+        label_visibility="collapsed",
         on_change=lambda: _move_place(float(st.session_state[key])),
     )
-    st.caption(_both_ways(network, criterion))
-
-
-@lru_cache(maxsize=256)
-def _both_ways(network: Network, criterion: Criterion) -> str:
-    """What a threshold amounts to in sparsity, or the other way round."""
-    if criterion.needs_rows:
-        return "= by scores on training rows"
-    scores = criterion.scores(network, None)
-    cut = criterion.selection(scores)
-    if criterion.threshold is not None:
-        n_weights = sum(w.size for w in network.weights.values())
-        return f"= {words.percent(cut.sparsity(network.weights))} of {n_weights:,} weights cut"
-    limit = smallest_kept(scores, cut)
-    if limit is None:
-        return "= every weight cut"
-    ranking = "" if criterion.scope == "global" else f"in the {criterion.scope} cut least, "
-    what = "weights" if criterion.by_magnitude else "scores"
-    return f"= {ranking}{what} below {limit:.3g} cut"
-
-
-@lru_cache(maxsize=256)
-def _bits_of_layers(network: Network, quantizer: Quantizer) -> list[int]:
-    kept = np.ones(1, np.bool_)
-    weights = network.weights.values()
-    return [quantizer.grid(weight, kept).project(weight).bits for weight in weights]
-
-
-def _bits(network: Network, recipe: Recipe) -> str:
-    """What the codes take, for quantizers that tell without making the file."""
-    quantizer = recipe.quantizer
-    if isinstance(recipe.activations, Int8Activations):
-        return "= codes of 8 bits, with 8-bit activations"
-    if quantizer.float_bits is not None:
-        return f"{quantizer.float_bits}-bit floats"
-    try:
-        bits = _bits_of_layers(network, quantizer)
-    except ParetoscopeError as error:
-        return view.plain(str(error))
-    span = f"{min(bits)}" if min(bits) == max(bits) else f"{min(bits)} to {max(bits)}"
-    codes = f"= codes of {span} bits"
-    if quantizer.factor is not None:
-        return f"{codes}, error at most {1 / (2 * quantizer.factor):.3g} a weight"
-    return codes
 
 
 # --- what moving a control does -----------------------------------------------------------------

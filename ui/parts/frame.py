@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 from typing import TypeVar
 
 import streamlit as st
@@ -15,10 +17,14 @@ from paretoscope.sweeps.sweep import at
 from paretoscope.training.training import MODELS, models, own_model
 from streamlit.navigation.page import StreamlitPage
 
+from ui.base.plot import MARK
+from ui.base.theme import here
 from ui.state import own_data, server, view
 from ui.state.session import session
 
 T = TypeVar("T")
+_NAME = "font-family='Source Sans 3, Segoe UI, sans-serif' font-weight='700' font-size='17'"
+STYLE = Path(__file__).resolve().parents[1] / "base" / "style.css"
 _MODEL_TITLES = {model.name: model.title for model in MODELS}
 
 
@@ -34,6 +40,20 @@ def pages() -> list[StreamlitPage]:
         st.Page("pages/textbook.py", title="Textbook"),
         st.Page("pages/methods.py", title="Methods"),
     ]
+
+
+def show_mark() -> None:
+    """The mark with the name beside it, and the style of all pages."""
+    ink = here().ink
+    name = f"<text x='34' y='19' {_NAME} fill='{ink}'>Paretoscope</text>"
+    whole = f"<svg xmlns='http://www.w3.org/2000/svg' width='150' height='26'>{_mark()}{name}</svg>"
+    st.logo(whole, icon_image=str(MARK))
+    st.html(STYLE)
+
+
+@cache
+def _mark() -> str:
+    return MARK.read_text(encoding="utf-8")
 
 
 def require_router() -> None:

@@ -58,6 +58,22 @@ def choose_member(kind: str, label: str, member: Member, family: Sequence[type[M
     )
 
 
+def choose_short(kind: str, label: str, member: Member, family: Sequence[type[Member]]) -> None:
+    """The same for a family so small that all of it is in sight."""
+    key = f"{kind}-member"
+    by_name = {m.name: m for m in family}
+    st.segmented_control(
+        label,
+        list(by_name),
+        default=sync_widget(key, member.name),
+        format_func=lambda name: by_name[name].short or by_name[name].title,
+        key=key,
+        required=True,
+        label_visibility="collapsed",
+        on_change=lambda: _change_member(kind, by_name[st.session_state[key]]),
+    )
+
+
 def _change_member(kind: str, chosen: type[Member]) -> None:
     if kind.startswith("pruner@"):
         share = getattr(part_of(session().view.recipe, kind), "sparsity", None)
@@ -92,7 +108,22 @@ def own_parameters(
             parameter(kind, member, name, described, network)
 
 
-def parameter(kind: str, member: Member, name: str, described: Parameter, network: Network) -> None:
+def first_parameter(member: Member) -> str | None:
+    """The name of the one that is moved most: the first with stops for a slider."""
+    described = parameters(type(member))
+    return next((name for name, one in described.items() if one.stops is not None), None)
+
+
+def parameter(
+    kind: str,
+    member: Member,
+    name: str,
+    described: Parameter,
+    network: Network,
+    *,
+    bare: bool = False,
+) -> None:
+    """The control of one parameter; a `bare` one has its label beside it, drawn by others."""
     key = f"{kind}-{member.name}-{name}"
     key = key if described.stops is None else versioned_key(key)
     value = getattr(member, name)
@@ -100,6 +131,7 @@ def parameter(kind: str, member: Member, name: str, described: Parameter, networ
         "key": key,
         "help": described.help,
         "on_change": lambda: _put_value(kind, member, **{name: st.session_state[key]}),
+        "label_visibility": "collapsed" if bare else "visible",
     }
     if isinstance(described.range, Choice):
         options, default = described.range.options, sync_widget(key, value)

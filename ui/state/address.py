@@ -36,6 +36,8 @@ SECTIONS = {
     "seeds": "Other seeds",
 }
 SIZES = {"gzip": "zipped", "file": "on disk"}
+ACROSS = {"size": "size", "ratio": "compression ratio"}
+SPANS = {"near": "Last ten points", "whole": "Whole range"}
 HEATS = {"accuracy": "Accuracy", "size": "Size", "time": "Time"}
 AIMS = {"gzip": "smallest, zipped", "file": "smallest, on disk", "time": "fastest"}
 CURVES = {c.name: c.title for c in CRITERIA}
@@ -138,6 +140,7 @@ class View:
     """What a visitor looks at, a field for each part of the address, in the order in which they are
     read: which models there are depends on the dataset.
 
+    `across` is what the size chart shows from left to right, `span` how much of its accuracy.
     `margin` is the drop that is asked about, and `drop`, `kb` and `us` are the budget: points,
     kilobytes and microseconds. `section` is the evidence, `heat` the heatmap, `curves`, `variants`
     what Compare draws, `aim`, `over` and `recover` what Search is asked.
@@ -160,6 +163,8 @@ class View:
     recover: tuple[str, ...] = _part((), _several("recover", RECOVER), _together)
     variants: tuple[str, ...] = _part((), _several("variants", VARIANTS), _together)
     layer: str = _part("", lambda _, text: text)
+    across: str = _part("size", _word("across", ACROSS))
+    span: str = _part("near", _word("span", SPANS))
 
     @property
     def has_own_model(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 from paretoscope.methods.recipe import Recipe
@@ -14,6 +14,8 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ui.state.address import View, parse_query, short
 from ui.state.session import session
+
+_NEAR = ("127.0.0.1", "localhost", "::1")
 
 
 def current() -> View:
@@ -124,5 +126,13 @@ def show_link() -> None:
     with st.popover("Copy link", key="copy-link", on_change="rerun") as menu:
         if not menu.open:
             return
-        st.code(link(), language=None, wrap_lines=True)
-        st.caption("It opens this dataset, model and recipe on any Paretoscope it can reach.")
+        link_to_copy()
+
+
+def link_to_copy() -> None:
+    """The link with a button that copies it, and who can open it."""
+    st.code(link(), language=None, wrap_lines=True)
+    told = "It opens this dataset, model and recipe on any Paretoscope it can reach."
+    if urlsplit(link()).hostname in _NEAR:
+        told = "It opens this dataset, model and recipe, on this computer only."
+    st.caption(told)

@@ -141,6 +141,7 @@ class Member(ABC):
 
     name: ClassVar[str]
     title: ClassVar[str]
+    short: ClassVar[str] = ""  # the title where there is little room, if it is long
 
     def __post_init__(self) -> None:
         for name, described in parameters(type(self)).items():

@@ -30,6 +30,7 @@ class FineTuning(Recovery):
 
     name = "finetune"
     title = "Fine-tuning"
+    short = "Fine-tune"
     needs_rows = True
     needs_validation_rows = True
 

@@ -92,6 +92,7 @@ class BiasCorrection(Layerwise):
 
     name = "bias"
     title = "Bias correction"
+    short = "Bias"
 
     def solve(self, given: RecoveryInput, layer: Layer) -> Codes:
         weight = np.where(layer.kept, given.network.weights[layer.name], np.float32(0))
@@ -126,7 +127,7 @@ class Compensation(Layerwise):
     """
 
     name = "gptq"
-    title = "Compensation"
+    title = "GPTQ"
 
     def solve(self, given: RecoveryInput, layer: Layer) -> Codes:
         weight = masked_least_squares(layer)

@@ -1,0 +1,104 @@
+"""What was found, in words that can be quoted: "15 times smaller and 1.6 times faster, for 1.4
+points". It claims no more than the verdicts beside it."""
+
+from __future__ import annotations
+
+from paretoscope.measurement.accuracy import Change
+from paretoscope.measurement.measurement import Measurement
+from paretoscope.methods.recipe import Recipe
+
+from ui.base import words
+from ui.base.words import Compared
+
+
+def headline(
+    now: Measurement | None,
+    before: Measurement | None,
+    time: Compared | None,
+    *,
+    margin: float,
+    zipped: bool,
+) -> str:
+    """The finding of a recipe against the uncompressed model.
+
+    Parameters
+    ----------
+    now, before : Measurement or None
+        Of the recipe and of the uncompressed model; None: not known yet.
+    time : Latency, Timing or None
+        By protocol where it was taken, else the quick one; None: nothing is said of time.
+    margin : float
+        The drop that is asked about, as a share.
+    zipped : bool
+        Whether sizes are those of the zipped files.
+    """
+    if now is None or before is None:
+        return "Measuring the first file"
+    if now.recipe == Recipe():
+        return "The uncompressed model: prune or quantize it"
+    gains = [_size(now, before, zipped=zipped)]
+    if time is not None:
+        gains.append(_speed(time))
+    told = words.listed([gain for gain in gains if gain])
+    told = told or "Accuracy is known, the size is still to come"
+    return f"{told[0].upper()}{told[1:]}{_cost(now.change, margin)}"
+
+
+def _size(now: Measurement, before: Measurement, *, zipped: bool) -> str:
+    sizes = [(m.gzip_bytes if zipped else m.size_bytes) for m in (now, before)]
+    mine, first = sizes
+    if mine is None or first is None:
+        return ""
+    ratio = first / mine
+    if f"{ratio:.3g}" == "1":
+        return "no smaller"
+    return f"{times(ratio)} smaller" if ratio > 1 else f"{times(1 / ratio)} larger"
+
+
+def _speed(time: Compared) -> str:
+    if time.verdict == "faster":
+        return f"{times(1 / time.ratio)} faster"
+    if time.verdict == "slower":
+        return f"{times(time.ratio)} slower"
+    return "" if time.verdict == "inconclusive" else "no faster"
+
+
+def _cost(change: Change, margin: float) -> str:
+    """What is paid in accuracy, as far as the rows can tell."""
+    low, high = change.interval
+    lost = abs(round(100 * change.value, 1))
+    unit = "point" if lost == 1 else "points"
+    if high < 0:
+        return f", for {lost:g} {unit}"
+    if low > 0:
+        return f", and {lost:g} {unit} more accurate"
+    if change.verdict(margin) == "not worse":
+        return ", with no measurable change in accuracy"
+    return f"; what it costs, {change.n:,} rows cannot tell"
+
+
+def times(factor: float) -> str:
+    """
+    >>> times(1.62), times(9.96), times(15.04), times(1234.5)
+    ('1.6 times', '10 times', '15 times', '1,234 times')
+    """
+    return f"{factor:.1f} times" if factor < 9.95 else f"{factor:,.0f} times"
+
+
+def sentence(
+    title: str, now: Measurement, before: Measurement, time: Compared | None, *, zipped: bool
+) -> str:
+    """The figures beneath a headline, with the interval of accuracy."""
+    low, high = now.accuracy.interval
+    told = f"{title}: {words.percent(now.accuracy.value)} ({100 * low:.1f} to {100 * high:.1f})"
+    start = [words.percent(before.accuracy.value)]
+    n_bytes, n_before = (m.gzip_bytes if zipped else m.size_bytes for m in (now, before))
+    ends = []
+    if n_bytes is not None and n_before is not None:
+        ends.append(words.sized(n_bytes, zipped=zipped))
+        start.append(words.size(n_before))
+    if time is not None:
+        ends.append(words.duration(time.median_us))
+        start.append(words.duration(time.baseline_median_us))
+    at = f" at {words.listed(ends)}" if ends else ""
+    return f"{told}{at}, from {words.listed(start)}"
