@@ -13,6 +13,7 @@ const loadPlotly = (url) => {
 };
 const known = new WeakMap();
 const NEAR = 8; // pixels
+const NARROW = 336; // of the axes, below which labels are those for phones
 
 // Where dots stand within the axes, in pixels, as far as they are in sight.
 const places = (plot, dots) => {
@@ -155,6 +156,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
       // The canvas lies beneath.
       figure.layout.paper_bgcolor = figure.layout.plot_bgcolor = "rgba(0,0,0,0)";
     }
+    const { l, r } = figure.layout.margin;
+    if (meta?.narrow && box.clientWidth - l - r < NARROW) figure.layout.annotations = meta.narrow;
     delete figure.layout.meta; // Plotly need not look through it
     state.dots = meta?.dots;
     // A finger that scrolls the page must not draw a box in which to zoom.

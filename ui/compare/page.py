@@ -24,7 +24,9 @@ from ui.base import plot, words
 from ui.base.plot import Figure, Shape, Trace, dashed, drawing, line_across, scatter
 from ui.base.theme import DARK, LETTERS, Theme, camera, here, layout, log_bytes, pin_colour
 from ui.parts import pins, provenance
+from ui.parts.charts import AXIS_TITLES
 from ui.parts.frame import sync_widget
+from ui.parts.grid import shown_size
 from ui.parts.progress import result_or_progress
 from ui.state import server
 from ui.state.address import CURVES, VARIANTS, View
@@ -119,7 +121,7 @@ def show(view: View, subject: Subject, title: str) -> None:
     others = [recipe for _, line in curves if not in_lines(line[:1])[0] for recipe in line]
     quick = [recipe for recipe in (*view.pins, view.recipe) if not recipe.trains]
     request = MeasuringRequest(
-        subject, [Recipe(), *dict.fromkeys(quick)], context=others, lines=lines, zipped=True
+        subject, [Recipe(), *dict.fromkeys(quick)], context=others, lines=lines, zipped=view.zipped
     )
     service, visitor = server.measuring(), server.visitor()
     service.ask(visitor, request)
@@ -135,7 +137,8 @@ def _show(
     service, visitor = server.measuring(), server.visitor()
     service.ask(visitor, request)
     every = [recipe for _, line in curves for recipe in line]
-    n_known = sum(service.known(subject, recipe) is not None for recipe in every)
+    known = [service.known(subject, recipe) for recipe in every]
+    n_known = sum(m is not None and shown_size(m, view.zipped) is not None for m in known)
     n_failed = sum(service.failure(subject, recipe) is not None for recipe in every)
     record = compare_chart(service, subject, view, title, curves)
     plot.chart(
@@ -145,7 +148,7 @@ def _show(
         config=camera(f"paretoscope-{view.file_name}-compare"),
         on_pick=go_to,
     )
-    if n_known + n_failed < len(every):
+    if n_known + n_failed < len(every) and not service.finished(visitor):
         st.progress(n_known / len(every), text=f"{n_known} of {len(every)} points computed")
     else:
         st.caption(
@@ -204,6 +207,7 @@ class CompareChart:
 
     network: str
     recipe: str
+    axis: str
     curves: tuple[tuple[str, tuple[tuple[float, float, bool, str, str], ...]], ...]
     pins: tuple[tuple[str, float, float, str, str], ...]
     baseline: float | None
@@ -212,31 +216,36 @@ class CompareChart:
     @property
     def alt(self) -> str:
         told = "; ".join(f"{name}: {len(points)} points" for name, points in self.curves)
-        return f"{self.network}: accuracy against the entropy bound of the weights. {told}."
+        return f"{self.network}: accuracy against size. {told}."
 
 
 def compare_chart(
     service: MeasuringService, subject: Subject, view: View, title: str, curves: Sequence[Curve]
 ) -> CompareChart:
     def point(m: Measurement) -> tuple[float, float, bool, str, str]:
-        size = m.entropy_bytes or m.gzip_bytes or m.size_bytes
+        size = shown_size(m, view.zipped)
+        assert size is not None
         text = f"{words.percent(m.accuracy.value)}, {words.change_interval(m.change)}, "
-        text += f"weights at least {words.size(size)}, {words.percent(m.sparsity)} zeros"
+        text += f"{words.sized(size, zipped=view.zipped)}, {words.percent(m.sparsity)} zeros"
         return size, m.accuracy.value, m.computed, str(m.recipe), text
+
+    def has_size(m: Measurement) -> bool:
+        return shown_size(m, view.zipped) is not None
 
     baseline = service.before(subject)
     found = []
     for name, line in curves:
         known = [m for r in line if (m := service.known(subject, r)) is not None]
-        found.append((name, tuple(point(m) for m in known if m.entropy_bytes)))
+        found.append((name, tuple(point(m) for m in known if has_size(m))))
     pinned = []
     for letter, m in pins.known(service, subject, view.pins):
-        if m.entropy_bytes:
+        if has_size(m):
             x, y, _, recipe, text = point(m)
             pinned.append((letter, x, y, recipe, text))
     return CompareChart(
         network=title,
         recipe=str(view.recipe),
+        axis=AXIS_TITLES["gzip" if view.zipped else "size"],
         curves=tuple(found),
         pins=tuple(pinned),
         baseline=None if baseline is None else baseline.accuracy.value,
@@ -291,7 +300,7 @@ def compare_figure(record: CompareChart, theme: Theme) -> Figure:
     return drawing(
         data,
         base,
-        xaxis=axis | log_bytes("Entropy bound of the weights (log scale)"),
+        xaxis=axis | log_bytes(record.axis),
         yaxis=axis | {"tickformat": ".0%", "title": {"text": "Accuracy"}},
         uirevision=record.network,
         shapes=shapes,

@@ -49,12 +49,11 @@ Hint = tuple[str, str, Recipe]
 def _within_budget(plan: ExplorePlan, version: int, budget: Budget, zipped: bool) -> Hint | None:
     """The smallest of all that is known, unless one looks at it."""
     service = server.measuring()
-    known = [m for m in service.everything(plan.subject) if m.gzip_bytes is not None or not zipped]
-    best = grid.advice(known, budget, zipped).best
+    best = grid.advice(service.everything(plan.subject), budget, zipped).best
     if best is None or best.recipe in (Recipe(), plan.recipe):
         return None
     told = (
-        f"Within your budget the smallest is **{words.size(grid.shown_size(best, zipped))}**, "
+        f"Within your budget the smallest is **{words.size(grid.shown_size(best, zipped) or 0)}**, "
         f"{words.points(best.change.value)}: {plain(str(best.recipe))}."
     )
     return told, "Go there", best.recipe

@@ -69,18 +69,22 @@ def _look_up(subject: Subject, recipe: Recipe) -> None:
 def _draw(view: View, subject: Subject, title: str) -> None:
     plan = plan_of(view, subject, frozenset(_asked()))
     polling = not _ask(view, plan)
-    top = st.container(horizontal=True, vertical_alignment="center")
+    top = st.container(horizontal=True, vertical_alignment="center", key="top")
     finding = top.container(key="headline", width="stretch")
     leaving = top.container(key="leaving", width="content", horizontal=True, wrap=False)
-    large, sliders, both, foot = (st.container() for _ in range(4))  # each keeps its place
+    large, sliders, both = (st.container() for _ in range(3))  # each keeps its place
+    row = st.container(horizontal=True, key="foot")
+    foot, axes = row.container(width="stretch"), row.container(width="content")
+    steps = st.container()
     with session().polling.drawing(needed=polling):
-        places = finding, large, both, foot
+        places = finding, large, both, foot, steps
         st.fragment(_main, run_every=_every(_POLL_S, polling))(view, plan, title, places)
         with leaving:
             _share(view, subject, title, plan.curve)
         with sliders:
             strip.show(subject.network, view.recipe)
-        _axes(view)
+        with axes:
+            _axes(view)
         st.fragment(panels.show, run_every=_every(_POLL_AROUND_S, polling))(view, plan, title)
 
 
@@ -146,7 +150,7 @@ def _main(view: View, plan: ExplorePlan, title: str, places: tuple[DeltaGenerato
         st.rerun()
     service, visitor, subject = server.measuring(), server.visitor(), plan.subject
     finished = _ask(view, plan)
-    finding, large, both, foot = places
+    finding, large, both, foot, steps = places
     timings = _timings(plan)
     with finding:
         _headline(view, plan, title, timings.get("batch 1"))
@@ -162,6 +166,7 @@ def _main(view: View, plan: ExplorePlan, title: str, places: tuple[DeltaGenerato
             st.caption("Measuring the uncompressed model")
     with foot:
         _foot(service, plan, visitor)
+    with steps:
         hints.show(service, view, plan)
     if session().polling.active and finished:
         st.rerun()

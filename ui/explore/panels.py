@@ -204,12 +204,11 @@ def _advice_list(named: Sequence[tuple[str, Measurement, str]], n: int, zipped: 
     within = any(name == "Best" for name, _, _ in named)
     told = [f"Smallest of {n} within it:" if within else f"None of {n} recipes is within it."]
     for name, m, over in named:
-        at_least = "at least " if zipped and m.gzip_bytes is None else ""
-        size = words.sized(grid.shown_size(m, zipped), zipped=zipped)
+        size = words.sized(grid.shown_size(m, zipped) or 0, zipped=zipped)
         size += ", computed" if m.computed else ""
         change = words.change_interval(m.change)
         why = f" ({over})" if over else ""
-        told.append(f"- **{name}**{why}: `{m.recipe}`, {change}, {at_least}{size}")
+        told.append(f"- **{name}**{why}: `{m.recipe}`, {change}, {size}")
     return "\n".join(told)
 
 
@@ -244,8 +243,6 @@ def _heatmap(view: View, plan: ExplorePlan, version: int, title: str) -> None:
     notes = [
         f"{how_many} cells computed in float arithmetic; a white dot marks a file that was run."
     ]
-    if view.heat == "size" and zipped:
-        notes.append("Zipped sizes are compared by the entropy bound of the weights.")
     if view.heat == "time":
         notes.append("Times are there only for files that were run.")
     if view.recipe.overrides or str(view.recipe.recovery) != "project":

@@ -56,7 +56,8 @@ def _plan(
     curve = controls.curve_of(subject.network, recipe, linked)
     if recipe not in curve:  # without pruning it stands where the threshold is zero
         curve.insert(0, recipe)
-    ordered = sorted(curve, key=lambda other: other != recipe)
+    here = curve.index(recipe)
+    ordered = sorted(curve, key=lambda other: abs(curve.index(other) - here))
     if recipe.trains:  # a curve of trainings would take hours: only what was asked for
         ordered = [other for other in ordered if str(other) in asked]
     lines = grid.lines_of(subject.network, recipe)

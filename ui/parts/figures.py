@@ -19,9 +19,9 @@ from ui.base import words
 from ui.base.plot import MARK, Figure, Shape, Trace, line_across, rectangle, scatter
 from ui.base.theme import CURSOR, FONT, PICTURE, PLAIN, SQUARE, Theme, pin_colour
 from ui.parts.charts import AXIS_TITLES, TITLES, Point, TradeOff
-from ui.parts.labels import WIDTHS, Place, Room, around, extent
+from ui.parts.labels import NARROW_WIDTHS, WIDTHS, Place, Room, around, extent
 
-HEIGHT = 344
+HEIGHT = 390
 _MARGIN = {"l": 50, "r": 12, "t": 32, "b": 44}
 _MOST_TICKS = 6
 _FEW = 12  # points of the front beside which its name is tried
@@ -44,6 +44,7 @@ class _Frame:
 
 
 _PAGE = _Frame(0, HEIGHT, _MARGIN, WIDTHS, 13, 0.54)
+_PHONE = replace(_PAGE, widths=NARROW_WIDTHS)
 
 
 def _card(square: bool = False) -> _Frame:
@@ -58,6 +59,7 @@ def trade_off_figure(record: TradeOff, theme: Theme) -> Figure:
     layout = _layout(record, theme, _PAGE)
     layout["meta"] = {
         "dots": _dots(record, theme),
+        "narrow": _annotations(record, theme, _PHONE),
         "card": _card_layout(record, theme, _card()),
         "square": _card_layout(record, theme, _card(square=True)),
     }

@@ -133,7 +133,7 @@ def heat(
             if m is not None and not m.computed
         ),
         accuracies=_rows(found, lambda m: m.accuracy.value),
-        sizes=_rows(found, lambda m: _compared_size(m, zipped)),
+        sizes=_rows(found, lambda m: shown_size(m, zipped)),
         least=None if budget.drop is None else baseline.accuracy.value - budget.drop,
         most=size_limit,
         cursor=_cursor(recipe, axis, places, [float(line[0].quantizer.q) for line in lines]),  # type: ignore[attr-defined]
@@ -145,23 +145,16 @@ def _rows(found: Sequence[Sequence[Measurement | None]], value: Any) -> Any:
     return tuple(tuple(None if m is None else value(m) for m in line) for line in found)
 
 
-def shown_size(m: Measurement, zipped: bool) -> float:
-    """The size that is shown; of zipped files that were not zipped, the bound of the weights."""
-    if not zipped:
-        return m.size_bytes
-    return m.gzip_bytes if m.gzip_bytes is not None else (m.entropy_bytes or m.size_bytes)
-
-
-def _compared_size(m: Measurement, zipped: bool) -> float:
-    """The size that recipes are compared by: the bound for all, for few were zipped."""
-    return m.entropy_bytes if zipped and m.entropy_bytes else shown_size(m, zipped)
+def shown_size(m: Measurement, zipped: bool) -> int | None:
+    """The size that is shown; None of a zipped file that was not zipped yet."""
+    return m.gzip_bytes if zipped else m.size_bytes
 
 
 def _value(what: str, m: Measurement, zipped: bool) -> float | None:
     if what == "accuracy":
         return m.accuracy.value
     if what == "size":
-        return _compared_size(m, zipped)
+        return shown_size(m, zipped)
     latency = m.latency()
     return None if latency is None else latency.median_us
 
@@ -169,8 +162,10 @@ def _value(what: str, m: Measurement, zipped: bool) -> float | None:
 def _text(m: Measurement | None, zipped: bool) -> str:
     if m is None:
         return "not known yet"
-    bound = "at least " if zipped and m.gzip_bytes is None else ""
-    size = f"{bound}{words.sized(shown_size(m, zipped), zipped=zipped)}"
+    n_bytes = shown_size(m, zipped)
+    size = words.sized(
+        m.size_bytes if n_bytes is None else n_bytes, zipped=n_bytes is not None and zipped
+    )
     state = "computed, not yet run" if m.computed else "measured on its file"
     change = words.change_interval(m.change)
     zeros = f"{words.percent(m.sparsity)} zeros"
@@ -303,14 +298,17 @@ class Advice:
 
 
 def advice(known: Sequence[Measurement], budget: Budget, zipped: bool) -> Advice:
-    """The smallest within the budget; then those with the smallest excess, smallest first."""
-    within = [m for m in known if budget.allows(m)]
-    best = min(within, key=lambda m: (_compared_size(m, zipped), -m.accuracy.value), default=None)
-    over = [(m, budget.excess(m)) for m in known]
-    cheaper = [
+    """The smallest within the budget; then those with the smallest excess, smallest first. Of all
+    whose size is known."""
+    sized = [(n_bytes, m) for m in known if (n_bytes := shown_size(m, zipped)) is not None]
+    within = [(n_bytes, m) for n_bytes, m in sized if budget.allows(m)]
+    smallest, best = min(
+        within, key=lambda one: (one[0], -one[1].accuracy.value), default=(None, None)
+    )
+    over = [
         (m, excess)
-        for m, excess in over
-        if excess and (best is None or _compared_size(m, zipped) < _compared_size(best, zipped))
+        for n_bytes, m in sized
+        if (excess := budget.excess(m)) and (smallest is None or n_bytes < smallest)
     ]
-    near = sorted(cheaper, key=lambda one: max(one[1].values()))[:_NEAR]
-    return Advice(best, tuple(near), len(known))
+    near = sorted(over, key=lambda one: max(one[1].values()))[:_NEAR]
+    return Advice(best, tuple(near), len(sized))

@@ -13,8 +13,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-# Of plot areas: phones, a laptop's half column, columns of wide screens.
-WIDTHS = (250.0, 380.0, 520.0, 640.0, 900.0)
+# Of plot areas: columns of a laptop and of wide screens; phones have labels of their own.
+WIDTHS = (340.0, 430.0, 560.0, 900.0)
+NARROW_WIDTHS = (230.0, 280.0, 330.0)
 _LETTER, _LINE = 0.56, 1.3  # of the size of the letters
 _EDGE, _APART = 2.0, 3.0  # pixels from the edge, and between labels
 

@@ -185,8 +185,8 @@ def front_chart(
 
     def point(m: Measurement) -> tuple[float, float, str, str]:
         size = shown_size(m, zipped)
-        at_least = "at least " if zipped and m.gzip_bytes is None else ""
-        told = f"{at_least}{words.sized(size, zipped=zipped)}"
+        assert size is not None  # the search zips what it shows
+        told = words.sized(size, zipped=zipped)
         change = words.change_interval(m.change)
         state = "computed" if m.computed else "measured on its file"
         text = f"{words.percent(m.accuracy.value)}, {change}, {told}, {state}"
@@ -198,9 +198,7 @@ def front_chart(
     return FrontChart(
         network=title,
         aim=AIMS[view.aim],
-        axis="Entropy bound of the weights, zipped size where measured (log scale)"
-        if zipped
-        else AXIS_TITLES["size"],
+        axis=AXIS_TITLES["gzip" if zipped else "size"],
         front=tuple(sorted(point(m) for m in front)),
         over=tuple(point(m) for m in over),
         best=None if best is None else point(best),

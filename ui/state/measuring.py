@@ -27,11 +27,16 @@ from ui.state.team import Team
 
 _KEPT = 20_000
 _TASK = "cli.tasks:measure_task"
-_TASKS = {"surface": "cli.tasks:surface_task"}
+_TASKS = {"surface": "cli.tasks:surface_task", "zip": "cli.tasks:zip_task"}
+_ZIPPED_AT_A_TIME = 8  # of a large network half a second, in which others wait
 _SETTLE_S = 0.15  # a slider that is still moving need not be measured, and pages draw undisturbed
 _PATIENCE_S = 0.6  # advice is worked on once a visitor who stays at it said so again
 _AWAY_S = 10.0  # a page makes its request again at every poll, so a dropped one comes back
 _LOG = logging.getLogger(__name__)
+
+
+Keyed = list[tuple[Recipe, Key]]
+Step = tuple[Sequence[Recipe], str]  # what is done next: recipes, and the stage of work on them
 
 
 @dataclass(frozen=True)
@@ -51,16 +56,16 @@ class MeasuringRequest:
     patient: bool = False
 
     @cached_property
-    def keyed(self) -> list[tuple[Recipe, Key]]:
+    def keyed(self) -> Keyed:
         """The recipes to measure, with their keys."""
         return [(recipe, self.subject.key(recipe)) for recipe in self.recipes]
 
     @cached_property
-    def lines_keyed(self) -> list[list[tuple[Recipe, Key]]]:
+    def lines_keyed(self) -> list[Keyed]:
         return [[(recipe, self.subject.key(recipe)) for recipe in line] for line in self.lines]
 
     @cached_property
-    def context_keyed(self) -> list[tuple[Recipe, Key]]:
+    def context_keyed(self) -> Keyed:
         return [(recipe, self.subject.key(recipe)) for recipe in self.context]
 
 
@@ -88,6 +93,7 @@ class MeasuringService:
         self._requests: OrderedDict[str, MeasuringRequest] = OrderedDict()
         self._seen: dict[str, float] = {}
         self._settles: dict[str, float] = {}
+        self._unzippable: set[Key] = set()  # of which no file can be made
         self._served: set[str] = set()  # visitors whose request is known to be fulfilled
         self._changed = threading.Condition()
         self._versions: Counter[str] = Counter()
@@ -268,7 +274,7 @@ class MeasuringService:
         said = self._seen[visitor] if self._requests[visitor].patient else now
         return self._settles[visitor] <= said
 
-    def _step_for(self, visitor: str) -> tuple[Sequence[Recipe], str] | None:
+    def _step_for(self, visitor: str) -> Step | None:
         """The next step for a visitor; one that is served is not looked at again."""
         if visitor in self._served:
             return None
@@ -281,25 +287,51 @@ class MeasuringService:
         """Seconds until the next request has stood long enough; None where none is about to."""
         return min((at - now for at in self._settles.values() if at > now), default=None)
 
-    def _next_step(self, request: MeasuringRequest) -> tuple[Sequence[Recipe], str] | None:
+    def _next_step(self, request: MeasuringRequest) -> Step | None:
         open_ = [(r, k) for r, k in request.keyed if k not in self._failed]
-        for recipe, key in open_[:2]:  # the uncompressed model and what is looked at
-            if not self._is_measured(key):
-                return [recipe], "measure"
-        for line in request.lines_keyed:
-            left = [r for r, key in line if key not in self._known and key not in self._failed]
+        first = open_[:2]  # the uncompressed model and what is looked at
+        lines = request.lines_keyed
+        return (
+            self._to_measure(first)
+            or self._to_compute(lines[:1], zipped=request.zipped)
+            or next((([r], "compute") for r, key in open_ if key not in self._known), None)
+            or self._to_measure(open_)
+            or self._to_complete(first)
+            or self._to_compute(lines[1:], zipped=request.zipped)
+            or self._to_complete(open_)
+            or self._of_context(request)
+        )
+
+    def _to_measure(self, keyed: Keyed) -> Step | None:
+        return next((([r], "measure") for r, key in keyed if not self._is_measured(key)), None)
+
+    def _to_compute(self, lines: Sequence[Keyed], *, zipped: bool) -> Step | None:
+        """The points of a line, then how large their files are zipped."""
+        for line in lines:
+            open_ = [(r, key) for r, key in line if key not in self._failed]
+            left = [r for r, key in open_ if key not in self._known]
             if left:
                 return left, "surface"
-        for recipe, key in open_:
-            if key not in self._known:
-                return [recipe], "compute"
-        for recipe, key in open_:
-            if not self._is_measured(key):
-                return [recipe], "measure"
-        for recipe, key in open_:
-            timed = all(self._known[key].latency(batch) is not None for batch in BATCHES)
-            if not timed and not recipe.trains:
+            unzipped = [
+                r
+                for r, key in open_
+                if self._known[key].gzip_bytes is None and key not in self._unzippable
+            ]
+            if zipped and unzipped:
+                return unzipped[:_ZIPPED_AT_A_TIME], "zip"
+        return None
+
+    def _to_complete(self, keyed: Keyed) -> Step | None:
+        """Times of more rows."""
+        for recipe, key in keyed:
+            known = self._known.get(key)
+            if known is None or recipe.trains:
+                continue
+            if any(known.latency(batch) is None for batch in BATCHES):
                 return [recipe], "complete"
+        return None
+
+    def _of_context(self, request: MeasuringRequest) -> Step | None:
         for recipe, key in request.context_keyed:
             if key in self._failed:
                 continue
@@ -321,7 +353,7 @@ class MeasuringService:
             known = self._known.get(first)
             zipped = request.zipped and (known is None or known.gzip_bytes is None)
             arguments = request.subject.arguments(recipes[0]) | {"stage": stage, "zipped": zipped}
-            if stage == "surface":
+            if stage in _TASKS:
                 arguments["recipes"] = list(map(str, recipes))
             if stage == "complete" and known is not None:
                 arguments["measurement"] = known.to_dict()
@@ -335,6 +367,8 @@ class MeasuringService:
                     plains = message["result"]["measurements"]
                     for key, plain in zip(keys, plains, strict=True):
                         self._learn(key, Measurement.from_dict(plain))
+                elif stage == "zip":
+                    self._learn_sizes(keys, message["result"]["gzip_bytes"])
                 else:
                     found = Measurement.from_dict(message["result"])
                     self._learn(first, found)
@@ -357,6 +391,17 @@ class MeasuringService:
             self._failed |= dict.fromkeys(keys, sentence)
             while len(self._failed) > _KEPT:
                 self._failed.popitem(last=False)
+            self._changed.notify_all()
+
+    def _learn_sizes(self, keys: Sequence[Key], sizes: Sequence[int | None]) -> None:
+        with self._changed:
+            for key, n_bytes in zip(keys, sizes, strict=True):
+                known = self._known.get(key)
+                if n_bytes is None:
+                    self._unzippable.add(key)
+                elif known is not None:
+                    self._known[key] = replace(known, gzip_bytes=n_bytes)
+                    self._versions[key[0]] += 1
             self._changed.notify_all()
 
     def _learn(self, key: Key, measurement: Measurement) -> None:
