@@ -1,6 +1,6 @@
 """Explore: slide threshold and Q, and see accuracy against size and time, each point a file."""
 
-from ui.explore import page
+from ui.explore import arrival, page
 from ui.parts import controls, frame, training
 from ui.state import view
 
@@ -13,6 +13,7 @@ view.publish()
 network = training.network_or_progress(looking_at.dataset, looking_at.model)
 
 controls.drop_unknown_layers(network)
+arrival.begin_within_budget(network)
 controls.apply_switch(network)
 view.publish()
 

@@ -298,7 +298,7 @@ def _foot(service: MeasuringService, plan: ExplorePlan, visitor: str) -> None:
     before = service.before(subject)
     if before is not None:
         told = f"{told} \u00b7 {charts.note(before, service.known(subject, plan.recipe))}"
-    st.caption(told)
+    st.caption(f":small[{told}]")
 
 
 def _axes(view: View) -> None:

@@ -66,7 +66,8 @@ def _plan(
     request = MeasuringRequest(
         subject,
         [Recipe(), *ordered, *pinned],
-        lines=[[r for r in line if in_lines([r])[0]] for line in on_lines] + list(lines),
+        lines=[[r for r in line if in_lines([r])[0]] for line in on_lines]
+        + grid.nearest_first(lines, recipe),
         zipped=zipped,
     )
     return ExplorePlan(subject, recipe, tuple(curve), lines, pins, request)

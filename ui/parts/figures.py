@@ -21,7 +21,7 @@ from ui.base.theme import CURSOR, FONT, PICTURE, PLAIN, SQUARE, Theme, pin_colou
 from ui.parts.charts import AXIS_TITLES, TITLES, Point, TradeOff
 from ui.parts.labels import NARROW_WIDTHS, WIDTHS, Place, Room, around, extent
 
-HEIGHT = 390
+HEIGHT = 376
 _MARGIN = {"l": 50, "r": 12, "t": 32, "b": 44}
 _MOST_TICKS = 6
 _FEW = 12  # points of the front beside which its name is tried
@@ -273,7 +273,7 @@ def _annotations(record: TradeOff, theme: Theme, frame: _Frame) -> list[dict[str
     room = _room(record, frame)
     by_size = record.axis != "time"
     found = [_ring_label(record, theme, room, frame)]
-    if record.baseline is not None and record.baseline != record.cursor:
+    if by_size and record.baseline is not None and record.baseline != record.cursor:
         found.append(_star_name(record, theme, room, frame))
     if record.band is not None:
         found.append(_band_name(record, theme, room, frame))
@@ -370,7 +370,8 @@ def _budget_name(
 ) -> dict[str, Any] | None:
     """In the tinted area at its lower edge, or below it where that is too low."""
     size = frame.font - 1
-    for name in (record.budget, record.budget.replace("within your budget", "budget")):
+    short = record.budget.replace("within your budget", "budget")
+    for name in (short,) if frame.widths == NARROW_WIDTHS else (record.budget, short):
         width, height = extent([name], size, frame.wide)
         spots = [
             (x, least, Place(side * (width / 2 + 8), up * (height / 2 + 2)))
@@ -486,6 +487,7 @@ def _layout(record: TradeOff, theme: Theme, frame: _Frame) -> dict[str, Any]:
             "range": record.y_range,
             "gridcolor": theme.grid,
             "tickfont": font,
+            "ticklabelstandoff": 4,
             "zeroline": False,
         },
         "shapes": _shapes(record, theme),

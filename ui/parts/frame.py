@@ -100,6 +100,7 @@ def choose_network() -> None:
 def _change_network(**parts: str) -> None:
     """Another network, at the same sparsity: thresholds mean something else there."""
     session().network_changes += 1
+    session().arrives = True
     now = session().view
     criterion = now.recipe.pruner
     try:

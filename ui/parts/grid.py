@@ -48,6 +48,12 @@ def lines_of(network: Network, recipe: Recipe) -> tuple[tuple[Recipe, ...], ...]
     return tuple(_line(network, plain, axis, q) for q in _qs(network, recipe))
 
 
+def nearest_first(lines: Sequence[Sequence[Recipe]], recipe: Recipe) -> list[Sequence[Recipe]]:
+    """Lines in the order in which one looks at them: those of a Q near the recipe's first."""
+    here = recipe.quantizer.factor or 16.0
+    return sorted(lines, key=lambda line: abs(math.log((line[0].quantizer.factor or 1) / here)))
+
+
 @lru_cache(maxsize=1024)
 def _line(network: Network, plain: Recipe, axis: str, q: float) -> tuple[Recipe, ...]:
     """The line at one Q; the same for all places along it."""

@@ -18,6 +18,7 @@ WIDTHS = (340.0, 430.0, 560.0, 900.0)
 NARROW_WIDTHS = (230.0, 280.0, 330.0)
 _LETTER, _LINE = 0.56, 1.3  # of the size of the letters
 _EDGE, _APART = 2.0, 3.0  # pixels from the edge, and between labels
+_LATER = 0.5  # what a spot further down its list must hide less
 
 Box = tuple[float, float, float, float]  # left, bottom, right, top
 
@@ -81,18 +82,18 @@ class Room:
     def place(
         self, width: float, height: float, spots: Iterable[tuple[float, float, Place]]
     ) -> tuple[float, float, Place] | None:
-        """The best spot for a label, which is taken then: of equal ones the first. None where each
+        """The best spot for a label, which is taken then, the first ones preferred. None where each
         would be cut or cover another label at one of the widths.
 
         A spot is what is named, at shares of width and height, and a place beside it.
         """
         best: tuple[float, float, Place] | None = None
         least = float("inf")
-        for spot in spots:
+        for rank, spot in enumerate(spots):
             boxes = [(at, _box(at, self.height, *spot, width, height)) for at in self.widths]
             if any(self._conflicts(at, box) for at, box in boxes):
                 continue
-            cost = sum(self._covered(at, box) for at, box in boxes)
+            cost = _LATER * rank + sum(self._covered(at, box) for at, box in boxes)
             if cost < least:
                 best, least = spot, cost
         if best is not None:

@@ -66,6 +66,8 @@ class Session:
         What was wrong with the link.
     outdated : bool
         Whether the page still shows complaints of a link that was left since.
+    arrives : bool
+        Whether a network was chosen and no recipe: one is found that suits it.
     switch : (axis, scope) or None
         What the place of the slider is to be found for anew, once the network is there.
     network : Network or None
@@ -104,6 +106,7 @@ class Session:
     first_visit: bool = False
     complaints: list[str] = field(default_factory=list)
     outdated: bool = False
+    arrives: bool = False
     switch: tuple[str, str] | None = None
     network: Network | None = None
     network_changes: int = 0

@@ -30,8 +30,9 @@ def current() -> View:
         mine = session()
         mine.view, mine.complaints = parse_query(query)
         mine.linked, mine.opened = mine.view.recipe, True
+        mine.arrives = "recipe" not in query
     if not session().opened:
-        session().opened = session().first_visit = True
+        session().opened = session().first_visit = session().arrives = True
         session().switch = ("threshold", "global")
     return session().view
 

@@ -180,8 +180,8 @@ def find_trained(
     found = find_model(model, data)
     check_seed("seed", seed)
     kept = (store or default_store()).find(_key(model, data, seed))
-    if kept is None and found.kind == "shipped" and seed == data.seed == 0:
-        kept = find_shipped(data.name, model)
+    if kept is None and seed == data.seed == 0:
+        kept = find_shipped(data.name, found.name)
     return None if kept is None else Network(kept)
 
 

@@ -1,4 +1,5 @@
-"""Networks that come with Paretoscope as ONNX files, trained by `train_cnn`."""
+"""Networks that come with Paretoscope as ONNX files, for training them takes minutes:
+convolutional ones were trained by `train_cnn`, the others by `paretoscope.train`."""
 
 from __future__ import annotations
 
