@@ -8,7 +8,7 @@ from paretoscope.methods.pruning import Criterion
 from paretoscope.methods.quantization import FixedPoint
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.network import Network
-from paretoscope.sweeps.sweep import at
+from paretoscope.sweeps.sweep import CURVE_POINTS, stops
 
 from ui.parts import grid
 from ui.parts.method_controls import pruner_of
@@ -16,7 +16,7 @@ from ui.state import server, view
 from ui.state.session import session
 from ui.state.subject import Subject
 
-# Shares that are cut, with values of Q, where nothing is known yet.
+# Shares of the slider, with values of Q, where nothing is known yet.
 _LADDER = (
     (0.5, 4), (0.3, 4), (0.0, 4), (0.5, 8), (0.3, 8), (0.0, 8), (0.3, 16), (0.0, 16), (0.0, 64),
 )  # fmt: skip
@@ -51,10 +51,12 @@ def _computed(subject: Subject, recipe: Recipe) -> list[Measurement]:
     criterion = pruner_of(recipe)
     if not isinstance(criterion, Criterion) or criterion.needs_rows:
         return []
+    places = stops(subject.network, type(criterion), "threshold", CURVE_POINTS)
     service, found = server.measuring(), []
     service.compute(subject, Recipe())
     for share, q in _LADDER:
-        tried = Recipe(at(criterion, "sparsity", share), FixedPoint(q))
+        place = places[int(share * (len(places) - 1))]
+        tried = Recipe(type(criterion)(threshold=place), FixedPoint(q))
         service.compute(subject, tried)
         known = service.known(subject, tried)
         found += [known] if known is not None else []

@@ -96,7 +96,7 @@ def _verdict(change: Change, margin: float) -> tuple[str, Colour]:
         return f"{by} points better", "green"
     if change.verdict(margin) == "not worse":
         return f"not worse by {100 * margin:g} pt", "green"
-    return f"{change.n:,} rows cannot tell", "gray"
+    return "cannot tell", "gray"
 
 
 def _learned(subject: Subject, now: Measurement) -> str:

@@ -431,7 +431,6 @@ def _provenance(
 def note(baseline: Measurement, chosen: Measurement | None) -> str:
     """The line of provenance beneath a chart on the page."""
     told = [f"{baseline.accuracy.n:,} {words.rows(baseline.split)}", "whiskers 95 %"]
-    told.append("hollow: computed")
     if chosen is not None and chosen.file_sha256:
         told.append(f"file {chosen.file_sha256[:7]}")
     return " \u00b7 ".join([*told, baseline.date])

@@ -74,15 +74,15 @@ def _cost(change: Change, margin: float) -> str:
         return f", and {lost:g} {unit} more accurate"
     if change.verdict(margin) == "not worse":
         return ", with no measurable change in accuracy"
-    return f"; what it costs, {change.n:,} rows cannot tell"
+    return f"; {change.n:,} rows cannot tell what it costs"
 
 
 def times(factor: float) -> str:
     """
-    >>> times(1.62), times(9.96), times(15.04), times(1234.5)
-    ('1.6 times', '10 times', '15 times', '1,234 times')
+    >>> times(1.62), times(5.98), times(15.04), times(1234.5)
+    ('1.6 times', '6 times', '15 times', '1,234 times')
     """
-    return f"{factor:.1f} times" if factor < 9.95 else f"{factor:,.0f} times"
+    return f"{round(factor, 1):g} times" if factor < 9.95 else f"{factor:,.0f} times"
 
 
 def sentence(
