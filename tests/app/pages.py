@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -12,10 +12,15 @@ from streamlit.testing.v1 import AppTest
 from tests import waiting
 from tests.conftest import ROOT
 
+FOLDS = ("budget", "method", "units", "quantizer", "recover")
 
-def open_page(page: str | None = None, **query: str) -> AppTest:
-    """The app with an address; `page` is a file of `pages/` to switch to."""
+
+def open_page(page: str | None = None, *, folds: Sequence[str] = FOLDS, **query: str) -> AppTest:
+    """The app with an address; `page` is a file of `pages/` to switch to, `folds` are the groups of
+    controls that are open."""
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=waiting.HANGS_S)
+    for fold in folds:
+        app.session_state[f"fold-{fold}"] = True
     for name, value in query.items():
         app.query_params[name] = value
     app.run()
@@ -53,8 +58,17 @@ def until(app: AppTest, condition: Callable[[AppTest], bool], pause_s: float = 0
 
 def figures(app: AppTest) -> bool:
     """Whether the large figures are there and are those of the file, which was run."""
-    hollow = any("computed, not yet run" in c.value for c in app.caption)
-    return bool(app.metric) and app.metric[0].value != "…" and not hollow
+    return bool(app.metric) and app.metric[0].value != "\u2026" and "computed" not in beside(app)[0]
+
+
+def beside(app: AppTest) -> list[str]:
+    """What stands beside the badges of the large figures."""
+    return [metric.proto.delta_description for metric in app.metric]
+
+
+def strip(app: AppTest) -> list[str]:
+    """The headings above the sliders, as they are read."""
+    return [m.value.replace("\\", "") for m in app.markdown if ":blue[" in m.value]
 
 
 def measured(app: AppTest) -> bool:

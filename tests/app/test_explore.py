@@ -18,7 +18,7 @@ from paretoscope.methods.quantization import QUANTIZERS
 from paretoscope.network.network import Network
 from streamlit.testing.v1 import AppTest
 
-from tests.app.pages import address, charts, figures, measured, open_page, until
+from tests.app.pages import address, beside, charts, figures, measured, open_page, strip, until
 from tests.conftest import ROOT, load, trained
 from ui.base import words
 from ui.parts import kernel_choice
@@ -45,16 +45,46 @@ def _trace(chart: dict[str, Any], name: str) -> dict[str, Any]:
 def test_a_first_visit_shows_figures_and_curves() -> None:
     app = until(open_page(), measured)
     assert not app.exception
-    assert [m.label for m in app.metric] == ["Accuracy", "Size, zipped", "Inference time"]
+    labels = ("Accuracy", "Size, zipped", "Time, one row")
+    assert all(m.label.startswith(label) for m, label in zip(app.metric, labels, strict=True))
+    (title,) = app.title
+    assert "smaller" in title.value
     size_chart, time_chart = _charts(app)
     for chart in (size_chart, time_chart):
         names = {trace.get("name") for trace in chart["data"]}
-        assert {"Q = 8", "Pareto front", "uncompressed", "your recipe"} <= names
-        assert chart["layout"]["yaxis"]["title"]["text"] == "Accuracy"
-        assert "n = 360 validation rows" in chart["layout"]["annotations"][0]["text"]
-    assert "gzip" in size_chart["layout"]["xaxis"]["title"]["text"]
+        assert {"uncompressed", "your recipe"} <= names
+        assert "Accuracy" in chart["layout"]["title"]["text"]
+        card = " ".join(a["text"] for a in chart["layout"]["meta"]["card"]["annotations"])
+        assert "n = 360 validation rows" in card
+        assert title.value in card
+    assert "Pareto front" in {trace.get("name") for trace in size_chart["data"]}
+    assert size_chart["layout"]["yaxis"]["range"] == time_chart["layout"]["yaxis"]["range"]
+    assert "zipped" in size_chart["layout"]["xaxis"]["title"]["text"]
     assert "µs" in time_chart["layout"]["xaxis"]["title"]["text"]
-    assert list(charts(app)) == ["chart-gzip", "chart-time", "chart-heat", "chart-weights"]
+    assert list(charts(app)) == ["chart-size", "chart-time", "chart-heat", "chart-weights"]
+
+
+def test_a_network_opens_at_the_smallest_within_the_budget() -> None:
+    """Not at a recipe that suited another one."""
+    app = until(open_page(), figures)
+    change = _known(address(app)["recipe"]).change.value
+    assert change >= -0.01 - 1e-9
+    app = open_page(recipe="magnitude(sparsity=0.97)+q(2)")
+    app.selectbox(key="model").select("mlp-32").run()
+    app = until(app, figures)
+    known = server.measuring().known(
+        server.subject("digits", "mlp-32", trained("digits", "mlp-32")),
+        ps.Recipe.parse(address(app)["recipe"]),
+    )
+    assert known is not None
+    assert known.change.value >= -0.01 - 1e-9
+
+
+def _known(recipe: str) -> ps.Measurement:
+    subject = server.subject("digits", "mlp-64-32", trained("digits", "mlp-64-32"))
+    found = server.measuring().known(subject, ps.Recipe.parse(recipe))
+    assert found is not None
+    return found
 
 
 def test_auto_becomes_what_is_faster_here_and_the_link_says_it() -> None:
@@ -105,10 +135,10 @@ def test_the_figures_are_those_of_the_file(mlp: Network, digits: ps.Dataset) -> 
     accuracy, size, _ = app.metric
     assert accuracy.value == words.percent(float(np.mean(labels == digits.validation.y)))
     assert size.value == words.size(artifact.sizes.gzip)
-    captions = " ".join(c.value for c in app.caption)
-    assert f"on disk: {words.size(artifact.sizes.file)}, " in captions
-    assert "n = 360, 95 % interval" in captions
-    assert "computed, not yet run" not in captions
+    told = beside(app)
+    assert f"{words.size(artifact.sizes.file)} on disk, " in told[1]
+    assert "n = 360" in told[0]
+    assert "n = 360, 95 % interval" in accuracy.help
 
 
 def test_every_point_of_the_curve_is_the_librarys(mlp: Network, digits: ps.Dataset) -> None:
@@ -129,11 +159,11 @@ def test_moving_the_sliders_moves_recipe_and_address() -> None:
     app = open_page(recipe=RECIPE)
     app.select_slider(key="quantizer-q-q").set_value(4.0).run()
     assert address(app)["recipe"] == "magnitude(threshold=0.1)+q(4)"
-    assert any("4" in c.value and "bits" in c.value for c in app.sidebar.caption)
+    assert any("= codes of 4 bits" in text for text in strip(app))
     options = app.select_slider(key="place").options
     app.selectbox(key="quantizer-member").set_value("float32").run()
     assert address(app)["recipe"] == "magnitude(threshold=0.1)"
-    assert any("32-bit floats" in c.value for c in app.sidebar.caption)
+    assert any("32-bit floats" in text for text in strip(app))
     assert len(options) >= 20
     assert not app.exception
 
@@ -142,11 +172,11 @@ def test_threshold_and_sparsity_show_each_other(mlp: Network) -> None:
     app = open_page(recipe=RECIPE)
     cut = ps.Magnitude(threshold=0.1)
     share = cut.selection(cut.scores(mlp)).sparsity(mlp.weights)
-    assert any(words.percent(share) in c.value for c in app.sidebar.caption)
+    assert any(f"= {words.percent(share)} zeros" in text for text in strip(app))
     app.segmented_control(key="axis").set_value("sparsity").run()
     recipe = ps.Recipe.parse(address(app)["recipe"])
     assert abs(recipe.pruner.sparsity - share) < 0.03  # type: ignore[union-attr, operator]
-    assert any("weights below" in c.value for c in app.sidebar.caption)
+    assert any("zeros = |w| < " in text for text in strip(app))
     app.segmented_control(key="scope").set_value("layer").run()
     recipe = ps.Recipe.parse(address(app)["recipe"])
     assert recipe.pruner.scope == "layer"  # type: ignore[union-attr]
@@ -346,10 +376,11 @@ def test_units_can_be_removed(name: str) -> None:
 def test_the_drop_asked_about_decides_the_verdict() -> None:
     app = open_page(recipe="q(16)", margin="20")
     until(app, figures)
-    assert any("not worse by more than 20.0 pt" in c.value for c in app.caption)
+    assert app.metric[0].delta == "not worse by 20 pt"
     app.number_input(key="margin").set_value(0.1).run()
     assert address(app)["margin"] == "0.1"
-    assert any("rows cannot tell" in c.value for c in app.caption)
+    assert app.metric[0].delta == "cannot tell"
+    assert "360 rows cannot tell; about" in app.metric[0].help
     assert not app.exception
 
 
@@ -369,16 +400,18 @@ def _unfolded(app: AppTest, fold: str) -> AppTest:
     return app.run()
 
 
-def test_a_group_of_controls_is_open_where_something_in_it_is_set() -> None:
-    closed = open_page(recipe="magnitude(sparsity=0.5)+q(3)")
-    assert not [s for s in closed.selectbox if s.key in ("recovery-member", "layer")]
-    app = open_page(recipe="magnitude(sparsity=0.5)+q(3)+ls;dense3=q(16)")
-    assert app.selectbox(key="recovery-member").value == "ls"
-    assert app.selectbox(key="layer").value == "dense3"
-    app.session_state["fold-recover"] = False
+def test_a_closed_group_of_controls_says_what_is_chosen_in_it() -> None:
+    app = open_page(recipe="magnitude(sparsity=0.5)+q(3)+ls+bytes;dense3=q(16)", folds=())
+    assert not [s for s in app.selectbox if s.key not in ("dataset", "model")]
+    told = " ".join(fold.label for fold in app.expander)
+    for words_of in ("at most 1 point lost", "magnitude, network", "all stay", "fixed point"):
+        assert words_of in told
+    assert "Least squares, A byte each" in told
+    assert "dense3" in told
+    app.session_state["fold-layer"] = True
     app.run()
-    assert any(c.value == "Least squares" for c in app.sidebar.caption)
-    assert address(app)["recipe"] == "magnitude(sparsity=0.5)+q(3)+ls;dense3=q(16)"
+    assert app.selectbox(key="layer").value == "dense3"
+    assert address(app)["recipe"] == "magnitude(sparsity=0.5)+q(3)+ls+bytes;dense3=q(16)"
 
 
 def test_one_layer_can_be_set_by_itself_and_reset() -> None:
@@ -419,8 +452,8 @@ def test_a_convolutional_network_is_explored_like_any_other() -> None:
 
 @pytest.mark.parametrize("name", ["bias", "ls", "gptq"])
 def test_every_recovery_can_be_chosen(name: str) -> None:
-    app = _unfolded(open_page(recipe="magnitude(sparsity=0.5)+q(3)"), "fold-recover")
-    app.selectbox(key="recovery-member").set_value(name).run()
+    app = open_page(recipe="magnitude(sparsity=0.5)+q(3)")
+    app.segmented_control(key="recovery-member").set_value(name).run()
     app.selectbox(key="storage-member").set_value("bytes").run()
     assert address(app)["recipe"] == f"magnitude(sparsity=0.5)+q(3)+{name}+bytes"
     until(app, figures)
@@ -431,7 +464,7 @@ def test_every_recovery_can_be_chosen(name: str) -> None:
 def test_recipes_without_pruning_and_at_the_ends_are_measured(recipe: str) -> None:
     app = until(open_page(recipe=recipe), measured)
     assert not app.exception
-    assert not any("computed, not yet run" in c.value for c in app.caption)
+    assert figures(app)
     assert _trace(_charts(app)[0], "your recipe")["x"]
 
 

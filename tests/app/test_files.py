@@ -374,13 +374,13 @@ def test_a_model_is_taken_to_explore_on_its_table(fresh: Path) -> None:
     app = until(open_page(**{n: place[n] for n in ("dataset", "model")}, recipe="q(8)"), figures)
     assert not app.exception
     assert not app.warning
-    assert any("logreg iris.onnx" in m.value for m in app.markdown)
-    assert any(m.label == "Accuracy" and m.value.endswith("%") for m in app.metric)
-    captions = " ".join(c.value for c in app.caption)
+    captions = " ".join([*(c.value for c in app.caption), *(m.help for m in app.metric)])
+    assert "logreg iris.onnx" in captions
+    assert app.metric[0].value.endswith("%")
     assert "n = 120," in captions
     assert "all rows but those kept for the end" in captions
     brought = words.size(len(gzip.compress((models / "logreg_iris.onnx").read_bytes(), 9)))
-    assert f"than the {brought} that you brought" in captions
+    assert f"from the {brought} that you brought" in captions
     key = place["dataset"].removeprefix("own-")
     assert not any(key[:8] in text for text in (*_texts(app), captions))
     assert "own data, n = 120 rows, none of them a test row" in " ".join(_texts(app))
@@ -427,9 +427,9 @@ def test_fake_quantized_weights_are_explored_as_the_whole_numbers_they_are(fresh
     assert "q(78.0001)+folded;dense2=q(88.8582)" in place["recipe"]
     shown = {name: place[name] for name in ("dataset", "model", "recipe")}
     app = until(open_page(**shown, size="file"), figures)
-    captions = " ".join(c.value for c in app.caption)
-    assert "3.1" in captions
-    assert "× smaller than the 19.8 kB that you brought" in captions
+    assert app.metric[1].delta.startswith("3.1")
+    assert app.metric[1].delta.endswith("× smaller")
+    assert "from the 19.8 kB that you brought" in app.metric[1].help
 
 
 @needs_cases

@@ -191,7 +191,7 @@ def test_pins_are_lettered_in_the_link_and_let_go() -> None:
     app.button(key="pin-this").click().run()
     assert address(app)["pins"] == f"{RECIPE}|magnitude(threshold=0.1)+q(16)"
     until(app, figures)
-    names = [trace.get("name") for trace in charts(app)["chart-gzip"]["data"]]
+    names = [trace.get("name") for trace in charts(app)["chart-size"]["data"]]
     assert {"pin A", "pin B"} <= set(names)
     app.button(key="unpin-A").click().run()
     assert address(app)["pins"] == "magnitude(threshold=0.1)+q(16)"
@@ -221,7 +221,7 @@ def test_click_goes_there() -> None:
     load("digits")
     trained("digits", "mlp-64-32")
     app = until(open_page(recipe=RECIPE), measured)
-    figure = charts(app)["chart-gzip"]
+    figure = charts(app)["chart-size"]
     curve = next(trace for trace in figure["data"] if trace.get("name") == "Q = 8")
     places = [ps.Recipe.parse(recipe) for recipe, _ in curve["customdata"]]
     assert ps.Recipe.parse(RECIPE) in places

@@ -28,12 +28,25 @@ def test_a_link_becomes_a_picture_of_the_size_that_links_show(tmp_path: Path) ->
     assert len(out.read_bytes()) > 50_000  # an empty one is a tenth of that
 
 
+def test_a_picture_may_be_square_and_dark_and_drawn_in_lines(tmp_path: Path) -> None:
+    trained("digits", "mlp-64-32")
+    png, svg = tmp_path / "chart.png", tmp_path / "chart.svg"
+    assert pictures.main([f"{LINK}%2Bq(8)", "-o", str(png), "--square", "--dark"]) == 0
+    assert _size(png.read_bytes()) == (2160, 2160)
+    assert pictures.main([f"{LINK}%2Bq(8)", "-o", str(svg)]) == 0
+    drawn = svg.read_text(encoding="utf-8")
+    assert "times smaller" in drawn
+    assert "magnitude(threshold=0.1)+q(8)" in drawn
+    with pytest.raises(ValueError, match="ending must be one of"):
+        rendering.drawn({"data": [], "layout": {}}, ".gif")
+
+
 def test_the_front_of_a_links_picture_is_that_of_other_q_too() -> None:
     trained("digits", "mlp-64-32")
     view, _ = parse_query({"dataset": "digits", "recipe": "magnitude(threshold=0.1)+q(2)"})
-    figure = pictures.figure_of(view, "gzip")
+    figure = pictures.figure_of(view, "size")
     (front,) = [trace for trace in figure["data"] if trace.get("name") == "Pareto front"]
-    assert len({recipe.partition("+")[2] for recipe, _ in front["customdata"]}) > 2
+    assert len({recipe.partition("+")[2] for recipe, _ in filter(None, front["customdata"])}) > 2
 
 
 @pytest.mark.parametrize(
@@ -54,4 +67,4 @@ def test_a_wrong_link_is_one_sentence_and_no_file(
 def test_without_a_browser_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rendering, "possible", lambda: False)
     with pytest.raises(ValueError, match="pictures need Chrome"):
-        rendering.png({"data": [], "layout": {"height": 300}})
+        rendering.drawn({"data": [], "layout": {"height": 300, "width": 300}})

@@ -58,8 +58,23 @@ def settle(page: Page, rest_ms: int = 500) -> None:
 
 
 def slider(page: Page, label: str) -> Locator:
-    box = page.locator("[data-testid=stSelectSlider], [data-testid=stSlider]")
-    return box.filter(has=page.get_by_text(label, exact=True)).locator("input[type=range]").first
+    return page.get_by_role("slider", name=label, exact=True)
+
+
+def menu(page: Page) -> Locator:
+    """The names of the pages."""
+    return page.get_by_test_id("stTopNav")
+
+
+def unfold(page: Page, group: str) -> None:
+    """Open a group of controls in the sidebar."""
+    page.get_by_test_id("stSidebar").locator("summary").filter(has_text=group).click()
+
+
+def shows(page: Page, value: str) -> None:
+    """Wait until a heading above a slider says a value, as "Q = 8" or "|w| < 0.1"."""
+    strip = page.locator(".st-key-strip")
+    expect(strip.get_by_text(re.compile(rf"{re.escape(value)} ="))).to_be_visible()
 
 
 HOME = "?v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold%3D0.1)%2Bq(8)&size=gzip"
@@ -77,7 +92,7 @@ def all_measured(page: Page) -> None:
 def file_was_run(page: Page) -> None:
     """Wait until the large figures are those of the file."""
     expect(page.locator("[data-testid=stMetricValue]").first).not_to_have_text("…")
-    expect(page.get_by_text("computed, not yet run")).to_have_count(0)
+    expect(page.get_by_test_id("stMetricDeltaDescription").first).not_to_contain_text("computed")
 
 
 @dataclass
@@ -164,8 +179,8 @@ def explore(_explore: Visit) -> Visit:
     page = _explore.page
     page.evaluate(_GO, f"/{HOME}")
     settle(page)  # what still stands there from before tells nothing
-    expect(page.get_by_text("|w| < 0.1", exact=True)).to_be_visible()
-    expect(page.get_by_text("error at most 0.0625")).to_be_visible()
+    shows(page, "|w| < 0.1")
+    shows(page, "Q = 8")
     all_measured(page)
     settle(page)
     for told in (_explore.errors, _explore.requests, _explore.frames):

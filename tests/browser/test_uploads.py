@@ -8,7 +8,7 @@ import re
 import onnxruntime as ort
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Server, Visitor, settle
+from tests.browser.conftest import Server, Visitor, file_was_run, settle
 from tests.conftest import trained
 from tests.uploads.cases import FOLDER, needs_cases
 
@@ -34,7 +34,7 @@ def test_own_data_from_file_to_download(server: Server, visitor: Visitor) -> Non
     _upload(page, "Table, at most", FOLDER / "models" / "iris_4f.csv")
     expect(page.get_by_text("rows to train on")).to_be_visible()
     page.get_by_role("button", name="Use these data").click()
-    expect(page.get_by_role("heading", name="iris 4f.csv · Logistic regression")).to_be_visible()
+    expect(page.get_by_text("iris 4f.csv · Logistic regression")).to_be_visible()
     slider = page.locator("input[type=range]").first
     slider.focus()
     before = page.evaluate("location.search")
@@ -42,10 +42,10 @@ def test_own_data_from_file_to_download(server: Server, visitor: Visitor) -> Non
         page.keyboard.press("ArrowRight")
     page.wait_for_function("before => location.search !== before", arg=before)
     page.wait_for_function("location.search.includes('dataset=own-')")
-    expect(page.get_by_text("computed, not yet run")).to_have_count(0)
+    file_was_run(page)
     visit.rest()
     with page.expect_download() as found:
-        page.get_by_role("button", name="Download", exact=True).click()
+        page.get_by_role("button", name="Download model").click()
     session = ort.InferenceSession(found.value.path())
     assert session.run(None, {"features": [[5.1, 3.5, 1.4, 0.2]]})[0].argmax() == 0
     assert visit.errors == [e for e in visit.errors if "404" in e]

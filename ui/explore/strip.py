@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import streamlit as st
 from paretoscope.base.errors import ParetoscopeError
+from paretoscope.base.parameters import parameters
 from paretoscope.methods.activations import Int8Activations
 from paretoscope.methods.pruning import Criterion, smallest_kept
 from paretoscope.methods.quantization import FixedPoint, Quantizer
@@ -55,7 +56,7 @@ def _prune(network: Network, criterion: Criterion) -> None:
     axis = axis_of(criterion)
     shown = "" if axis == "pattern" else place_label(criterion)(getattr(criterion, axis))
     told = f"{shown} {_both_ways(network, criterion)}" if shown else f"{criterion.pattern} pattern"
-    _heading("Prune", told.strip())
+    _heading("Prune", told.strip(), parameters(type(criterion))[axis].help)
     kept = _kept_per_bar(network, criterion)
     st.image(
         _histogram(network, kept, here()),
@@ -71,7 +72,7 @@ def _quantize(network: Network, recipe: Recipe) -> None:
     value = quantizer.line if first is None else f"{quantizer.line} {_bits(network, recipe)}"
     if isinstance(recipe.activations, Int8Activations):
         value = "codes of 8 bits, with 8-bit activations"
-    _heading("Quantize", value)
+    _heading("Quantize", value, _rounding(quantizer))
     st.image(
         _grid(network, quantizer, here()),
         width="stretch",
@@ -126,6 +127,15 @@ def _bits(network: Network, recipe: Recipe) -> str:
         return str(error)
     span = f"{min(bits)}" if min(bits) == max(bits) else f"{min(bits)} to {max(bits)}"
     return f"= codes of {span} bits"
+
+
+def _rounding(quantizer: Quantizer) -> str | None:
+    """What the quantizer does to a weight."""
+    first = first_parameter(quantizer)
+    told = None if first is None else parameters(type(quantizer))[first].help
+    if quantizer.factor is None or told is None:
+        return told
+    return f"{told} Error at most 1 / (2 Q) = {1 / (2 * quantizer.factor):.3g} a weight."
 
 
 def _n_weights(network: Network) -> int:

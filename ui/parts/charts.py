@@ -37,6 +37,12 @@ AXIS_TITLES: dict[Axis, str] = {
     "ratio": "How many times smaller (log scale)",
     "time": "Inference time of one row, \u00b5s (median)",
 }
+_SPOKEN: dict[Axis, str] = {
+    "gzip": "accuracy against size, zipped",
+    "size": "accuracy against size, on disk",
+    "ratio": "accuracy against compression ratio",
+    "time": "accuracy against time",
+}
 TITLES: dict[Axis, str] = {
     "gzip": "Accuracy against size",
     "size": "Accuracy against size",
@@ -112,7 +118,7 @@ class TradeOff:
     @property
     def alt(self) -> str:
         """The chart in a sentence, for screen readers."""
-        what = f"{self.network}: {TITLES[self.axis].lower()}"
+        what = f"{self.network}: {_SPOKEN[self.axis]}"
         points = len(self.curve.points)
         if self.cursor is None:
             return f"{what}. {points} points."
