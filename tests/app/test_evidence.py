@@ -15,7 +15,7 @@ from paretoscope.measurement.confirmation import confirmations
 from paretoscope.measurement.latency_protocol import Timing
 from streamlit.testing.v1 import AppTest
 
-from tests.app.pages import address, charts, figures, open_page, until
+from tests.app.pages import address, beside, charts, figures, open_page, until
 from tests.conftest import give, load, trained
 from ui.base import words
 from ui.base.theme import DARK, LIGHT, Theme
@@ -128,9 +128,9 @@ def test_time_is_measured_when_asked_and_explore_shows_it(fresh: Path) -> None:
     assert set(table["verdict"]) <= allowed
     assert _carries_provenance(_chart(app))
     explore = until(open_page(recipe=RECIPE), lambda a: "chart-time" in charts(a))
-    assert any("measured properly" in c.value for c in explore.caption)
+    assert beside(explore)[2].endswith("by protocol")
     time_chart = charts(explore)["chart-time"]
-    assert "grey band: A/A noise" in time_chart["layout"]["annotations"][0]["text"]
+    assert "band: A/A noise" in str(time_chart["layout"]["meta"]["card"])
     assert not [b for b in explore.button if b.label == "Measure properly"]
 
 

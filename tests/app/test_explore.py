@@ -21,7 +21,7 @@ from streamlit.testing.v1 import AppTest
 from tests.app.pages import address, beside, charts, figures, measured, open_page, strip, until
 from tests.conftest import ROOT, load, trained
 from ui.base import words
-from ui.parts import kernel_choice
+from ui.parts import grid, kernel_choice
 from ui.state import server, view
 
 RECIPE = "magnitude(threshold=0.1)+q(8)"
@@ -54,7 +54,9 @@ def test_a_first_visit_shows_figures_and_curves() -> None:
         names = {trace.get("name") for trace in chart["data"]}
         assert {"uncompressed", "your recipe"} <= names
         assert "Accuracy" in chart["layout"]["title"]["text"]
-        card = " ".join(a["text"] for a in chart["layout"]["meta"]["card"]["annotations"])
+        card = " ".join(
+            a["text"].replace("<br>", " ") for a in chart["layout"]["meta"]["card"]["annotations"]
+        )
         assert "n = 360 validation rows" in card
         assert title.value in card
     assert "Pareto front" in {trace.get("name") for trace in size_chart["data"]}
@@ -183,7 +185,10 @@ def test_threshold_and_sparsity_show_each_other(mlp: Network) -> None:
     assert not app.exception
 
 
-def test_another_network_keeps_the_sparsity(mlp: Network) -> None:
+def test_another_network_keeps_the_sparsity_where_nothing_is_known_of_it(
+    mlp: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grid, "advice", lambda *_: grid.Advice(None, (), 0))
     app = open_page(recipe=RECIPE)
     app.selectbox(key="dataset").set_value("iris").run()
     app.selectbox(key="model").set_value("logistic-regression").run()
@@ -403,7 +408,7 @@ def _unfolded(app: AppTest, fold: str) -> AppTest:
 def test_a_closed_group_of_controls_says_what_is_chosen_in_it() -> None:
     app = open_page(recipe="magnitude(sparsity=0.5)+q(3)+ls+bytes;dense3=q(16)", folds=())
     assert not [s for s in app.selectbox if s.key not in ("dataset", "model")]
-    told = " ".join(fold.label for fold in app.expander)
+    told = " ".join(c.value for c in app.sidebar.caption)
     for words_of in ("at most 1 point lost", "magnitude, network", "all stay", "fixed point"):
         assert words_of in told
     assert "Least squares, A byte each" in told

@@ -46,11 +46,19 @@ def order(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_two_visitors_take_turns(subject: Subject, order: list[str]) -> None:
     service = MeasuringService()
-    with service._changed:  # it sees both at once
-        for visitor, sparsity in (("a", 0.1), ("b", 0.2)):
-            recipes = ps.grid(sparsity=sparsity, q=[3, 4, 5, 6])
-            service.ask(visitor, MeasuringRequest(subject, recipes))
-    until(lambda: service.finished("a") and service.finished("b"))
+    asked = {
+        visitor: MeasuringRequest(subject, ps.grid(sparsity=sparsity, q=[3, 4, 5, 6]))
+        for visitor, sparsity in (("a", 0.1), ("b", 0.2))
+    }
+
+    def ask() -> bool:
+        """Said again, as pages do: who is silent for seconds has left."""
+        with service._changed:  # it sees both at once
+            for visitor, request in asked.items():
+                service.ask(visitor, request)
+        return service.finished("a") and service.finished("b")
+
+    until(ask)
     own = [line for line in order if "measure" in line and "magnitude(sparsity=0." in line]
     by_visitor = ["sparsity=0.1)" in line for line in own[:8]]
     assert by_visitor in ([True, False] * 4, [False, True] * 4)

@@ -35,8 +35,7 @@ def begin_within_budget(network: Network) -> None:
     best = grid.advice(known, now.budget, now.zipped).best
     if best is None or best.recipe == Recipe():
         return
-    session().switch = None
-    view.go_to(best.recipe)
+    view.begin_at(best.recipe)
 
 
 def _is_plain(m: Measurement) -> bool:

@@ -69,7 +69,8 @@ def _prune(network: Network, criterion: Criterion) -> None:
 def _quantize(network: Network, recipe: Recipe) -> None:
     quantizer = recipe.quantizer
     first = first_parameter(quantizer)
-    value = quantizer.line if first is None else f"{quantizer.line} {_bits(network, recipe)}"
+    bits = _bits(network, recipe)
+    value = bits.removeprefix("= ") if first is None else f"{quantizer.line} {bits}"
     if isinstance(recipe.activations, Int8Activations):
         value = "codes of 8 bits, with 8-bit activations"
     _heading("Quantize", value, _rounding(quantizer))

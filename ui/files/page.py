@@ -296,6 +296,7 @@ def _use(raw: Raw, title: str, notes: Sequence[str]) -> None:
         session().own_wrong = _sentence(error)
         return
     view.change(dataset=name, model="logistic-regression", pins=())
+    session().arrives = True
     session().own_used = True
 
 
@@ -522,6 +523,7 @@ def _take(upload: _Upload) -> None:
     kernel = Auto() if may_fuse_any(network.weights) else Fused()
     recipe = replace(now.recipe, kernel=kernel) if exact is None else exact
     view.change(dataset=dataset, model=kept, pins=(), recipe=recipe)
+    session().arrives = exact is None
     session().own_used = True
 
 

@@ -132,8 +132,15 @@ def _recovery_controls(network: Network, recipe: Recipe) -> None:
 
 
 def _fold(label: str, key: str, told: str) -> ExpanderContainer:
-    """A group of controls that is drawn only while it is open: what few change costs every page."""
-    return st.expander(f"{label}  \n:gray[:small[{told}]]", key=key, on_change="rerun")
+    """A group of controls that is drawn only while it is open: what few change costs every page.
+
+    What is chosen in it is `told` on it; not in its label, for one with another label is another
+    one, and closes.
+    """
+    with st.container(key=f"group-{key}"):
+        fold = st.expander(label, key=key, on_change="rerun")
+        st.caption(told)
+    return fold
 
 
 def place_stops(network: Network, criterion: Criterion, linked: float | None) -> list[float]:

@@ -100,7 +100,6 @@ def choose_network() -> None:
 def _change_network(**parts: str) -> None:
     """Another network, at the same sparsity: thresholds mean something else there."""
     session().network_changes += 1
-    session().arrives = True
     now = session().view
     criterion = now.recipe.pruner
     try:
@@ -120,6 +119,7 @@ def _change_network(**parts: str) -> None:
     view.change(recipe=recipe, **parts)
     now = session().view
     view.change(recipe=replace(recipe, kernel=_first_kernel(now.dataset, now.model)))
+    session().arrives = True
 
 
 def _first_kernel(dataset: str, model: str) -> Kernel:

@@ -160,6 +160,7 @@ def part_of(recipe: Recipe, kind: str) -> Member | None:
 
 def put(kind: str, member: Member) -> None:
     """Change the recipe's part of a kind. 8-bit activations and a quantizer exclude each other."""
+    session().arrives = False
     recipe: Recipe = session().view.recipe
     part, _, layer = kind.partition("@")
     changed: dict[str, Any] = {part: member}

@@ -74,8 +74,14 @@ def outdated() -> bool:
 def go_to(recipe: Recipe | str) -> None:
     """Look at another recipe, whose places the sliders keep as stops. For callbacks."""
     recipe = Recipe.parse(recipe) if isinstance(recipe, str) else recipe
-    session().linked = recipe
+    session().linked, session().arrives = recipe, False
     change(recipe=recipe)
+
+
+def begin_at(recipe: Recipe) -> None:
+    """Look at a recipe that nobody asked for; what was wrong with the link stays said."""
+    session().linked, session().switch = recipe, None
+    session().view = replace(session().view, recipe=recipe)
 
 
 def publish() -> None:
