@@ -58,7 +58,7 @@ def settle(page: Page, rest_ms: int = 500) -> None:
 
 
 def slider(page: Page, label: str) -> Locator:
-    return page.get_by_role("slider", name=label, exact=True)
+    return page.locator(f'input[type=range][aria-label="{label}"]').first
 
 
 def menu(page: Page) -> Locator:

@@ -307,6 +307,22 @@ def test_the_camera_takes_a_picture_of_the_right_size(server: Server, visitor: V
     assert picture.value.suggested_filename == "paretoscope-digits-mlp-64-32-gzip.png"
 
 
+PICTURES = ("Light", "Dark", "Square", "SVG")
+
+
+def test_share_saves_pictures_that_the_browser_draws(server: Server, visitor: Visitor) -> None:
+    page = _open(visitor, server, query=HOME).page
+    all_measured(page)
+    saved = {name: _shared(page, name).path().read_bytes() for name in PICTURES}
+    sizes = {name: (int.from_bytes(data[16:20]), int.from_bytes(data[20:24]))
+             for name, data in saved.items()}  # fmt: skip
+    assert sizes["Light"] == sizes["Dark"] == (2400, 1260)
+    assert sizes["Square"] == (2160, 2160)
+    assert saved["Light"] != saved["Dark"]
+    assert "magnitude(threshold=0.1)+q(8)" in saved["SVG"].decode()
+    assert page.locator(".st-key-headline h1").inner_text()[:10] in saved["SVG"].decode()
+
+
 @pytest.mark.parametrize(
     "path",
     [

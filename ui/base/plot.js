@@ -106,9 +106,18 @@ const save = (Plotly, figure, config, format) => {
   Plotly.downloadImage({ data: withDots(figure), layout }, { ...options, format });
 };
 
-const listen = (state) => {
+// Labels have other places where a chart is narrow.
+const isNarrow = ({ margin }, box) => box.clientWidth - margin.l - margin.r < NARROW;
+
+const listen = (state, Plotly) => {
   const { plot } = state;
-  plot.on("plotly_afterplot", () => paint(state));
+  plot.on("plotly_afterplot", () => {
+    paint(state);
+    const narrow = state.labels && isNarrow(plot.layout, plot);
+    if (!state.labels || narrow === state.narrow) return;
+    state.narrow = narrow;
+    Plotly.relayout(plot, { annotations: state.labels[Number(narrow)] });
+  });
   plot.on("plotly_hover", () => { state.hovers = true; tell(state, -1); });
   plot.on("plotly_unhover", () => { state.hovers = false; });
   plot.addEventListener("mousemove", (event) => {
@@ -156,8 +165,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
       // The canvas lies beneath.
       figure.layout.paper_bgcolor = figure.layout.plot_bgcolor = "rgba(0,0,0,0)";
     }
-    const { l, r } = figure.layout.margin;
-    if (meta?.narrow && box.clientWidth - l - r < NARROW) figure.layout.annotations = meta.narrow;
+    state.labels = meta?.narrow && [figure.layout.annotations, meta.narrow];
+    state.narrow = Boolean(state.labels) && isNarrow(figure.layout, box);
+    if (state.narrow) figure.layout.annotations = meta.narrow;
     delete figure.layout.meta; // Plotly need not look through it
     state.dots = meta?.dots;
     // A finger that scrolls the page must not draw a box in which to zoom.
@@ -167,7 +177,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     Plotly.react(plot, figure.data, figure.layout, config).then(() => {
       if (state.listens) return;
       state.listens = true;
-      listen(state);
+      listen(state, Plotly);
       paint(state);
     });
   });

@@ -19,6 +19,8 @@ import orjson
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from ui.base.theme import SHARP
+
 # A figure as Plotly's script takes it: {"data": traces, "layout": ...}. Plotly's own Python classes
 # check each value, which takes longer than all else in a page; they do so in tests instead.
 Figure = dict[str, Any]
@@ -27,7 +29,7 @@ Shape = dict[str, Any]
 
 SCRIPT = Path(__file__).resolve().parents[2] / "static" / "plotly-cartesian-4.1.1.min.js"
 MARK = SCRIPT.parent / "mark.svg"
-_JS = Path(__file__).with_name("plot.js")
+_JS, _SAVE_JS = (Path(__file__).with_name(name) for name in ("plot.js", "save_buttons.js"))
 _CSS = """
 .paretoscope-plot {width: 100%; position: relative}
 .paretoscope-plot canvas {position: absolute; pointer-events: none}
@@ -35,6 +37,13 @@ _CSS = """
 .paretoscope-tip {position: absolute; z-index: 2; max-width: 360px; padding: 4px 8px;
   font-size: 13px; white-space: pre-wrap; overflow-wrap: anywhere; pointer-events: none;
   border-radius: 4px; background: #444; color: #fff}
+"""
+_SAVE_CSS = """
+.paretoscope-save {display: flex; flex-wrap: wrap; gap: 0.5rem}
+.paretoscope-save button {font: inherit; color: inherit; background: none; cursor: pointer;
+  padding: 0.4rem 0.75rem; min-height: 2.5rem; border-radius: 0.5rem;
+  border: 1px solid var(--st-border-color, #c8c8c8)}
+.paretoscope-save button:hover {color: var(--st-primary-color)}
 """
 _HTML = """<div class="paretoscope-plot" role="figure"><canvas></canvas><div></div>
 <div class="paretoscope-tip" hidden></div></div>"""
@@ -170,3 +179,38 @@ def chart(
             },
             on_clicked_change=picked,
         )
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One that can be saved: a figure with a size of its own, as "png" or "svg"."""
+
+    label: str
+    figure: Figure
+    format: Literal["png", "svg"] = "png"
+
+
+@st.cache_resource(show_spinner=False)
+def _save_buttons() -> Any:
+    return st.components.v2.component(
+        "paretoscope_save",
+        html='<div class="paretoscope-save"></div>',
+        css=_SAVE_CSS,
+        js=_SAVE_JS.read_text(encoding="utf-8"),
+        isolate_styles=False,
+    )
+
+
+def save_buttons(pictures: Sequence[Picture], *, name: str, key: str) -> None:
+    """A button for each picture, which the browser draws: on a page that draws a chart, too."""
+    _save_buttons()(
+        key=key,
+        data={
+            "name": name,
+            "sharp": SHARP,
+            "pictures": [
+                {"label": p.label, "figure": to_json(p.figure), "format": p.format}
+                for p in pictures
+            ],
+        },
+    )

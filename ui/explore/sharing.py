@@ -14,9 +14,9 @@ from paretoscope.measurement.provenance import to_json
 from paretoscope.methods.recipe import Recipe
 from paretoscope.sweeps.export import ENDINGS, per_repeat, table
 
-from ui.base import rendering, words
+from ui.base import plot, words
 from ui.base.plot import SCRIPT
-from ui.base.theme import LIGHT, camera
+from ui.base.theme import DARK, LIGHT, camera, here
 from ui.parts import charts, figures, grid, pins, provenance
 from ui.state import server
 from ui.state.address import View
@@ -49,20 +49,8 @@ def share_button(
             return
         st.markdown("**Link**")
         link_to_copy()
+        _pictures(view, subject, title, curve, name)
         st.markdown("**Files**")
-        st.caption(
-            "A picture of a chart: its camera button, 1200 \u00d7 630 pixels, twice that sharp."
-        )
-        baseline = server.measuring().before(subject)
-        if rendering.possible() and baseline is not None:
-            st.download_button(
-                "Picture (PNG)",
-                data=partial(_picture, subject, view, title, curve, baseline),
-                file_name=f"{name}.png",
-                mime="image/png",
-                on_click="ignore",
-                help="The chart of accuracy against size, drawn on the server in a few seconds.",
-            )
         if file is not None:
             st.download_button(
                 "Zipped model",
@@ -100,13 +88,25 @@ def share_button(
             )
 
 
-def _picture(
-    subject: Subject, view: View, title: str, curve: Sequence[Recipe], baseline: Measurement
-) -> bytes:
-    record = _trade_off(
-        server.measuring(), subject, view, title, curve, charts.size_asked(view), baseline
+def _pictures(view: View, subject: Subject, title: str, curve: Sequence[Recipe], name: str) -> None:
+    """The chart of accuracy against size as pictures, which the browser draws."""
+    service = server.measuring()
+    baseline = service.before(subject)
+    if baseline is None:
+        return
+    record = _trade_off(service, subject, view, title, curve, charts.size_asked(view), baseline)
+    st.markdown("**Picture**")
+    plot.save_buttons(
+        [
+            plot.Picture("Light", figures.picture(record, LIGHT)),
+            plot.Picture("Dark", figures.picture(record, DARK)),
+            plot.Picture("Square", figures.picture(record, here(), square=True)),
+            plot.Picture("SVG", figures.picture(record, LIGHT), "svg"),
+        ],
+        name=name,
+        key="pictures",
     )
-    return rendering.drawn(figures.picture(record, LIGHT))
+    st.caption("1200 \u00d7 630 or 1080 \u00d7 1080 pixels, twice that sharp.")
 
 
 def _trade_off(

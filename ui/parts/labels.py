@@ -17,7 +17,7 @@ import numpy.typing as npt
 WIDTHS = (340.0, 430.0, 560.0, 900.0)
 NARROW_WIDTHS = (230.0, 280.0, 330.0)
 _LETTER, _LINE = 0.56, 1.3  # of the size of the letters
-_EDGE, _APART = 2.0, 3.0  # pixels from the edge, and between labels
+_EDGE, _APART = 3.0, 6.0  # pixels from the edge, and between labels
 _LATER = 0.5  # what a spot further down its list must hide less
 
 Box = tuple[float, float, float, float]  # left, bottom, right, top
