@@ -20,7 +20,7 @@ WITHOUT_CHARTS = ("methods", "search", "files")
 PAPER = {"light": "rgb(255, 255, 255)", "dark": "rgb(14, 17, 23)"}
 STREAMLITS_OWN = re.compile(r"404")  # it looks for its address beside a deep link's
 NOT_OURS = re.compile(r"class=.token")  # the colours of Streamlit's code blocks
-_DRAWN = ".js-plotly-plot .point, .js-plotly-plot .heatmaplayer"
+_DRAWN = ".js-plotly-plot .xtick, .js-plotly-plot .heatmaplayer"
 
 
 def _drawn(page: Page, path: str, scheme: str) -> None:

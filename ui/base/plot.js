@@ -99,11 +99,28 @@ const withDots = ({ data, layout }) => {
   return [trace, ...data];
 };
 
-// The picture to share, of the chart as it was sent.
-const save = (Plotly, figure, config, format) => {
-  const options = config.toImageButtonOptions;
-  const layout = figure.layout.meta.card;
-  Plotly.downloadImage({ data: withDots(figure), layout }, { ...options, format });
+const isTouched = () => window.matchMedia("(pointer: coarse)").matches;
+
+// The same object for as long as nothing in it changes: with another one Plotly begins anew. Its
+// camera saves the picture to share, of the chart as it was sent.
+const configOf = (state, text, Plotly) => {
+  if (state.configText === text) return state.config;
+  state.configText = text;
+  state.config = { ...JSON.parse(text), responsive: true };
+  if (isTouched()) state.config.displayModeBar = false;
+  if (!JSON.parse(state.figure).layout.meta?.card) return state.config;
+  const options = state.config.toImageButtonOptions;
+  state.config.modeBarButtonsToRemove.push("toImage");
+  state.config.modeBarButtonsToAdd = [{
+    name: "Download picture",
+    icon: Plotly.Icons.camera,
+    click: () => {
+      const figure = JSON.parse(state.figure);
+      const layout = figure.layout.meta.card;
+      Plotly.downloadImage({ data: withDots(figure), layout }, options);
+    },
+  }];
+  return state.config;
 };
 
 // Labels have other places where a chart is narrow.
@@ -153,15 +170,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   Promise.all([loadPlotly(data.script), turn]).then(([Plotly]) => {
     if (state.figure !== data.figure) return;
     const figure = JSON.parse(data.figure);
-    const config = { ...JSON.parse(data.config), responsive: true };
+    const config = configOf(state, data.config, Plotly);
     const { meta } = figure.layout;
     if (meta?.card) {
-      config.modeBarButtonsToRemove = [...config.modeBarButtonsToRemove, "toImage"];
-      config.modeBarButtonsToAdd = [{
-        name: "Download picture",
-        icon: Plotly.Icons.camera,
-        click: () => save(Plotly, JSON.parse(state.figure), config, "png"),
-      }];
       // The canvas lies beneath.
       figure.layout.paper_bgcolor = figure.layout.plot_bgcolor = "rgba(0,0,0,0)";
     }
@@ -171,9 +182,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     delete figure.layout.meta; // Plotly need not look through it
     state.dots = meta?.dots;
     // A finger that scrolls the page must not draw a box in which to zoom.
-    if (window.matchMedia("(pointer: coarse)").matches) {
-      figure.layout.dragmode = config.displayModeBar = false;
-    }
+    if (isTouched()) figure.layout.dragmode = false;
     Plotly.react(plot, figure.data, figure.layout, config).then(() => {
       if (state.listens) return;
       state.listens = true;

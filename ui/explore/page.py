@@ -19,14 +19,14 @@ from streamlit.delta_generator import DeltaGenerator
 
 from ui.base import plot
 from ui.base.theme import Theme, camera, here
-from ui.explore import hints, large_figures, panels, sharing, strip, why_no_gain
+from ui.explore import large_figures, panels, sharing, strip
 from ui.explore.plan import ExplorePlan, plan_of
 from ui.parts import charts, figures, kernel_choice, pins, proper_times
 from ui.parts.frame import sync_widget
 from ui.parts.headline import headline
 from ui.state import server
 from ui.state.address import ACROSS, SIZES, SPANS, View
-from ui.state.measuring import MeasuringRequest, MeasuringService
+from ui.state.measuring import MeasuringService
 from ui.state.session import session
 from ui.state.subject import Subject
 from ui.state.view import change, go_to, link, outdated, plain, publish
@@ -68,7 +68,7 @@ def _look_up(subject: Subject, recipe: Recipe) -> None:
 @server.one_page_at_a_time
 def _draw(view: View, subject: Subject, title: str) -> None:
     plan = plan_of(view, subject, frozenset(_asked()))
-    polling = not _ask(view, plan)
+    polling = not _ask(plan)
     top = st.container(horizontal=True, vertical_alignment="center", key="top")
     finding = top.container(key="headline", width="stretch")
     leaving = top.container(key="leaving", width="content", horizontal=True, wrap=False)
@@ -77,7 +77,7 @@ def _draw(view: View, subject: Subject, title: str) -> None:
     foot, axes = row.container(width="stretch"), row.container(width="content")
     steps = st.container()
     with session().polling.drawing(needed=polling):
-        places = finding, large, both, foot, steps
+        places = finding, large, both, foot
         st.fragment(_main, run_every=_every(_POLL_S, polling))(view, plan, title, places)
         with leaving:
             _share(view, subject, title, plan.curve)
@@ -85,22 +85,16 @@ def _draw(view: View, subject: Subject, title: str) -> None:
             strip.show(subject.network, view.recipe)
         with axes:
             _axes(view)
-        st.fragment(panels.show, run_every=_every(_POLL_AROUND_S, polling))(view, plan, title)
+        st.fragment(panels.show, run_every=_every(_POLL_AROUND_S, polling))(
+            view, plan, title, steps
+        )
 
 
-def _ask(view: View, plan: ExplorePlan) -> bool:
-    """Say what is to be measured, and, once that is known, what may help; whether all is there."""
-    service, visitor, subject = server.measuring(), server.visitor(), plan.subject
-    advice = f"{visitor} advice"
+def _ask(plan: ExplorePlan) -> bool:
+    """Say what is to be measured; whether all is there."""
+    service, visitor = server.measuring(), server.visitor()
     service.ask(visitor, plan.request)
-    finished = service.finished(visitor)
-    request = (
-        why_no_gain.request(service, subject, view, _timings(plan).get("batch 1"))
-        if finished
-        else None
-    )
-    service.ask(advice, request or MeasuringRequest(subject, ()))
-    return finished and service.finished(advice) and not kernel_choice.pending(subject)
+    return service.finished(visitor) and not kernel_choice.pending(plan.subject)
 
 
 def _timings(plan: ExplorePlan) -> dict[str, Timing]:
@@ -149,8 +143,8 @@ def _main(view: View, plan: ExplorePlan, title: str, places: tuple[DeltaGenerato
     if session().view != view:  # of a fragment's own control only the fragment would run
         st.rerun()
     service, visitor, subject = server.measuring(), server.visitor(), plan.subject
-    finished = _ask(view, plan)
-    finding, large, both, foot, steps = places
+    finished = _ask(plan)
+    finding, large, both, foot = places
     timings = _timings(plan)
     with finding:
         _headline(view, plan, title, timings.get("batch 1"))
@@ -166,8 +160,6 @@ def _main(view: View, plan: ExplorePlan, title: str, places: tuple[DeltaGenerato
             st.caption("Measuring the uncompressed model")
     with foot:
         _foot(service, plan, visitor)
-    with steps:
-        hints.show(service, view, plan)
     if session().polling.active and finished:
         st.rerun()
 

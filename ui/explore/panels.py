@@ -14,8 +14,9 @@ from paretoscope.measurement.budget import Budget
 from paretoscope.measurement.measurement import Measurement
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.network import Network
+from streamlit.delta_generator import DeltaGenerator
 
-from ui.base import plot, words
+from ui.base import later, plot, words
 from ui.base.theme import Theme, camera, here
 from ui.explore import hints, weights, why_no_gain
 from ui.explore.plan import ExplorePlan
@@ -29,6 +30,7 @@ from ui.state.session import session
 from ui.state.subject import Subject
 from ui.state.view import change, go_to, plain
 
+_ADVICE_MS = 700  # advice waits until a visitor stays at a recipe
 _AFTER_MS = 150  # figures and main charts are drawn before what stands around them
 
 _OVER: Mapping[str, Callable[[Any], str]] = {
@@ -40,8 +42,9 @@ _OVER: Mapping[str, Callable[[Any], str]] = {
 
 
 @server.one_page_at_a_time
-def show(view: View, plan: ExplorePlan, title: str) -> None:
-    """Draw all of it with what is known by now, each part with a heading one can link to."""
+def show(view: View, plan: ExplorePlan, title: str, steps: DeltaGenerator) -> None:
+    """Draw all of it with what is known by now, each part with a heading one can link to; the next
+    steps into their place further up."""
     if session().view != view:  # of a fragment's own control only the fragment would run
         st.rerun()
     service, subject = server.measuring(), plan.subject
@@ -53,6 +56,8 @@ def show(view: View, plan: ExplorePlan, title: str) -> None:
     hints.welcome()
     file = st.container()
     version = service.version(subject)
+    with steps:
+        hints.show(service, view, plan)
     with file:
         if now is not None:
             _file(view, subject, now, baseline)
@@ -74,6 +79,19 @@ def show(view: View, plan: ExplorePlan, title: str) -> None:
         _histogram(view, subject, title)
     _layers(view, subject)
     pins.show(service, subject, view)
+    if _advice_is_coming(view, subject, now):
+        later.again("advice-later", _ADVICE_MS)
+
+
+def _advice_is_coming(view: View, subject: Subject, now: Measurement | None) -> bool:
+    """Ask for what may help, once all else is measured; whether that is not there yet."""
+    service, visitor = server.measuring(), server.visitor()
+    if now is None or not service.finished(visitor):
+        return False  # what polls draws this again
+    arguments = proper_times.file_arguments(subject, now)
+    timing = proper_times.known_timings(subject, arguments).get("batch 1")
+    service.ask(f"{visitor} advice", why_no_gain.request(service, subject, view, timing))
+    return not service.finished(f"{visitor} advice")
 
 
 def _file(view: View, subject: Subject, now: Measurement, baseline: Measurement) -> None:

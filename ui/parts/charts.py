@@ -29,7 +29,7 @@ Axis = Literal["gzip", "size", "ratio", "time"]
 # How far below the uncompressed model is drawn: where decisions are made, and wider in steps where
 # the chosen recipe lies lower.
 _DEPTHS = (0.10, 0.20, 0.40, 1.0)
-_ABOVE = 0.08  # of the depth, above the best that is drawn
+_ABOVE = 0.08  # of the depth, above the uncompressed model at least
 _CELLS = (300, 200)  # of dots that lie nearer to each other only one is drawn
 AXIS_TITLES: dict[Axis, str] = {
     "gzip": "Size of the file, zipped (log scale)",
@@ -290,9 +290,10 @@ def _y_range(
     start = baseline.accuracy.value
     lost = 0.0 if chosen is None else start - chosen.accuracy.value
     depth = 1.0 if asked.whole else next(d for d in _DEPTHS if lost < 0.95 * d or d == 1.0)
-    best = max([start, *(m.accuracy.value for m in known)])
-    low = max(0.0, start - depth)
-    return low, min(best + _ABOVE * (best - low), 1.0 + 0.5 * _ABOVE * (best - low))
+    gained = max([0.0, *(m.accuracy.value - start for m in known)])
+    # In steps, so that no new dot moves the axis, and with it a visitor's zoom.
+    above = max(_ABOVE * depth, 0.01 * math.ceil(100 * gained + 0.5) if gained > 0 else 0.0)
+    return max(0.0, start - depth), min(start + above, 1.0 + 0.5 * _ABOVE * depth)
 
 
 def _front(known: Sequence[Measurement], scale: _Scale) -> tuple[Point, ...]:
