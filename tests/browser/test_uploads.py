@@ -59,7 +59,7 @@ def test_own_data_are_listed_again_in_the_same_browser_and_in_no_other(
     page.goto(f"{server.url}/files")
     _upload(page, "Table, at most", FOLDER / "models" / "iris_4f.csv")
     page.get_by_role("button", name="Use these data").click()
-    expect(page.get_by_role("heading", name="iris 4f.csv")).to_be_visible()
+    expect(page.get_by_text("iris 4f.csv · Logistic regression")).to_be_visible()
     page.wait_for_function("(localStorage.getItem('paretoscope-own') ?? '').includes('own-')")
     other_tab = page.context.new_page()  # a visit of its own
     other_tab.goto(f"{server.url}/files")
