@@ -7,7 +7,7 @@ import sys
 
 from paretoscope.measurement.measurement import environment
 
-QUICK = ("spelling", "curve", "methods", "uploads", "surface", "app")
+QUICK = ("spelling", "curve", "methods", "uploads", "surface", "first_curve", "app")
 ALL = (*QUICK, "intervals", "noise", "beside", "search", "quality", "scale")
 
 

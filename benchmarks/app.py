@@ -41,8 +41,8 @@ _WATCH = """() => {
   window.figures = []; window.charts = [];
   const text = () => [...document.querySelectorAll('[data-testid=stMetricValue]')]
     .slice(0, 3).map(e => e.innerText).join(' ')
-    + [...document.querySelectorAll('[data-testid=stCaptionContainer]')].map(e => e.innerText)
-      .filter(t => t.includes('n = ') || t.includes('smaller')).join(' ');
+    + [...document.querySelectorAll('[data-testid=stMetricDeltaDescription]')]
+      .map(e => e.innerText).join(' ');
   let pressed = null, before = '', waiting = false, left = new Set();
   document.addEventListener('keydown', () => {
     pressed = performance.now(); before = text(); waiting = true; left = new Set([0, 1]);
@@ -148,9 +148,7 @@ def _bare_presses(browser: Browser, url: str) -> None:
 
 
 def _press(page: Page, label: str, keys: tuple[str, str]) -> tuple[list[float], list[float]]:
-    box = page.locator("[data-testid=stSelectSlider], [data-testid=stSlider]")
-    slider = box.filter(has=page.get_by_text(label, exact=True)).locator("input[type=range]").first
-    slider.focus()
+    page.locator(f'input[type=range][aria-label="{label}"]').first.focus()
     page.evaluate("() => { window.figures = []; window.charts = []; }")
     gaps = random.Random(0)  # not in step with what the page does by itself
     for number in range(PRESSES):
@@ -170,7 +168,7 @@ def _warm(browser: Browser, server: Server, bare: str) -> None:
             page = context.new_page()
             start = time.perf_counter()
             page.goto(url)
-            page.wait_for_selector(".js-plotly-plot .point")
+            page.wait_for_selector(".js-plotly-plot .xtick")
             taken[name].append(time.perf_counter() - start)
             page.close()
     ours, other = (np.array(taken[name][1:]) for name in ("ours", "bare"))

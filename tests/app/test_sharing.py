@@ -29,7 +29,10 @@ def test_the_report_holds_charts_figures_and_nothing_from_elsewhere() -> None:
     curve = ps.curve(trained("digits", "mlp-64-32"), recipe, "threshold")
     link = "http://127.0.0.1/?recipe=<script>"
     page = sharing.report(server.measuring(), _subject(), View(recipe=recipe), "A & B", curve, link)
-    assert "<h1>A &amp; B</h1>" in page
+    (heading,) = re.findall("<h1>(.*?)</h1>", page)
+    assert "times smaller" in heading
+    assert "<p>A &amp; B: 95.8 % (93.2 to 97.5) at 3.94 kB zipped" in page
+    assert "Click a cell" not in page
     assert page.count('class="plotly-graph-div"') == 3
     assert "n = 360 validation rows" in page
     assert "<script>'" not in page.split("the same view")[0][-200:]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from itertools import combinations
 from typing import Any
 
 import pytest
+from paretoscope.training.training import models
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import HOME, Server, Visitor, all_measured, settle, shows
@@ -60,11 +62,31 @@ def test_what_matters_is_on_the_first_screen(
     size: tuple[int, int], first_visit: bool, server: Server, visitor: Visitor
 ) -> None:
     trained("digits", "mlp-64-32")
-    width, height = size
-    page = visitor(width=width, height=height).page
+    page = visitor(width=size[0], height=size[1]).page
     page.goto(server.url if first_visit else f"{server.url}/{HOME}")
     all_measured(page)
     settle(page)
+    _first_screen_is_whole(page, size)
+
+
+@pytest.mark.soak("first screens of a model of each dataset, in both themes, at three sizes")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("dataset", MODELS)
+def test_what_matters_is_on_every_first_screen(
+    dataset: str, scheme: str, server: Server, visitor: Visitor
+) -> None:
+    trained(dataset, MODELS[dataset])
+    page = visitor(width=1440, height=900, color_scheme=scheme).page
+    page.goto(f"{server.url}/?dataset={dataset}&model={MODELS[dataset]}")
+    all_measured(page)
+    for size in (LAPTOP, DESK, PHONE):
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        settle(page)
+        _first_screen_is_whole(page, size)
+
+
+def _first_screen_is_whole(page: Page, size: tuple[int, int]) -> None:
+    height = size[1]
     for part in (HEADLINE, SHARE, FIGURES, SLIDERS):
         _is_whole(page, part, height)
     if size == PHONE:
@@ -109,6 +131,26 @@ def test_labels_stand_apart_and_none_is_cut(dataset: str, server: Server, visito
             page.wait_for_timeout(200)
             for chart in (SIZE, TIME):
                 _labels_stand_apart(page, chart)
+
+
+@pytest.mark.soak("labels of every model that ships or trains, at 20 places")
+@pytest.mark.parametrize("dataset", MODELS)
+def test_labels_stand_apart_everywhere(dataset: str, server: Server, visitor: Visitor) -> None:
+    places = random.Random(0)
+    page = visitor(width=1440, height=900).page
+    for model in models(dataset):
+        trained(dataset, model)
+        for _ in range(20):
+            share, q = round(places.uniform(0, 0.95), 2), round(2 ** places.uniform(1, 8), 1)
+            recipe = f"magnitude(sparsity%3D{share})%2Bq({q})"
+            page.goto(f"{server.url}/?dataset={dataset}&model={model}&recipe={recipe}")
+            expect(page.locator(f"{SIZE} .annotation").first).to_be_visible()
+            settle(page, 200)
+            for width, height in (LAPTOP, PHONE):
+                page.set_viewport_size({"width": width, "height": height})
+                page.wait_for_timeout(200)
+                for chart in (SIZE, TIME):
+                    _labels_stand_apart(page, chart)
 
 
 def test_a_dot_says_what_it_is_and_a_click_goes_there(server: Server, visitor: Visitor) -> None:

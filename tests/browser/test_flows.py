@@ -291,6 +291,10 @@ def test_what_is_downloaded_is_what_it_says(
     offline.page.goto((tmp_path / "report.html").as_uri())
     offline.page.wait_for_selector(".js-plotly-plot .main-svg")
     assert [u for u in offline.requests if u.startswith("http")] == []
+    offline.page.set_viewport_size({"width": 390, "height": 844})
+    offline.page.wait_for_function(
+        "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    )
 
 
 def test_the_camera_takes_a_picture_of_the_right_size(server: Server, visitor: Visitor) -> None:

@@ -18,6 +18,7 @@ from ui.base import plot, words
 from ui.base.plot import SCRIPT
 from ui.base.theme import DARK, LIGHT, camera, here
 from ui.parts import charts, figures, grid, pins, provenance
+from ui.parts.headline import headline, sentence
 from ui.state import server
 from ui.state.address import View
 from ui.state.measuring import MeasuringService
@@ -28,7 +29,9 @@ _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:1000px;margin:2rem auto;padding:0 1rem;"
     "color:#1a1a1a}table{border-collapse:collapse;font-size:14px}td,th{border:1px solid #ddd;"
     "padding:.3rem .6rem;text-align:left}code{background:#f4f6f8;padding:.1rem .3rem}"
-    ".quiet{color:#5f5f5f;font-size:13px}"
+    ".quiet{color:#5f5f5f;font-size:13px}.wide{overflow-x:auto}code{overflow-wrap:anywhere}"
+    "@page{size:A4;margin:14mm}@media print{body{margin:0;font-size:12px}h1{font-size:20px}"
+    ".plotly-graph-div{break-inside:avoid}table{font-size:10px}}"
 )
 _MIMES = {".csv": "text/csv", ".parquet": "application/octet-stream", ".json": "application/json"}
 
@@ -165,7 +168,7 @@ def report(
     pinned = pins.known(service, subject, view.pins)
     drawn = [
         go.Figure(
-            figures.picture(
+            figures.standing_alone(
                 _trade_off(service, subject, view, title, curve, asked, baseline), LIGHT
             )
         )
@@ -178,22 +181,30 @@ def report(
             "accuracy", title, lines, every, baseline, view.recipe, view.budget,
             view.zipped,
         )  # fmt: skip
-        drawn.append(go.Figure(grid.heat_figure(record_of_grid, LIGHT)))
+        drawn.append(go.Figure(grid.heat_figure(record_of_grid, LIGHT, clicks=False)))
+    about = {"zipped": view.zipped}
+    finding = headline(now, baseline, now.latency(), margin=view.margin / 100, **about)
     parts = [
+        f"<p>{html.escape(sentence(title, now, baseline, now.latency(), **about))}</p>",
         f"<p><code>{html.escape(str(view.recipe))}</code></p>",
         _table([("", baseline), ("this recipe", now), *pinned]),
     ]
     parts.append(f"<script>{SCRIPT.read_text('utf-8')}</script>")
     for figure in drawn:
         parts.append(
-            figure.to_html(full_html=False, include_plotlyjs=False, config=camera("report"))
+            figure.to_html(
+                full_html=False,
+                include_plotlyjs=False,
+                config=camera("report"),
+                default_width="100%",
+            )
         )
     source = "<br>".join(provenance.lines(now, file=now.file_sha256))
     same_view = f"<a href='{html.escape(link)}'>the same view</a>"
     if is_own(view.dataset) or view.has_own_model:  # the link opens them
         same_view = "of somebody's own data or model: their link is not in this report"
     parts.append(f"<p class='quiet'>{source}<br>{same_view}</p>")
-    return _page(title, "\n".join(parts))
+    return _page(finding, "\n".join(parts))
 
 
 def _table(named: Sequence[tuple[str, Measurement]]) -> str:
@@ -212,12 +223,13 @@ def _table(named: Sequence[tuple[str, Measurement]]) -> str:
             "computed" if m.computed else "measured on its file",
         )
         rows.append("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in cells) + "</tr>")
-    return f"<table>{''.join(rows)}</table>"
+    return f"<div class='wide'><table>{''.join(rows)}</table></div>"
 
 
 def _page(title: str, body: str) -> str:
     safe = html.escape(title)
     return (
         f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{safe}</title>"
+        "<meta name='viewport' content='width=device-width'>"
         f"<style>{_STYLE}</style></head><body><h1>{safe}</h1>{body}</body></html>"
     )

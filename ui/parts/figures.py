@@ -66,6 +66,12 @@ def trade_off_figure(record: TradeOff, theme: Theme) -> Figure:
     return {"data": _traces(record, theme), "layout": layout}
 
 
+def standing_alone(record: TradeOff, theme: Theme) -> Figure:
+    """The figure as wide as there is room, where nothing paints its dots."""
+    layout = _layout(record, theme, _PAGE)
+    return {"data": [_dots_trace(record, theme), *_traces(record, theme)], "layout": layout}
+
+
 def picture(record: TradeOff, theme: Theme, *, square: bool = False) -> Figure:
     """The figure as a picture by itself: headline, figures, recipe, provenance, mark."""
     layout = _card_layout(record, theme, _card(square))

@@ -196,8 +196,9 @@ def _shown(what: str, value: float) -> str:
     return words.size(value) if what == "size" else words.duration(value)
 
 
-def heat_figure(record: Heat, theme: Theme) -> Figure:
-    """The heatmap with the budget's lines and a ring where the sliders are."""
+def heat_figure(record: Heat, theme: Theme, *, clicks: bool = True) -> Figure:
+    """The heatmap with the budget's lines and a ring where the sliders are; whether `clicks` lead
+    somewhere is told."""
     rows = [[math.nan if v is None else v for v in row] for row in record.values]
     z = np.array(rows)
     logarithmic = record.what == "size"
@@ -242,7 +243,7 @@ def heat_figure(record: Heat, theme: Theme) -> Figure:
                 name="your recipe",
             )
         )
-    lines = ["Click a cell to go there."]
+    lines = ["Click a cell to go there."] if clicks else []
     title = f"{record.network}: {_TITLES[record.what]}"
     base = layout(theme, title, lines, _HEIGHT, record.provenance)
     base["margin"] |= {"t": 106, "r": 8, "b": 136}
