@@ -22,6 +22,7 @@ from ui.base.theme import Theme, camera, here
 from ui.explore import large_figures, panels, sharing, strip
 from ui.explore.plan import ExplorePlan, plan_of
 from ui.parts import charts, figures, kernel_choice, pins, proper_times
+from ui.parts.chart_labels import HEIGHT
 from ui.parts.frame import sync_widget
 from ui.parts.headline import headline
 from ui.state import server
@@ -156,7 +157,7 @@ def _main(view: View, plan: ExplorePlan, title: str, places: tuple[DeltaGenerato
         if baseline is not None and baseline.latency() is not None:
             _charts(service, view, plan, title)
         elif service.failure(subject, Recipe()) is None:
-            st.skeleton(height=figures.HEIGHT)
+            st.skeleton(height=HEIGHT)
             st.caption("Measuring the uncompressed model")
     with foot:
         _foot(service, plan, visitor)
