@@ -70,7 +70,7 @@ def _computed(recipe: ps.Recipe, baseline: Baseline) -> ps.Measurement:
 def main(argv: Sequence[str] | None = None) -> int:
     """Write a link's chart; returns 0, or 2 after a sentence on standard error."""
     parser = argparse.ArgumentParser(prog="python -m ui.pictures", description=__doc__)
-    parser.add_argument("link", help="as the app's Copy link gives it")
+    parser.add_argument("link", help="as the app's menu Share gives it")
     parser.add_argument("-o", "--output", default="chart.png", metavar="FILE")
     parser.add_argument(
         "--chart", choices=("size", "time"), default="size", help="accuracy against which"

@@ -238,7 +238,7 @@ def test_labels_stand_apart_and_whole(width: float) -> None:
     for label in figure["layout"]["annotations"]:
         lines = re.sub("<(?!br)[^>]+>", "", label["text"]).split("<br>")
         wide, high = labels.extent(lines, label["font"]["size"], 0.5)
-        x, y = chart_labels._share(record, 10 ** label["x"], label["y"])
+        x, y = chart_labels.share_of(record, 10 ** label["x"], label["y"])
         middle = x * width + label.get("xshift", label.get("ax", 0))
         up = y * plot_height + label.get("yshift", -label.get("ay", 0))
         boxes.append((middle - wide / 2, up - high / 2, middle + wide / 2, up + high / 2))

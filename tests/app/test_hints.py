@@ -51,24 +51,24 @@ def test_what_compensation_gives_back_is_computed(mlp: Network, digits: ps.Datas
 
 def test_the_picture_above_prune_greys_what_is_cut(mlp: Network) -> None:
     weights = np.abs(np.concatenate([w.ravel() for w in mlp.weights.values()]))
-    _, counts, end = strip._bars(mlp)
-    assert counts.sum() == np.count_nonzero(weights * (strip._BARS / end) < strip._BARS)
-    bars = np.array(strip._kept_per_bar(mlp, ps.Magnitude(threshold=0.1)))
-    edge = 0.1 / end * strip._BARS
+    _, counts, end = strip.bars_of(mlp)
+    assert counts.sum() == np.count_nonzero(weights * (strip.BARS / end) < strip.BARS)
+    bars = np.array(strip.kept_per_bar(mlp, ps.Magnitude(threshold=0.1)))
+    edge = 0.1 / end * strip.BARS
     assert bars[: int(edge)].sum() == 0
     assert (bars[int(edge) + 1 :] == counts[int(edge) + 1 :]).all()
-    assert strip._kept_per_bar(mlp, ps.Wanda(sparsity=0.5)) == tuple(counts)  # takes rows to tell
+    assert strip.kept_per_bar(mlp, ps.Wanda(sparsity=0.5)) == tuple(counts)  # takes rows to tell
 
 
 @pytest.mark.parametrize(("q", "lines"), [(4.0, True), (500.0, False)])
 def test_the_picture_above_quantize_has_a_line_for_each_value(
     q: float, lines: bool, mlp: Network
 ) -> None:
-    drawn = strip._grid(mlp, ps.FixedPoint(q), LIGHT)
-    _, _, end = strip._bars(mlp)
+    drawn = strip.grid_picture(mlp, ps.FixedPoint(q), LIGHT)
+    _, _, end = strip.bars_of(mlp)
     found = [float(x) for x in re.findall(r"<line x1='([0-9.]+)'", drawn)]
     assert (len(found) == 2 * int(end * q) + 1) == lines
     if lines:
         apart = np.diff(found)
-        assert apart == pytest.approx(np.full(len(apart), strip._WIDTH / (2 * end * q)), abs=0.11)
-    assert "<line" not in strip._grid(mlp, ps.Float32(), LIGHT)
+        assert apart == pytest.approx(np.full(len(apart), strip.WIDTH / (2 * end * q)), abs=0.11)
+    assert "<line" not in strip.grid_picture(mlp, ps.Float32(), LIGHT)

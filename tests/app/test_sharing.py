@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from streamlit.testing.v1 import AppTest
+
 from tests.app.pages import measured, open_page, until
 from tests.conftest import load, trained
 from ui.explore import sharing
@@ -41,11 +43,15 @@ def test_the_report_holds_charts_figures_and_nothing_from_elsewhere() -> None:
     assert "Plotly" in page
 
 
+def _grid_is_known(app: AppTest) -> bool:
+    return any(re.match(r"All \d+ cells computed", c.value) for c in app.caption)
+
+
 def test_rows_hold_curve_and_grid() -> None:
     import paretoscope as ps
 
     trained("digits", "mlp-64-32")
-    until(open_page(recipe=RECIPE), measured)
+    until(open_page(recipe=RECIPE), _grid_is_known)
     recipe = ps.Recipe.parse(RECIPE)
     curve = ps.curve(trained("digits", "mlp-64-32"), recipe, "threshold")
     known = sharing.known_of(server.measuring(), _subject(), View(recipe=recipe), curve)

@@ -29,7 +29,7 @@ from ui.parts.method_controls import (
 )
 from ui.state import view
 
-_WIDTH, _HEIGHT, _BARS = 300, 34, 60
+WIDTH, _HEIGHT, BARS = 300, 34, 60
 _SEEN = 0.995  # the share of the weights that a picture shows: a few large ones would flatten it
 _MOST_LINES = 60  # of a finer grid no line could be told from the next
 
@@ -57,7 +57,7 @@ def _prune(network: Network, criterion: Criterion) -> None:
     shown = "" if axis == "pattern" else place_label(criterion)(getattr(criterion, axis))
     told = f"{shown} {_both_ways(network, criterion)}" if shown else f"{criterion.pattern} pattern"
     _heading("Prune", told.strip(), parameters(type(criterion))[axis].help)
-    kept = _kept_per_bar(network, criterion)
+    kept = kept_per_bar(network, criterion)
     st.image(
         _histogram(network, kept, here()),
         width="stretch",
@@ -75,7 +75,7 @@ def _quantize(network: Network, recipe: Recipe) -> None:
         value = "codes of 8 bits, with 8-bit activations"
     _heading("Quantize", value, _rounding(quantizer))
     st.image(
-        _grid(network, quantizer, here()),
+        grid_picture(network, quantizer, here()),
         width="stretch",
         alt="Histogram of the weights, with a line at each value that can be stored",
     )
@@ -147,19 +147,19 @@ def _n_weights(network: Network) -> int:
 
 
 @lru_cache(maxsize=16)
-def _bars(network: Network) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64], float]:
+def bars_of(network: Network) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64], float]:
     """Of each weight the bar in which its magnitude falls, how many fall in each, and where the
     last one ends."""
     magnitudes = np.abs(np.concatenate([w.ravel() for w in network.weights.values()]))
     end = float(np.quantile(magnitudes, _SEEN)) or 1.0
-    bars = np.minimum((magnitudes * (_BARS / end)).astype(np.intp), _BARS)
-    return bars, np.bincount(bars, minlength=_BARS + 1)[:_BARS], end
+    bars = np.minimum((magnitudes * (BARS / end)).astype(np.intp), BARS)
+    return bars, np.bincount(bars, minlength=BARS + 1)[:BARS], end
 
 
 @lru_cache(maxsize=256)
-def _kept_per_bar(network: Network, criterion: Criterion) -> tuple[int, ...]:
+def kept_per_bar(network: Network, criterion: Criterion) -> tuple[int, ...]:
     """How many weights of each bar are kept; all, where that takes training rows to tell."""
-    bars, counts, _ = _bars(network)
+    bars, counts, _ = bars_of(network)
     if criterion.needs_rows:
         return tuple(counts.tolist())
     try:
@@ -169,14 +169,14 @@ def _kept_per_bar(network: Network, criterion: Criterion) -> tuple[int, ...]:
     kept = np.concatenate(
         [np.broadcast_to(cut.kept[name], w.shape).ravel() for name, w in network.weights.items()]
     )
-    return tuple(np.bincount(bars[kept], minlength=_BARS + 1)[:_BARS].tolist())
+    return tuple(np.bincount(bars[kept], minlength=BARS + 1)[:BARS].tolist())
 
 
 def _histogram(network: Network, kept: tuple[int, ...], theme: Theme) -> str:
     """The magnitudes of all weights; what is cut is grey."""
-    _, counts, _ = _bars(network)
+    _, counts, _ = bars_of(network)
     highest = max(1, int(counts.max()))
-    width = _WIDTH / _BARS
+    width = WIDTH / BARS
     drawn = []
     for i, (n, n_kept) in enumerate(zip(counts.tolist(), kept, strict=True)):
         for part, colour in ((n, theme.cut), (n_kept, theme.curve)):
@@ -189,12 +189,12 @@ def _histogram(network: Network, kept: tuple[int, ...], theme: Theme) -> str:
     return _svg(drawn)
 
 
-def _grid(network: Network, quantizer: Quantizer, theme: Theme) -> str:
+def grid_picture(network: Network, quantizer: Quantizer, theme: Theme) -> str:
     """All weights, mirrored about zero, with a line at each value that Q can store."""
-    _, counts, end = _bars(network)
+    _, counts, end = bars_of(network)
     highest = max(1, int(counts.max()))
     mirrored = [*reversed(counts.tolist()), *counts.tolist()]
-    width = _WIDTH / len(mirrored)
+    width = WIDTH / len(mirrored)
     drawn = [
         f"<rect x='{i * width:.2f}' y='{_HEIGHT - (_HEIGHT - 2) * n / highest:.1f}' "
         f"width='{width:.2f}' height='{(_HEIGHT - 2) * n / highest:.1f}' fill='{theme.cut}'/>"
@@ -204,20 +204,20 @@ def _grid(network: Network, quantizer: Quantizer, theme: Theme) -> str:
     n_lines = 0 if factor is None else int(end * factor)
     if factor is not None and n_lines <= _MOST_LINES // 2:
         for code in range(-n_lines, n_lines + 1):
-            x = _WIDTH / 2 * (1 + code / (factor * end))
+            x = WIDTH / 2 * (1 + code / (factor * end))
             drawn.append(
                 f"<line x1='{x:.1f}' x2='{x:.1f}' y1='2' y2='{_HEIGHT}' stroke='{theme.curve}' "
                 "stroke-width='1.5'/>"
             )
     elif factor is not None:
         drawn.append(
-            f"<rect x='0' y='{_HEIGHT - 4}' width='{_WIDTH}' height='4' fill='{theme.curve}'/>"
+            f"<rect x='0' y='{_HEIGHT - 4}' width='{WIDTH}' height='4' fill='{theme.curve}'/>"
         )
     return _svg(drawn)
 
 
 def _svg(parts: list[str]) -> str:
     return (
-        f"<svg xmlns='http://www.w3.org/2000/svg' width='{_WIDTH}' height='{_HEIGHT}' "
-        f"viewBox='0 0 {_WIDTH} {_HEIGHT}' preserveAspectRatio='none'>{''.join(parts)}</svg>"
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='{WIDTH}' height='{_HEIGHT}' "
+        f"viewBox='0 0 {WIDTH} {_HEIGHT}' preserveAspectRatio='none'>{''.join(parts)}</svg>"
     )

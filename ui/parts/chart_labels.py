@@ -38,7 +38,7 @@ PAGE = Frame(0, HEIGHT, _MARGIN, WIDTHS, 13, 0.54)
 PHONE = replace(PAGE, widths=NARROW_WIDTHS)
 
 
-def _share(record: TradeOff, x: float, y: float) -> tuple[float, float]:
+def share_of(record: TradeOff, x: float, y: float) -> tuple[float, float]:
     """Where a place lies, as shares of the chart's width and height."""
     (left, right), (low, high) = record.x_range, record.y_range
     up = (y - low) / (high - low)
@@ -50,10 +50,10 @@ def _share(record: TradeOff, x: float, y: float) -> tuple[float, float]:
 def _room(record: TradeOff, frame: Frame) -> Room:
     """The plot area with what is drawn in it."""
     room = Room(frame.plot_height, frame.widths)
-    room.line(_share(record, p.x, p.accuracy) for p in record.curve.points)
+    room.line(share_of(record, p.x, p.accuracy) for p in record.curve.points)
     for p in record.curve.points:
-        room.mark(*_share(record, p.x, p.accuracy), 6)
-    places = [_share(record, p.x, p.accuracy) for p in record.front]
+        room.mark(*share_of(record, p.x, p.accuracy), 6)
+    places = [share_of(record, p.x, p.accuracy) for p in record.front]
     steps: list[tuple[float, float]] = []
     for place in places:
         if steps:
@@ -61,12 +61,12 @@ def _room(record: TradeOff, frame: Frame) -> Room:
         steps.append(place)
     room.line(steps, 0.7)
     for x, y in zip(record.dots.x, record.dots.accuracy, strict=True):
-        room.mark(*_share(record, x, y), 2.5, 0.2)
+        room.mark(*share_of(record, x, y), 2.5, 0.2)
     for _, p in record.pins:
-        room.mark(*_share(record, p.x, p.accuracy), 10)
+        room.mark(*share_of(record, p.x, p.accuracy), 10)
     for large in (record.baseline, record.cursor):
         if large is not None:
-            room.mark(*_share(record, large.x, large.accuracy), 12)
+            room.mark(*share_of(record, large.x, large.accuracy), 12)
     return room
 
 
@@ -98,7 +98,7 @@ def _label(
 ) -> dict[str, Any] | None:  # fmt: skip
     """Text at the best of the spots, if one is free; `border` pixels on each side are its own."""
     width, height = extent([_plain(line) for line in lines], size, frame.wide)
-    shares = {(*_share(record, x, y), place): (x, y) for x, y, place in spots}
+    shares = {(*share_of(record, x, y), place): (x, y) for x, y, place in spots}
     found = room.place(width + 2 * border, height + 2 * border, shares)
     if found is None:
         return None

@@ -65,7 +65,7 @@ def _line(network: Network, plain: Recipe, axis: str, q: float) -> tuple[Recipe,
 
 
 def _qs(network: Network, recipe: Recipe) -> list[float]:
-    """Values of Q: some of the slider's stops, those of the faint curves, the recipe's own."""
+    """Values of Q: some of the slider's stops, the recipe's own."""
     own = [] if recipe.quantizer.factor is None else [recipe.quantizer.factor]
     return sorted({*stops(network, FixedPoint, "q", QS), *BACKDROP_QS, *map(float, own)})
 
