@@ -180,7 +180,7 @@ def trade_off(
     every = {str(m.recipe): m for m in (*others, *(m for _, m in pins), *curve, baseline)}
     ranked = [] if axis == "time" else [m for m in every.values() if scale.x(m) is not None]
     chosen = next((m for m in curve if m.recipe == recipe), None)
-    y_range = _y_range(asked, baseline, chosen, ranked)
+    y_range = _y_range(asked, baseline, chosen, list(every.values()))
     best = _front(ranked, scale)
     front = tuple(p for p in best if p.accuracy >= y_range[0])  # others would be out of sight
     cursor = None if chosen is None else scale.point(chosen)
@@ -447,7 +447,7 @@ def brief(recipe: Recipe) -> str:
     """Threshold and quantizer in as few letters as stand beside a ring.
 
     >>> brief(Recipe.parse("magnitude(threshold=0.065)+q(8)")), brief(Recipe())
-    ('|w| < 0.065, Q = 8', 'no quantization')
+    ('|w| < 0.065, Q = 8', 'float32')
     """
     told = []
     if isinstance(recipe.pruner, Criterion):
