@@ -153,7 +153,7 @@ def _main(view: View, plan: ExplorePlan, title: str, places: tuple[DeltaGenerato
         _figures(view, subject, timings)
     service.compute_line(subject, plan.curve)
     baseline = service.before(subject)
-    with both:
+    with both, st.container():  # written to in every run, as the other places are
         if baseline is not None and baseline.latency() is not None:
             _charts(service, view, plan, title)
         elif service.failure(subject, Recipe()) is None:

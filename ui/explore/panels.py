@@ -49,6 +49,8 @@ def show(view: View, plan: ExplorePlan, title: str, steps: DeltaGenerator) -> No
         st.rerun()
     service, subject = server.measuring(), plan.subject
     now, baseline = service.known(subject, view.recipe), service.before(subject)
+    with steps:  # in every run: a fragment that left a place out may not write to it later
+        hints.show(service, view, plan)
     if baseline is None:
         return
     # What comes later has its place from the start: a field that moves on the page loses what is
@@ -56,8 +58,6 @@ def show(view: View, plan: ExplorePlan, title: str, steps: DeltaGenerator) -> No
     hints.welcome()
     file = st.container()
     version = service.version(subject)
-    with steps:
-        hints.show(service, view, plan)
     with file:
         if now is not None:
             _file(view, subject, now, baseline)
