@@ -115,13 +115,13 @@ def _shapes(record: TradeOff, theme: Theme) -> list[Shape]:
 
 def card(square: bool = False) -> Frame:
     width, height = (SQUARE if square else PICTURE).values()
-    margin = {"l": 104, "r": 62, "t": 160 if square else 116, "b": 196 if square else 176}
+    margin = {"l": 104, "r": 62, "t": 160 if square else 116, "b": 180 if square else 158}
     return Frame(width, height, margin, (width - margin["l"] - margin["r"],), 15, 0.6)
 
 
 def card_layout(record: TradeOff, theme: Theme, frame: Frame) -> dict[str, Any]:
     """The layout of a picture by itself, of 1200 x 630 pixels or square."""
-    letters = int((frame.width - 88) / 21)
+    letters = int((frame.width - 88) / 20.2)
     head = textwrap.wrap(record.headline, letters, max_lines=2, placeholder="\u2026")
     lead = textwrap.wrap(record.sentence, int((frame.width - 88) / 9.6), max_lines=2)
     more = 44 * (len(head) - 1) + 24 * (max(1, len(lead)) - 1)

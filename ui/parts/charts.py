@@ -425,14 +425,15 @@ def _provenance(
 ) -> tuple[str, ...]:
     """All that a picture by itself says of where its figures come from."""
     file = None if chosen is None else chosen.file_sha256
-    lines = list(provenance.lines(baseline, file=file))
+    rows, made, machine = provenance.lines(baseline, file=file)
     marks = "whiskers: 95 % interval; small dots: known recipes, dark where rows cannot tell"
     if axis == "time":
         marks = (
             "whiskers: 95 % interval, quartiles of quick times, each placed by its ratio; band: "
         )
         marks += "quartiles of the uncompressed model" if timing is None else "A/A noise"
-    return (*lines[:-1], marks, *([kernels] if kernels else []), lines[-1].replace("<br>", ", "))
+    how = [kernels] if kernels else []
+    return (f"{rows}, {made}", marks, *how, machine.replace("<br>", ", "))
 
 
 def note(baseline: Measurement, chosen: Measurement | None) -> str:
