@@ -15,6 +15,7 @@ from ui.parts.labels import NARROW_WIDTHS, WIDTHS, Place, Room, around, extent
 
 HEIGHT = 376
 _MARGIN = {"l": 50, "r": 12, "t": 32, "b": 44}
+_ALONG = 100  # marks that stand for a line across the chart
 _FEW = 12  # points of the front beside which its name is tried
 
 
@@ -64,6 +65,12 @@ def _room(record: TradeOff, frame: Frame) -> Room:
         room.mark(*share_of(record, x, y), 2.5, 0.2)
     for _, p in record.pins:
         room.mark(*share_of(record, p.x, p.accuracy), 10)
+    across = [record.limits[0], None if record.baseline is None else record.baseline.accuracy]
+    for level in across:
+        if level is not None:
+            _, up = share_of(record, record.x_range[1], level)
+            for place in range(_ALONG):
+                room.mark(place / _ALONG, up, 1.0)
     for large in (record.baseline, record.cursor):
         if large is not None:
             room.mark(*share_of(record, large.x, large.accuracy), 12)
