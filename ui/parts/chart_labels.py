@@ -69,8 +69,8 @@ def _room(record: TradeOff, frame: Frame) -> Room:
     for level in across:
         if level is not None:
             _, up = share_of(record, record.x_range[1], level)
-            for place in range(_ALONG):
-                room.mark(place / _ALONG, up, 1.0)
+            for along in range(_ALONG):
+                room.mark(along / _ALONG, up, 1.0)
     for large in (record.baseline, record.cursor):
         if large is not None:
             room.mark(*share_of(record, large.x, large.accuracy), 12)
