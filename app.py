@@ -10,10 +10,10 @@ from ui.state.session import session
 
 logs.begin()
 late_requests.begin()
-st.set_page_config(page_title="Paretoscope", page_icon=str(MARK), layout="wide")
 session().routed = True
+view.current()  # before anything is drawn: a run that is cut short has read where one went back to
+st.set_page_config(page_title="Paretoscope", page_icon=str(MARK), layout="wide")
 page = st.navigation(frame.pages(), position="top")
 frame.show_mark()
-view.current()
 page.run()
 view.publish()

@@ -131,7 +131,7 @@ def test_labels_stand_apart_and_none_is_cut(dataset: str, server: Server, visito
             page.wait_for_timeout(200)
             for chart in (SIZE, TIME):
                 _labels_stand_apart(page, chart)
-        expect(page.get_by_role("heading", name="This file")).to_be_visible()
+        expect(page.get_by_role("heading", name="This file", exact=True)).to_be_visible()
         expect(page.get_by_text("encountered an error")).to_have_count(0)
 
 
