@@ -24,7 +24,6 @@ def trade_off_figure(record: TradeOff, theme: Theme) -> Figure:
         "dots": _dots(record, theme),
         "narrow": label_annotations(record, theme, PHONE),
         "card": card_layout(record, theme, card()),
-        "square": card_layout(record, theme, card(square=True)),
     }
     return {"data": _traces(record, theme), "layout": whole}
 

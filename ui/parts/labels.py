@@ -90,6 +90,8 @@ class Room:
         best: tuple[float, float, Place] | None = None
         least = float("inf")
         for rank, spot in enumerate(spots):
+            if _LATER * rank >= least:
+                break  # none that follows can be better
             boxes = [(at, _box(at, self.height, *spot, width, height)) for at in self.widths]
             if any(self._conflicts(at, box) for at, box in boxes):
                 continue
