@@ -191,6 +191,7 @@ def test_the_time_chart_leaves_out_what_was_not_timed() -> None:
     record = _record("time")
     assert [p.x for p in record.curve.points] == [5.0, 5.0]
     assert record.band == (10.0, 10.0)
+    assert record.band_name[0] == "quartiles of the"  # only the protocol's band is its noise
     assert record.front == ()  # quick times of different loads rank nothing
 
 

@@ -10,6 +10,7 @@ from paretoscope.data.dataset import OPEN
 from paretoscope.measurement.accuracy import Change
 from paretoscope.measurement.latency_protocol import Timing
 from paretoscope.measurement.measurement import Measurement
+from paretoscope.methods.recipe import Recipe
 
 from ui.base import words
 from ui.base.words import Compared
@@ -75,6 +76,8 @@ def _accuracy(view: View, subject: Subject, now: Measurement, before: Measuremen
     if now.computed:
         told = f"{told}, computed"
     verdict, colour = _verdict(change, view.margin / 100)
+    if now.recipe == Recipe():  # it need not be told from itself
+        verdict, told = "uncompressed", words.accuracy_interval(now.accuracy)
     _metric(
         _label("Accuracy", words.percent(before.accuracy.value)),
         words.percent(now.accuracy.value),

@@ -11,6 +11,7 @@ import streamlit as st
 from paretoscope.artifact.artifact import compress
 from paretoscope.artifact.quick_latency import BATCHES
 from paretoscope.base.store import default_store
+from paretoscope.base.wording import counted
 from paretoscope.measurement.latency_protocol import Timing
 from paretoscope.measurement.measurement import Measurement
 from paretoscope.methods.recipe import Recipe
@@ -285,9 +286,9 @@ def _foot(service: MeasuringService, plan: ExplorePlan, visitor: str) -> None:
     if measured + failed < total:
         st.progress(measured / total, text=f"{measured} of {total} files measured")
         return
-    told = f"All {total} files of this curve measured"
+    told = f"All {counted(total, 'file')} of this curve measured"
     if failed:
-        told = f"{measured} files of this curve measured, {failed} could not be made"
+        told = f"{counted(measured, 'file')} of this curve measured, {failed} could not be made"
     before = service.before(subject)
     if before is not None:
         told = f"{told} \u00b7 {charts.note(before, service.known(subject, plan.recipe))}"

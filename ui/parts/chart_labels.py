@@ -228,7 +228,7 @@ def _band_name(record: TradeOff, theme: Theme, room: Room, frame: Frame) -> dict
     """In the band or beside it, where it hides least."""
     assert record.band is not None
     low, high = record.y_range
-    lines, size = ["no measurable", "difference"], frame.font - 1
+    lines, size = record.band_name, frame.font - 1
     width, height = extent(lines, size, frame.wide)
     rise = (high - low) / 8
     spots = [

@@ -108,6 +108,7 @@ class TradeOff:
     n_known: int
     baseline: Point | None
     band: tuple[float, float] | None
+    band_name: tuple[str, ...]
     cursor: Point | None
     x_range: tuple[float, float]
     y_range: tuple[float, float]
@@ -206,6 +207,9 @@ def trade_off(
         n_known=len(ranked),
         baseline=start,
         band=_band(axis, baseline, timing),
+        band_name=("quartiles of the", "uncompressed")
+        if timing is None
+        else ("no measurable", "difference"),
         cursor=cursor,
         x_range=x_range,
         y_range=y_range,
