@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 from tests.browser import chromium
 from tests.browser.serving import Server, serve
@@ -78,7 +78,7 @@ def shows(page: Page, value: str) -> None:
 
 
 HOME = "?v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold%3D0.1)%2Bq(8)&size=gzip"
-_GO = "to => { history.pushState(null, '', to); dispatchEvent(new PopStateEvent('popstate')) }"
+GO = "to => { history.pushState(null, '', to); dispatchEvent(new PopStateEvent('popstate')) }"
 _MEASURED = re.compile(r"All \d+ files of this curve measured")
 _COMPUTED = re.compile(r"All \d+ cells computed")
 
@@ -144,32 +144,45 @@ class Visit:
 Visitor = Callable[..., Visit]
 
 
+@pytest.fixture(scope="session")
+def _context(browser: Browser) -> Iterator[BrowserContext]:
+    """One browser for most visits: it has the app's scripts already, and saves half of a load."""
+    context = browser.new_context(accept_downloads=True)
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def visitor(browser: Browser) -> Iterator[Visitor]:
-    """Opens pages: ``visitor(width=390, color_scheme="dark")``."""
-    contexts = []
+def visitor(browser: Browser, _context: BrowserContext) -> Iterator[Visitor]:
+    """Opens pages: ``visitor(width=390, color_scheme="dark")``. Each is another browser's, which
+    knows nothing of the others."""
+    before, others = set(_context.pages), []
 
     def visit(width: int = 1280, height: int = 1000, color_scheme: str = "light") -> Visit:
-        context = browser.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme=color_scheme,  # type: ignore[arg-type]
-            accept_downloads=True,
-        )
-        contexts.append(context)
-        return Visit(context.new_page())
+        context = _context
+        if len(_context.pages) > len(before):
+            context = browser.new_context(accept_downloads=True)
+            others.append(context)
+        page = context.new_page()
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=color_scheme)  # type: ignore[arg-type]
+        return Visit(page)
 
     yield visit
-    for context in contexts:
+    for context in others:
         context.close()
+    for page in set(_context.pages) - before:
+        page.evaluate("location.protocol === 'http:' && localStorage.clear()")
+        page.close()
+    _context.clear_cookies()
 
 
 @pytest.fixture(scope="session")
-def _explore(browser: Browser, server: Server) -> Iterator[Visit]:
-    context = browser.new_context(viewport={"width": 1280, "height": 1000}, accept_downloads=True)
-    visit = Visit(context.new_page())
-    visit.page.goto(f"{server.url}/{HOME}")
-    yield visit
-    context.close()
+def _explore(_context: BrowserContext, server: Server) -> Iterator[Visit]:
+    page = _context.new_page()
+    page.set_viewport_size({"width": 1280, "height": 1000})
+    page.goto(f"{server.url}/{HOME}")
+    yield Visit(page)
 
 
 @pytest.fixture
@@ -178,7 +191,7 @@ def explore(_explore: Visit) -> Visit:
     for seconds to load one. Each test finds it as that link shows it."""
     page = _explore.page
     page.keyboard.press("Escape")  # a menu that is open takes the next click
-    page.evaluate(_GO, f"/{HOME}")
+    page.evaluate(GO, f"/{HOME}")
     settle(page)  # what still stands there from before tells nothing
     shows(page, "|w| < 0.1")
     shows(page, "Q = 8")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from itertools import combinations
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from paretoscope.training.training import models
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import HOME, Server, Visitor, all_measured, settle, shows
+from tests.browser.conftest import GO, HOME, Server, Visitor, all_measured, settle, shows
 from tests.conftest import trained
 
 # Parts of the first screen, by a selector each.
@@ -38,6 +39,24 @@ _LABELS = """selector => {
       .map(t => ({text: t.textContent, box: box(t.getBoundingClientRect())})),
   };
 }"""
+_RING_AT = f"""recipe => document.querySelector('{SIZE}')?.data?.some(trace =>
+  trace.name === 'your recipe' && trace.customdata[0][0] === recipe)"""
+# The charts fill their places, and nothing of them has moved for three frames.
+_STANDS = """() => {
+  const boxes = ['size', 'time'].map(chart => {
+    const plot = document.querySelector(`.st-key-chart-${chart} .js-plotly-plot`);
+    const svg = plot?.querySelector('.main-svg')?.getBoundingClientRect();
+    if (svg === undefined) return 'moving';
+    const held = plot.parentElement.getBoundingClientRect();
+    if (Math.abs(svg.width - held.width) > 1) return 'moving';
+    return [...plot.querySelectorAll('.annotation')]
+      .map(a => JSON.stringify(a.getBoundingClientRect())).join();
+  }).join();
+  const now = boxes.includes('moving') ? undefined : boxes;
+  const still = now !== undefined && window.lastBoxes?.boxes === now;
+  window.lastBoxes = {boxes: now, frames: still ? window.lastBoxes.frames + 1 : 0};
+  return window.lastBoxes.frames >= 3;
+}"""
 
 
 def _box(page: Page, selector: str) -> dict[str, float]:
@@ -56,17 +75,12 @@ def _is_whole(page: Page, selector: str, height: int, share: float = 1.0) -> Non
     assert box["x"] + box["width"] <= width + 0.5, selector
 
 
-@pytest.mark.parametrize("first_visit", [True, False])
-@pytest.mark.parametrize("size", [LAPTOP, DESK, PHONE], ids=["laptop", "desk", "phone"])
-def test_what_matters_is_on_the_first_screen(
-    size: tuple[int, int], first_visit: bool, server: Server, visitor: Visitor
-) -> None:
+@pytest.mark.parametrize("link", ["", HOME], ids=["first visit", "link"])
+def test_what_matters_is_on_the_first_screen(link: str, server: Server, visitor: Visitor) -> None:
     trained("digits", "mlp-64-32")
-    page = visitor(width=size[0], height=size[1]).page
-    page.goto(server.url if first_visit else f"{server.url}/{HOME}")
-    all_measured(page)
-    settle(page)
-    _first_screen_is_whole(page, size)
+    page = visitor(width=1440, height=900).page
+    page.goto(f"{server.url}/{link}")
+    _first_screens_are_whole(page)
 
 
 @pytest.mark.soak("first screens of a model of each dataset, in both themes, at three sizes")
@@ -78,24 +92,40 @@ def test_what_matters_is_on_every_first_screen(
     trained(dataset, MODELS[dataset])
     page = visitor(width=1440, height=900, color_scheme=scheme).page
     page.goto(f"{server.url}/?dataset={dataset}&model={MODELS[dataset]}")
+    _first_screens_are_whole(page)
+
+
+def _first_screens_are_whole(page: Page) -> None:
     all_measured(page)
     for size in (LAPTOP, DESK, PHONE):
-        page.set_viewport_size({"width": size[0], "height": size[1]})
+        _resize(page, size)
         settle(page)
-        _first_screen_is_whole(page, size)
+        for part in (HEADLINE, SHARE, FIGURES, SLIDERS):
+            _is_whole(page, part, size[1])
+        if size == PHONE:
+            _is_whole(page, SIZE, size[1], 0.6)
+            tops = [box["y"] for box in map(_bounds, page.locator("[data-testid=stMetric]").all())]
+            assert max(tops) - min(tops) < 1, "the figures stand in one row"
+        else:
+            _is_whole(page, SIZE, size[1])
+            _is_whole(page, TIME, size[1])
 
 
-def _first_screen_is_whole(page: Page, size: tuple[int, int]) -> None:
-    height = size[1]
-    for part in (HEADLINE, SHARE, FIGURES, SLIDERS):
-        _is_whole(page, part, height)
-    if size == PHONE:
-        _is_whole(page, SIZE, height, 0.6)
-        tops = [box["y"] for box in map(_bounds, page.locator("[data-testid=stMetric]").all())]
-        assert max(tops) - min(tops) < 1, "the figures stand in one row"
-        return
-    _is_whole(page, SIZE, height)
-    _is_whole(page, TIME, height)
+def _resize(page: Page, size: tuple[int, int]) -> None:
+    """Wait until both charts have the new width, and stand still for two frames."""
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    page.evaluate("window.lastBoxes = undefined")
+    page.wait_for_function(_STANDS)
+
+
+def _visit(page: Page, dataset: str, model: str, recipe: str) -> None:
+    """Go to a place as a link does, and see both charts' labels at two sizes."""
+    page.evaluate(GO, f"/?dataset={dataset}&model={model}&recipe={quote(recipe)}")
+    page.wait_for_function(_RING_AT, arg=recipe)
+    for size in (LAPTOP, PHONE):
+        _resize(page, size)
+        for chart in (SIZE, TIME):
+            _labels_stand_apart(page, chart)
 
 
 def _bounds(locator: Any) -> dict[str, float]:
@@ -122,17 +152,12 @@ def _labels_stand_apart(page: Page, chart: str) -> None:
 def test_labels_stand_apart_and_none_is_cut(dataset: str, server: Server, visitor: Visitor) -> None:
     trained(dataset, MODELS[dataset])
     page = visitor(width=1440, height=900).page
-    for recipe in ("magnitude(sparsity%3D0.3)%2Bq(16)", "q(3)", "magnitude(sparsity%3D0.9)%2Bq(8)"):
-        page.goto(f"{server.url}/?dataset={dataset}&model={MODELS[dataset]}&recipe={recipe}")
-        expect(page.locator(f"{SIZE} .annotation").first).to_be_visible()
-        settle(page, 200)
-        for width, height in (LAPTOP, PHONE):
-            page.set_viewport_size({"width": width, "height": height})
-            page.wait_for_timeout(200)
-            for chart in (SIZE, TIME):
-                _labels_stand_apart(page, chart)
-        expect(page.get_by_role("heading", name="This file", exact=True)).to_be_visible()
-        expect(page.get_by_text("encountered an error")).to_have_count(0)
+    page.goto(f"{server.url}/?dataset={dataset}&model={MODELS[dataset]}")
+    expect(page.locator(f"{TIME} .annotation").first).to_be_visible()
+    for recipe in ("magnitude(sparsity=0.3)+q(16)", "q(3)", "magnitude(sparsity=0.9)+q(8)"):
+        _visit(page, dataset, MODELS[dataset], recipe)
+    expect(page.get_by_role("heading", name="This file", exact=True)).to_be_visible()
+    expect(page.get_by_text("encountered an error")).to_have_count(0)
 
 
 @pytest.mark.soak("labels of every model that ships or trains, at 20 places")
@@ -142,17 +167,11 @@ def test_labels_stand_apart_everywhere(dataset: str, server: Server, visitor: Vi
     page = visitor(width=1440, height=900).page
     for model in models(dataset):
         trained(dataset, model)
+        page.goto(f"{server.url}/?dataset={dataset}&model={model}")
+        expect(page.locator(f"{TIME} .annotation").first).to_be_visible()
         for _ in range(20):
             share, q = round(places.uniform(0, 0.95), 2), round(2 ** places.uniform(1, 8), 1)
-            recipe = f"magnitude(sparsity%3D{share})%2Bq({q})"
-            page.goto(f"{server.url}/?dataset={dataset}&model={model}&recipe={recipe}")
-            expect(page.locator(f"{SIZE} .annotation").first).to_be_visible()
-            settle(page, 200)
-            for width, height in (LAPTOP, PHONE):
-                page.set_viewport_size({"width": width, "height": height})
-                page.wait_for_timeout(200)
-                for chart in (SIZE, TIME):
-                    _labels_stand_apart(page, chart)
+            _visit(page, dataset, model, f"magnitude(sparsity={share})+q({q:g})")
 
 
 def test_a_dot_says_what_it_is_and_a_click_goes_there(server: Server, visitor: Visitor) -> None:

@@ -106,7 +106,7 @@ const isTouched = () => window.matchMedia("(pointer: coarse)").matches;
 const configOf = (state, text, Plotly) => {
   if (state.configText === text) return state.config;
   state.configText = text;
-  state.config = { ...JSON.parse(text), responsive: true };
+  state.config = JSON.parse(text);
   if (isTouched()) state.config.displayModeBar = false;
   if (!JSON.parse(state.figure).layout.meta?.card) return state.config;
   const options = state.config.toImageButtonOptions;
@@ -128,6 +128,13 @@ const isNarrow = ({ margin }, box) => box.clientWidth - margin.l - margin.r < NA
 
 const listen = (state, Plotly) => {
   const { plot } = state;
+  // The width also changes where the window's stays: a sidebar folds, a scrollbar goes.
+  let width = plot.clientWidth;
+  new ResizeObserver(() => {
+    if (plot.clientWidth === 0 || plot.clientWidth === width) return;
+    width = plot.clientWidth;
+    Plotly.Plots.resize(plot).catch(() => {}); // it went out of sight meanwhile
+  }).observe(plot);
   plot.on("plotly_afterplot", () => {
     paint(state);
     const narrow = state.labels && isNarrow(plot.layout, plot);
