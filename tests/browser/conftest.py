@@ -178,11 +178,11 @@ def visitor(browser: Browser, _context: BrowserContext) -> Iterator[Visitor]:
 
 
 @pytest.fixture(scope="session")
-def _explore(_context: BrowserContext, server: Server) -> Iterator[Visit]:
+def _explore(_context: BrowserContext, server: Server) -> Visit:
     page = _context.new_page()
     page.set_viewport_size({"width": 1280, "height": 1000})
     page.goto(f"{server.url}/{HOME}")
-    yield Visit(page)
+    return Visit(page)
 
 
 @pytest.fixture

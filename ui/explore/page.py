@@ -19,6 +19,7 @@ from paretoscope.network.network import Network
 from streamlit.delta_generator import DeltaGenerator
 
 from ui.base import plot
+from ui.base.places import in_places
 from ui.base.theme import Theme, camera, here
 from ui.explore import large_figures, panels, sharing, strip
 from ui.explore.plan import ExplorePlan, plan_of
@@ -139,6 +140,7 @@ def _share(view: View, subject: Subject, title: str, curve: Sequence[Recipe]) ->
         )
 
 
+@in_places
 @server.one_page_at_a_time
 def _main(view: View, plan: ExplorePlan, title: str, places: tuple[DeltaGenerator, ...]) -> None:
     """What answers a slider first, and fills in while files are measured."""

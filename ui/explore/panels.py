@@ -17,6 +17,7 @@ from paretoscope.network.network import Network
 from streamlit.delta_generator import DeltaGenerator
 
 from ui.base import later, plot, words
+from ui.base.places import in_places
 from ui.base.theme import Theme, camera, here
 from ui.explore import hints, weights, why_no_gain
 from ui.explore.plan import ExplorePlan
@@ -41,6 +42,7 @@ _OVER: Mapping[str, Callable[[Any], str]] = {
 }
 
 
+@in_places
 @server.one_page_at_a_time
 def show(view: View, plan: ExplorePlan, title: str, steps: DeltaGenerator) -> None:
     """Draw all of it with what is known by now, each part with a heading one can link to; the next
