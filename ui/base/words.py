@@ -49,10 +49,10 @@ def duration(microseconds: float) -> str:
 
 def listed(parts: Sequence[str]) -> str:
     """
-    >>> listed(["1", "16", "256"]), listed(["1"])
-    ('1, 16 and 256', '1')
+    >>> listed(["1", "16", "256"]), listed(["1"]), listed([])
+    ('1, 16 and 256', '1', '')
     """
-    *first, last = parts
+    *first, last = parts or [""]
     return f"{', '.join(first)} and {last}" if first else last
 
 
