@@ -26,10 +26,9 @@ PAGES = {
     "compare": (f"/compare{LENET}{PINS}&curves=magnitude|wanda|random", 1250, "McNemar"),
     "layers": (f"/layers{LENET}", 1150, r"All \d+ files measured"),
     "search": (f"/search{LENET}", 1000, "compared on growing parts of the rows"),
-    "evidence": (f"/evidence{LENET}&section=robustness", 920, "validation rows"),
+    "evidence": (f"/evidence{LENET}", 920, "McNemar"),
     "files": ("/files", 920, "Your files"),
-    "textbook": ("/textbook", 920, "test rows"),
-    "methods": ("/methods", 920, "Selections"),
+    "learn": ("/learn", 920, "test rows"),
 }
 MODELS = {
     "lenet": LENET,

@@ -1,4 +1,4 @@
-"""Compare: curves of several criteria, quantizers and recoveries, and pins side by side."""
+"""Compare: which criterion, quantizer, recovery or model is best at the same size, and pins."""
 
 import streamlit as st
 
@@ -15,11 +15,12 @@ view.publish()
 network = training.network_or_progress(looking_at.dataset, looking_at.model)
 
 title = frame.network_title(looking_at.dataset, looking_at.model)
-with st.container(horizontal=True, vertical_alignment="center"):
-    st.markdown(f"#### Compare · {title}")
-    view.show_link()
-st.code(str(looking_at.recipe), language=None, wrap_lines=True)
-page.choose(view.current())
+finding = frame.head()
+picture, controls = st.columns([5, 2], gap="medium")
+with controls:
+    page.choose(view.current())
 view.publish()
 subject = server.subject(looking_at.dataset, looking_at.model, network)
-page.show(view.current(), subject, title)
+below = st.container()
+with picture:
+    page.show(view.current(), subject, title, (finding, below))

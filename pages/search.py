@@ -16,11 +16,14 @@ view.publish()
 network = training.network_or_progress(looking_at.dataset, looking_at.model)
 
 title = frame.network_title(looking_at.dataset, looking_at.model)
-with st.container(horizontal=True, vertical_alignment="center"):
-    st.markdown(f"#### Search · {title}")
-    view.show_link()
 if session().take("taken"):
     st.switch_page("pages/explore.py", query_params=session().view.query())
-page.ask(view.current())
+finding = frame.head()
+picture, controls = st.columns([5, 2], gap="medium")
+with controls:
+    page.ask(view.current())
 view.publish()
-page.show(server.subject(looking_at.dataset, looking_at.model, network), view.current(), title)
+below = st.container()
+subject = server.subject(looking_at.dataset, looking_at.model, network)
+with picture:
+    page.show(view.current(), subject, title, (finding, controls, below))

@@ -47,10 +47,12 @@ class Quantized:
 
 @dataclass(frozen=True)
 class Textbook:
-    """What came out. Counts are correct test rows out of `n`."""
+    """What came out. Counts are correct test rows out of `n`; those of `cut` with the 0, 1, ... 12
+    smallest of the twelve weights set to zero."""
 
     n: int
     baseline: int
+    cut: tuple[int, ...]
     failures: tuple[Failure, ...]
     quantized: tuple[Quantized, ...]
     pruned: int
@@ -96,9 +98,17 @@ def run() -> Textbook:
         _failure("clf_pruned = clf.copy()", lambda: model.copy()),
         _failure("clf_pruned.coef_ = clf_pruned.coef_[mask]", predict_flattened),
     )
+    smallest = np.argsort(np.abs(model.coef_), axis=None)
+
+    def without(count: int) -> npt.NDArray[np.float64]:
+        changed: npt.NDArray[np.float64] = model.coef_.copy()
+        changed.flat[smallest[:count]] = 0
+        return changed
+
     return Textbook(
         n=len(y_test),
         baseline=correct(model.coef_),
+        cut=tuple(correct(without(count)) for count in range(smallest.size + 1)),
         failures=failures,
         quantized=tuple(
             Quantized(q, correct(codes / q), correct(codes))
@@ -134,6 +144,7 @@ def from_dict(plain: Mapping[str, Any]) -> Textbook:
     return Textbook(
         **{
             **plain,
+            "cut": tuple(plain["cut"]),
             "failures": tuple(Failure(**f) for f in plain["failures"]),
             "quantized": tuple(Quantized(**q) for q in plain["quantized"]),
         }

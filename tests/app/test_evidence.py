@@ -38,7 +38,7 @@ def _open(section: str, recipe: str = RECIPE, **query: str) -> AppTest:
 
 def _ready(app: AppTest) -> bool:
     """Whether the page has got past reading the dataset, which a new store does in a job."""
-    return any(m.value.startswith("#### Evidence") for m in app.markdown)
+    return any(s.value in SECTIONS.values() for s in app.subheader)
 
 
 def _measured(recipe: str) -> ps.Measurement:
@@ -71,7 +71,7 @@ def test_rows_and_classes_are_told_and_shown() -> None:
     text, change = _text(app), _measured(RECIPE).change
     assert f"**{change.newly_wrong:,} newly wrong**, **{change.newly_right:,} newly right**" in text
     assert words.change_words(change, 0.005) in text
-    assert "McNemar's exact test: p = " in text
+    assert "McNemar's exact test: p" in text
     assert "**Worst class: " in text
     assert "**Confusion that grew most:** " in text
     chart = _chart(app)
@@ -96,9 +96,9 @@ def test_test_rows_are_read_once_and_counted(fresh: Path) -> None:
     assert "**not been read yet**" in _text(app)
     assert confirmations(network, data) == []
     (button,) = [b for b in app.button if b.label == "Confirm on the test rows"]
-    app = until(button.click().run(), lambda a: len(a.metric) == 2)
+    app = until(button.click().run(), lambda a: len(a.metric) == 5)
     (reading,) = confirmations(network, data)
-    validation, test = app.metric
+    validation, test = app.metric[3:]
     assert (validation.label, test.label) == ("Rows chosen on", "Test rows")
     assert test.value == words.percent(reading.accuracy.value)
     assert validation.value == words.percent(_measured(RECIPE).accuracy.value)
@@ -227,8 +227,24 @@ def test_every_section_has_an_address(section: str) -> None:
 
 def test_a_section_that_is_none_is_said() -> None:
     app = _open("horoscope")
-    assert any("section must be one of rows" in w.value.replace("\\", "") for w in app.warning)
-    assert address(app)["section"] == "rows"
+    assert any("section must be one of all" in w.value.replace("\\", "") for w in app.warning)
+    assert address(app)["section"] == "all"
+
+
+def test_the_report_opens_with_the_verdict_and_has_every_part() -> None:
+    app = until(_open("all"), lambda a: {"robustness", "recalls", "sizes"} <= set(charts(a)))
+    assert not app.exception
+    change = _measured(RECIPE).change
+    lost = abs(round(100 * change.value, 1))
+    assert app.title[0].value.endswith((f"for {lost:g} points", "cannot tell what it costs"))
+    assert [s.value for s in app.subheader] == [
+        title for name, title in SECTIONS.items() if name != "all"
+    ]
+    assert {"recalls", "sizes", "robustness"} <= set(charts(app))
+    assert {"Confirm on the test rows", "Measure properly", "Train 3 seeds"} <= {
+        b.label for b in app.button
+    }
+    assert any("not confirmed on test rows yet" in c.value for c in app.caption)
 
 
 def test_the_uncompressed_model_and_an_untrained_recipe_are_sent_to_explore() -> None:

@@ -554,21 +554,36 @@ def test_a_cold_start_trains_and_shows_the_curve(fresh: None) -> None:
     assert len(_charts(app)) == 2
 
 
-def test_the_textbook_page() -> None:
+def test_learn_tells_the_articles_ideas_with_pictures_that_move() -> None:
+    """Three questions that it answers: how many weights can go, what Q does and why codes are
+    divided by it again, and why smaller is not always faster."""
     app = open_page()
-    app.switch_page("pages/textbook.py").run()
-    until(app, lambda a: len(a.metric) == 4)
+    app.switch_page("pages/learn.py").run()
+    until(app, lambda a: len(a.metric) == 5)
     assert not app.exception
     values = {m.label: m.value for m in app.metric}
     assert values["Baseline"] == "100.0 %"
-    assert values["Q = 10, codes divided by Q"] == "100.0 %"
-    assert values["Q = 10, codes as they are"] == "36.7 %"
+    assert values["Codes divided by Q"] == "100.0 %"
+    assert values["Codes as they are"] == "36.7 %"
     assert "liblinear" in app.error[0].value
+    assert any("a processor multiplies by it" in m.value for m in app.markdown)
     app.select_slider(key="textbook_q").set_value(2).run()
+    app.slider(key="learn-cut").set_value(12).run()
     values = {m.label: m.value for m in app.metric}
-    assert values["Q = 2, codes divided by Q"] == "90.0 %"
-    assert values["Q = 2, codes as they are"] == "43.3 %"
+    assert values["Codes divided by Q"] == "90.0 %"
+    assert values["Codes as they are"] == "43.3 %"
+    assert float(values["12 of 12 cut"].split()[0]) < 50  # only the intercept is left
     assert len(app.dataframe[0].value) == 12
+    *_, moved = charts(app)["learn-grid"]["data"]
+    assert {2 * x % 1 for x in moved["x"]} == {0.0}
+
+
+@pytest.mark.parametrize("old", ["textbook", "methods"])
+def test_old_addresses_lead_to_learn(old: str) -> None:
+    app = open_page()
+    app.switch_page(f"pages/{old}.py").run()
+    until(app, lambda a: any(s.value == "5. All methods" for s in a.subheader))
+    assert not app.exception
 
 
 def test_a_warm_start_imports_no_large_library_that_it_does_not_need() -> None:

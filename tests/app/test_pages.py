@@ -1,19 +1,26 @@
-"""Compare, Layers, Search and Methods through Streamlit's own test harness."""
+"""Compare, Layers, Search and Learn through Streamlit's own test harness."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import paretoscope as ps
 import pytest
-from paretoscope.measurement.measurement import Baseline
+from paretoscope.cli.tasks import search_task
+from paretoscope.measurement.accuracy import Accuracy, Change
+from paretoscope.measurement.measurement import Baseline, Measurement
 from paretoscope.methods import pruning
 from paretoscope.network.network import Network
 from streamlit.testing.v1 import AppTest
 
 from tests.app.pages import address, charts, open_page, until
 from tests.conftest import load, trained
-from ui.compare import page as compare
+from ui.base import words
+from ui.compare.curves import curves_of
+from ui.compare.finding import AtSize, finding
 from ui.layers import page as layers
+from ui.state import server
 
 RECIPE = "magnitude(threshold=0.1)+q(8)"
 
@@ -30,25 +37,94 @@ def _captioned(words: str) -> object:
 # --- compare ------------------------------------------------------------------------------------
 
 
-def test_compare_draws_the_random_control_and_variants_on_the_same_axes(
+def test_compare_draws_each_criterion_with_each_quantizer_and_recovery(
     mlp: Network, digits: ps.Dataset
 ) -> None:
     app = open_page(
-        "compare.py", recipe=RECIPE, variants="kmeans(8)|bias", curves="magnitude|random"
+        "compare.py", recipe=RECIPE, variants="kmeans(8)|q(8)|bias", curves="magnitude|random"
     )
     until(app, _captioned("points computed in float arithmetic"))  # type: ignore[arg-type]
     assert not app.exception
-    figure = charts(app)["chart-compare"]
-    by_name = {trace["name"]: trace for trace in figure["data"] if trace.get("showlegend") != False}  # noqa: E712
-    assert list(by_name) == [
-        "Magnitude", "Random (control)", "Magnitude, k-means, 8 clusters",
-        "Magnitude, Bias correction",
+    data = charts(app)["chart-size"]["data"]
+    lines = {t["name"]: t for t in data if t["name"].startswith(("Magnitude", "Random"))}
+    assert list(lines) == [
+        "Magnitude, Q = 8", "Magnitude, 8 clusters",
+        "Random (control), Q = 8", "Random (control), 8 clusters",
     ]  # fmt: skip
-    assert by_name["Random (control)"]["line"]["dash"] == "dot"
-    recipe = ps.Recipe.parse(by_name["Magnitude, Bias correction"]["customdata"][2][0])
+    assert lines["Random (control), Q = 8"]["line"]["dash"] == "dot"
+    recipe = ps.Recipe.parse(lines["Magnitude, 8 clusters"]["customdata"][2][0])
     assert recipe.recovery == ps.BiasCorrection()
-    labels = ps.compress(mlp, recipe, digits.train).scores(digits.validation.X).argmax(1)
-    assert by_name["Magnitude, Bias correction"]["y"][2] == np.mean(labels == digits.validation.y)
+    artifact = ps.compress(mlp, recipe, digits.train)
+    labels = artifact.scores(digits.validation.X).argmax(1)
+    assert lines["Magnitude, 8 clusters"]["y"][2] == np.mean(labels == digits.validation.y)
+    assert lines["Magnitude, 8 clusters"]["x"][2] == artifact.sizes.gzip
+
+
+def test_the_headline_says_what_the_rows_can_tell_at_the_size_of_the_recipe(
+    mlp: Network, digits: ps.Dataset
+) -> None:
+    recipe = "magnitude(sparsity=0.7)+q(8)"
+    app = open_page("compare.py", recipe=recipe)
+    until(app, _captioned("points computed in float arithmetic"))  # type: ignore[arg-type]
+    found = app.title[0].value
+    size = ps.compress(mlp, ps.Recipe.parse(recipe), digits.train).sizes.gzip
+    assert found.startswith("Magnitude is best at ")
+    assert f"{size / 1000:.3g} kB" in found.replace("0 kB", " kB")
+    assert "ahead of Random (control)" in found
+    table = app.dataframe[0].value
+    assert list(table["than the best"]) == ["the best", "worse"]
+
+
+def _at(name: str, change: Change, network: str = "one") -> AtSize:
+    base = ps.measure(
+        ps.compress(trained("digits", "mlp-64-32"), ps.Recipe(), load("digits").train),
+        load("digits"),
+        batches=(),
+    )
+    right = 340 + change.newly_right - change.newly_wrong
+    m = replace(base, change=change, accuracy=Accuracy(right, 360))
+    return AtSize(name, network, m)
+
+
+_TWO_OF_THREE = "At 3 kB, 360 rows cannot tell b and a apart; c is worse"
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        ([("a", 0), ("b", 40)], "a is best at 3 kB: 11.1 points ahead of b"),
+        ([("a", 0), ("b", 1)], "At 3 kB, 360 rows cannot tell which of these 2 is best"),
+        ([("b", 0), ("a", 1), ("c", 90)], _TWO_OF_THREE),
+        ([("a", 0)], "No two of these are as small as 3 kB"),
+    ],
+)  # fmt: skip
+def test_a_comparison_claims_no_more_than_the_rows_can_tell(
+    found: list[tuple[str, int]], told: str
+) -> None:
+    at = [_at(name, Change(wrong, 0, 360)) for name, wrong in found]
+    assert finding(at, "3 kB", waiting=False) == told
+    assert finding(at[:1], "3 kB", waiting=True) == "Computing the lines"
+
+
+def test_two_networks_are_told_apart_by_their_intervals_only() -> None:
+    """Rows that change against one model say nothing of another's."""
+    near, far = _at("b", Change(20, 0, 360), "other"), _at("c", Change(90, 0, 360), "other")
+    best = _at("a", Change(0, 0, 360))
+    assert not near.is_below(best)
+    assert far.is_below(best)
+
+
+def test_another_model_stands_beside_with_its_own_uncompressed_file() -> None:
+    other = trained("digits", "logistic-regression")
+    app = open_page("compare.py", recipe=RECIPE, curves="magnitude", beside="logistic-regression")
+    until(app, _captioned("points computed in float arithmetic"))  # type: ignore[arg-type]
+    assert not app.exception
+    lines = {t["name"]: t for t in charts(app)["chart-size"]["data"]}
+    name = next(name for name in lines if name.startswith("Logistic"))
+    assert lines[name]["customdata"][0][0] == "float32"
+    data = load("digits")
+    right = (Baseline(other, data).predictions == data.validation.y).mean()
+    assert lines[name]["y"][0] == pytest.approx(right)
 
 
 def test_two_pins_stand_side_by_side_with_their_flips(mlp: Network, digits: ps.Dataset) -> None:
@@ -56,7 +132,7 @@ def test_two_pins_stand_side_by_side_with_their_flips(mlp: Network, digits: ps.D
     app = open_page("compare.py", recipe=RECIPE, pins=pins)
     until(app, lambda a: any("McNemar" in c.value for c in a.caption))
     assert not app.exception
-    differs, flips = (d.value for d in app.dataframe)
+    differs, flips = (d.value for d in app.dataframe[-2:])
     assert list(differs.columns) == ["A", "B"]
     y, right = digits.validation.y, []
     for text in pins.split("|"):
@@ -71,16 +147,19 @@ def test_two_pins_stand_side_by_side_with_their_flips(mlp: Network, digits: ps.D
 
 def test_a_curve_changes_one_part_only(mlp: Network) -> None:
     recipe = ps.Recipe.parse("magnitude(threshold=0.1)+q(8);dense1=q(2)")
-    curves = compare.curves_of(mlp, recipe, ("random", "wanda"), ("float32", "gptq"))
-    kinds = {name: {(type(r.pruner), str(r.quantizer), str(r.recovery)) for r in line}
-             for name, line in curves}  # fmt: skip
-    assert kinds == {
-        "Random (control)": {(ps.RandomScore, "q(8)", "project")},
-        "Wanda": {(ps.Wanda, "q(8)", "project")},
-        "Magnitude, No quantization": {(ps.Magnitude, "float32", "project")},
-        "Magnitude, GPTQ": {(ps.Magnitude, "q(8)", "gptq")},
+    subject = server.subject("digits", "mlp-64-32", mlp)
+    curves = curves_of(subject, recipe, ("random", "wanda"), ("float32", "gptq", "project"))
+    kinds = {
+        c.name: {(type(r.pruner), str(r.quantizer), str(r.recovery)) for r in c.recipes}
+        for c in curves
     }
-    assert not any(r.overrides for _, line in curves for r in line)
+    assert kinds == {
+        "Random (control), GPTQ": {(ps.RandomScore, "float32", "gptq")},
+        "Random (control), No recovery": {(ps.RandomScore, "float32", "project")},
+        "Wanda, GPTQ": {(ps.Wanda, "float32", "gptq")},
+        "Wanda, No recovery": {(ps.Wanda, "float32", "project")},
+    }
+    assert not any(r.overrides for c in curves for r in c.recipes)
 
 
 # --- layers -------------------------------------------------------------------------------------
@@ -180,12 +259,15 @@ def test_search_finds_the_smallest_within_the_budget_and_takes_it_to_explore(
 ) -> None:
     app = _search(open_page("search.py", recipe=RECIPE, drop="1"))
     assert not app.exception
-    (told,) = [m.value for m in app.markdown if "within the budget:" in m.value]
-    (best,) = [b for b in app.button if b.label == "Take to Explore" and not b.key]
-    recipe = told.split("`")[1]
-    m = ps.measure(ps.compress(mlp, ps.Recipe.parse(recipe), digits.train), digits, batches=())
-    assert -m.change.value <= 0.01 + 1e-9
-    assert "chart-front" in charts(app)
+    best = next(b for b in app.button if b.label == "Take it")
+    recipe = next(m.value for m in app.markdown if m.value.startswith("`")).strip("`")
+    artifact = ps.compress(mlp, ps.Recipe.parse(recipe), digits.train)
+    assert -ps.measure(artifact, digits, batches=()).change.value <= 0.01 + 1e-9
+    size = words.size(artifact.sizes.gzip)
+    assert app.title[0].value.startswith(f"Smallest found within 1 point: {size}, ")
+    assert app.metric[1].value == size
+    ring = next(t for t in charts(app)["chart-size"]["data"] if t["name"] == "your recipe")
+    assert ring["customdata"][0][0] == recipe
     best.click().run()
     assert address(app)["recipe"] == recipe
     assert app.metric[1].label.startswith("Size, zipped")
@@ -195,6 +277,37 @@ def test_nothing_within_the_budget_is_said_with_the_nearest() -> None:
     app = _search(open_page("search.py", drop="0", kb="0.2"))
     assert not app.exception
     assert any("within the budget. The nearest" in w.value for w in app.warning)
+    assert app.title[0].value == "Nothing was found within your budget"
+    assert next(b for b in app.button if b.label == "Take it").key.startswith("near-")
+
+
+def test_search_opens_with_what_is_known_within_the_budget(
+    mlp: Network, digits: ps.Dataset
+) -> None:
+    app = open_page("search.py", recipe=RECIPE, drop="1.5")
+    app = until(app, lambda a: a.title[0].value.startswith("Smallest known within 1.5 points"))
+    recipe = ps.Recipe.parse(
+        next(m.value for m in app.markdown if m.value.startswith("`")).strip("`")
+    )
+    artifact = ps.compress(mlp, recipe, digits.train)
+    assert ps.measure(artifact, digits, batches=()).change.value >= -0.015 - 1e-9
+    assert words.size(artifact.sizes.gzip) in app.title[0].value
+    assert any(t["name"] == "Pareto front" for t in charts(app)["chart-size"]["data"])
+
+
+def test_what_a_search_makes_is_told_while_it_goes_on() -> None:
+    """The map has files before the search has ended."""
+    trained("digits", "mlp-64-32")
+    found: list[ps.Recipe] = []
+    asked = {
+        "dataset": "digits", "model": "mlp-64-32", "seed": 0, "split_seed": 0, "aim": "gzip",
+        "budget": {"drop": 0.01}, "criteria": ["magnitude"], "recoveries": [], "by_layer": False,
+    }  # fmt: skip
+    result = search_task(
+        asked,
+        lambda m: found.append(Measurement.from_dict(m["found"]).recipe) if "found" in m else None,
+    )
+    assert result["best"]["recipe"] in map(str, found)
 
 
 def test_a_search_asks_for_a_criterion() -> None:
@@ -208,6 +321,7 @@ def test_a_search_asks_for_a_criterion() -> None:
 
 
 def test_methods_are_those_of_the_docs() -> None:
-    app = open_page("methods.py")
+    app = open_page("learn.py")
+    app = until(app, lambda a: any(s.value == "5. All methods" for s in a.subheader))
     assert not app.exception
     assert any("Selections." in m.value for m in app.markdown)

@@ -179,10 +179,10 @@ def visitor(browser: Browser, _context: BrowserContext) -> Iterator[Visitor]:
 
 @pytest.fixture(scope="session")
 def _explore(_context: BrowserContext, server: Server) -> Visit:
-    page = _context.new_page()
-    page.set_viewport_size({"width": 1280, "height": 1000})
-    page.goto(f"{server.url}/{HOME}")
-    return Visit(page)
+    visit = Visit(_context.new_page())
+    visit.page.set_viewport_size({"width": 1280, "height": 1000})
+    visit.page.goto(f"{server.url}/{HOME}")
+    return visit
 
 
 @pytest.fixture

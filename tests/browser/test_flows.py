@@ -214,12 +214,12 @@ def test_a_search_shows_how_far_it_is_and_takes_its_best_to_explore(
     page = visit.page
     page.get_by_role("button", name="Search", exact=True).click()
     expect(page.get_by_text(re.compile("compared on growing parts of the rows"))).to_be_visible()
-    recipe = page.locator("[data-testid=stMarkdown] code").first.inner_text()
-    page.get_by_role("button", name="Take to Explore").first.click()
+    recipe = page.locator(".st-key-best [data-testid=stMarkdown] code").inner_text()
+    page.get_by_role("button", name="Take it").first.click()
     expect(page.locator(".st-key-strip")).to_be_visible()
     assert f"recipe={recipe}&" in visit.query
     page.go_back()
-    expect(page.get_by_role("button", name="Take to Explore").first).to_be_visible()
+    expect(page.get_by_role("button", name="Take it").first).to_be_visible()
     page.reload()
     expect(page.get_by_text(re.compile("compared on growing parts of the rows"))).to_be_visible()
 
@@ -340,7 +340,7 @@ def test_a_deep_link_to_each_page_on_a_fresh_server(
 ) -> None:
     visit = _open(visitor, fresh_server, path)
     pages = menu(visit.page)
-    for name in ("Explore", "Compare", "Layers", "Search", "Evidence", "Textbook", "Methods"):
+    for name in ("Explore", "Compare", "Layers", "Search", "Evidence", "Learn"):
         expect(pages.get_by_text(name, exact=True)).to_be_visible()
     visit.page.wait_for_function("location.search.includes('recipe=')")
     assert "recipe=magnitude(threshold=0.1)+q(8)" in visit.query

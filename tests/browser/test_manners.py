@@ -15,8 +15,8 @@ QUERY = (
     "?v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold%3D0.1)%2Bq(8)"
     "&pins=magnitude(threshold%3D0.05)%2Bq(8)|magnitude(threshold%3D0.1)%2Bq(16)"
 )
-PAGES = ("", "compare", "layers", "search", "evidence", "files", "textbook", "methods")
-WITHOUT_CHARTS = ("methods", "search", "files")
+PAGES = ("", "compare", "layers", "search", "evidence", "files", "learn")
+WITHOUT_CHARTS = ("files",)
 PAPER = {"light": "rgb(255, 255, 255)", "dark": "rgb(14, 17, 23)"}
 STREAMLITS_OWN = re.compile(r"404")  # it looks for its address beside a deep link's
 NOT_OURS = re.compile(r"class=.token")  # the colours of Streamlit's code blocks
@@ -87,7 +87,7 @@ def test_a_page_is_readable_and_fits_in_both_themes(
     _is_quiet(visit, server)
 
 
-@pytest.mark.parametrize("path", ["", "textbook"])
+@pytest.mark.parametrize("path", ["", "learn"])
 def test_a_page_that_opens_dark_and_narrow_fits_and_has_dark_charts(
     path: str, server: Server, visitor: Visitor
 ) -> None:

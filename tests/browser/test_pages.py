@@ -39,7 +39,7 @@ def _metric(page: Page, label: str) -> str:
 # --- links -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/", "/textbook"])
+@pytest.mark.parametrize("path", ["/", "/textbook"])  # an old address leads to Learn
 def test_a_deep_link_on_a_fresh_server_opens_the_page_in_its_frame(
     path: str, fresh_server: Server, visitor: Visitor
 ) -> None:
@@ -47,9 +47,9 @@ def test_a_deep_link_on_a_fresh_server_opens_the_page_in_its_frame(
     visit.open(fresh_server.url + path + HOME)
     pages = menu(visit.page)
     expect(pages.get_by_text("Explore")).to_be_visible()
-    expect(pages.get_by_text("Textbook")).to_be_visible()
+    expect(pages.get_by_text("Learn")).to_be_visible()
     if path == "/textbook":
-        expect(visit.page.get_by_role("heading", name="Textbook")).to_be_visible()
+        expect(visit.page.get_by_role("heading", name="All methods")).to_be_visible()
         pages.get_by_text("Explore").click()
         visit.page.wait_for_selector(".js-plotly-plot")
     shows(visit.page, "|w| < 0.1")

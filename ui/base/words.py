@@ -78,9 +78,9 @@ def points(change: float) -> str:
 def probability(p: float) -> str:
     """
     >>> probability(0.2891), probability(0.00004), probability(1.0)
-    ('0.29', 'under 0.001', '1')
+    ('p = 0.29', 'p < 0.001', 'p = 1')
     """
-    return "under 0.001" if p < 0.001 else f"{p:.2g}"
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
 def accuracy_interval(accuracy: Accuracy) -> str:

@@ -1,5 +1,6 @@
 """Evidence for one recipe: what became of its rows, time, size, robustness, other seeds.
 
-Each module draws one section. To add one, write a module with ``show(subject, view, arguments)``
-and name it in `pages/evidence.py`.
+`page` is the way in: the verdict, then the parts. Each other module draws one part. To add one,
+write a module with ``show(subject, view, arguments)``, name it in `page`, and title it in
+`ui.state.address`.
 """

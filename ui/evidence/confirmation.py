@@ -16,7 +16,7 @@ from ui.evidence import rows
 from ui.parts import provenance
 from ui.parts.progress import follow, result_or_progress
 from ui.state import server
-from ui.state.address import View
+from ui.state.address import WHOLE, View
 from ui.state.subject import Subject
 from ui.state.view import plain
 
@@ -45,7 +45,10 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
     else:
         validation, test = st.columns(2)
         with validation:
-            result = result_or_progress(subject, ROWS, arguments, "Rows")
+            if view.section == WHOLE:  # its rows are run further up
+                result = server.result(subject, ROWS, arguments)
+            else:
+                result = result_or_progress(subject, ROWS, arguments, "Rows")
             if result is not None:
                 _metric("Rows chosen on", *rows.total(result.recalls), view.margin / 100)
         with test:

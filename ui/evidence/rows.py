@@ -95,7 +95,7 @@ def _summary(subject: Subject, change: Change, result: RowsResult, margin: float
         f"**{right:,} newly right**, {other:,} wrong in another way: "
         f"{n_flips:,} flips ({words.percent(n_flips / change.n)}).  \n"
         f"Accuracy {words.change_words(change, margin)}. McNemar's exact test: "
-        f"p = {words.probability(change.p_value)}."
+        f"{words.probability(change.p_value)}."
     )
 
 

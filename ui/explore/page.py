@@ -21,18 +21,17 @@ from streamlit.delta_generator import DeltaGenerator
 from ui.base import plot
 from ui.base.places import in_places
 from ui.base.theme import Theme, camera, here
-from ui.explore import large_figures, panels, sharing, strip
+from ui.explore import panels, sharing, strip
 from ui.explore.plan import ExplorePlan, plan_of
-from ui.parts import charts, figures, kernel_choice, pins, proper_times
+from ui.parts import axes, charts, figures, kernel_choice, large_figures, pins, proper_times
 from ui.parts.chart_labels import HEIGHT
-from ui.parts.frame import sync_widget
 from ui.parts.headline import headline
 from ui.state import server
-from ui.state.address import ACROSS, SIZES, SPANS, View
+from ui.state.address import View
 from ui.state.measuring import MeasuringService
 from ui.state.session import session
 from ui.state.subject import Subject
-from ui.state.view import change, go_to, link, outdated, plain, publish
+from ui.state.view import go_to, link, outdated, plain, publish
 
 _POLL_S = 0.4
 _POLL_AROUND_S = 1.0  # what stands below the main charts may come later
@@ -77,7 +76,7 @@ def _draw(view: View, subject: Subject, title: str) -> None:
     leaving = top.container(key="leaving", width="content", horizontal=True, wrap=False)
     large, sliders, both = (st.container() for _ in range(3))  # each keeps its place
     row = st.container(horizontal=True, key="foot")
-    foot, axes = row.container(width="stretch"), row.container(width="content")
+    foot, switches = row.container(width="stretch"), row.container(width="content")
     steps = st.container()
     with session().polling.drawing(needed=polling):
         places = finding, large, both, foot
@@ -86,8 +85,8 @@ def _draw(view: View, subject: Subject, title: str) -> None:
             _share(view, subject, title, plan.curve)
         with sliders:
             strip.show(subject.network, view.recipe)
-        with axes:
-            _axes(view)
+        with switches:
+            axes.axes(view)
         st.fragment(panels.show, run_every=_every(_POLL_AROUND_S, polling))(
             view, plan, title, steps
         )
@@ -295,41 +294,6 @@ def _foot(service: MeasuringService, plan: ExplorePlan, visitor: str) -> None:
     if before is not None:
         told = f"{told} \u00b7 {charts.note(before, service.known(subject, plan.recipe))}"
     st.caption(f":small[{told}]")
-
-
-def _axes(view: View) -> None:
-    """What the charts show from left to right, and how much of the accuracy."""
-    with st.container(horizontal=True, key="axes"):
-        shown = view.size if view.across == "size" else view.across
-        ways = SIZES | {name: title for name, title in ACROSS.items() if name != "size"}
-        st.segmented_control(
-            "Size shown",
-            list(ways),
-            default=sync_widget("size", shown),
-            format_func=ways.__getitem__,
-            key="size",
-            required=True,
-            label_visibility="collapsed",
-            on_change=_set_across,
-        )
-        st.segmented_control(
-            "Accuracy shown",
-            list(SPANS),
-            default=sync_widget("span", view.span),
-            format_func=SPANS.__getitem__,
-            key="span",
-            required=True,
-            label_visibility="collapsed",
-            on_change=lambda: change(span=st.session_state.span),
-        )
-
-
-def _set_across() -> None:
-    chosen = st.session_state.size
-    if chosen in SIZES:
-        change(size=chosen, across="size")
-    else:
-        change(across=chosen)
 
 
 def artifact_bytes(subject: Subject, recipe: Recipe, known: Measurement | None) -> bytes:

@@ -10,8 +10,9 @@ from typing import Any
 
 from ui.base import words
 from ui.base.theme import CURSOR, Theme
-from ui.parts.charts import TradeOff
+from ui.parts.charts import Line, TradeOff
 from ui.parts.labels import NARROW_WIDTHS, WIDTHS, Place, Room, around, extent
+from ui.parts.looks import look_of
 
 HEIGHT = 376
 _MARGIN = {"l": 50, "r": 12, "t": 32, "b": 44}
@@ -51,9 +52,10 @@ def share_of(record: TradeOff, x: float, y: float) -> tuple[float, float]:
 def _room(record: TradeOff, frame: Frame) -> Room:
     """The plot area with what is drawn in it."""
     room = Room(frame.plot_height, frame.widths)
-    room.line(share_of(record, p.x, p.accuracy) for p in record.curve.points)
-    for p in record.curve.points:
-        room.mark(*share_of(record, p.x, p.accuracy), 6)
+    for line in (record.curve, *record.lines):
+        room.line(share_of(record, p.x, p.accuracy) for p in line.points)
+        for p in line.points:
+            room.mark(*share_of(record, p.x, p.accuracy), 6)
     places = [share_of(record, p.x, p.accuracy) for p in record.front]
     steps: list[tuple[float, float]] = []
     for place in places:
@@ -92,7 +94,10 @@ def label_annotations(record: TradeOff, theme: Theme, frame: Frame) -> list[dict
     if record.front and by_size:
         found.append(_front_name(record, theme, room, frame))
     if record.curve.points and by_size:
-        found.append(_curve_name(record, theme, room, frame))
+        found.append(_line_name(record.curve, record, theme.curve, room, frame))
+    for number, line in enumerate(record.lines):
+        colour = look_of(line, number, theme).colour
+        found.append(_line_name(line, record, colour, room, frame))
     return [label for label in found if label is not None]
 
 
@@ -213,15 +218,17 @@ def _front_name(record: TradeOff, theme: Theme, room: Room, frame: Frame) -> dic
     return None
 
 
-def _curve_name(record: TradeOff, theme: Theme, room: Room, frame: Frame) -> dict[str, Any] | None:
-    """Beside one of the curve's points, of those that are equally clear the lowest."""
+def _line_name(
+    line: Line, record: TradeOff, colour: str, room: Room, frame: Frame
+) -> dict[str, Any] | None:
+    """Beside one of the line's points, of those that are equally clear the lowest."""
     size = frame.font - 1
-    seen = [p for p in record.curve.points if p.accuracy > record.y_range[0]]
-    places = _beside(*extent([record.curve.name], size, frame.wide))
+    seen = [p for p in line.points if p.accuracy > record.y_range[0]]
+    places = _beside(*extent([line.name], size, frame.wide))
     spots = [
         (p.x, p.accuracy, place) for p in sorted(seen, key=lambda p: p.accuracy) for place in places
     ]
-    return _in(theme.curve, _label(record, room, [record.curve.name], size, frame, spots))
+    return _in(colour, _label(record, room, [line.name], size, frame, spots))
 
 
 def _band_name(record: TradeOff, theme: Theme, room: Room, frame: Frame) -> dict[str, Any] | None:

@@ -115,15 +115,21 @@ class TradeOff:
     limits: tuple[float | None, float | None] = (None, None)
     budget: str = ""
     pins: tuple[tuple[str, Point], ...] = ()
+    lines: tuple[Line, ...] = ()
 
     @property
     def alt(self) -> str:
         """The chart in a sentence, for screen readers."""
-        what = f"{self.network}: {_SPOKEN[self.axis]}"
-        points = len(self.curve.points)
-        if self.cursor is None:
-            return f"{what}. {points} points."
-        return f"{what}. {points} points; the chosen recipe {self.recipe}: {self.cursor.text}."
+        told = [f"{self.network}: {_SPOKEN[self.axis]}"]
+        if self.lines:
+            told.append("; ".join(f"{line.name}: {len(line.points)} points" for line in self.lines))
+        elif self.curve.points:
+            told.append(f"{len(self.curve.points)} points")
+        else:
+            told.append(f"{self.n_known:,} recipes are known, {len(self.front)} on the front")
+        if self.cursor is not None:
+            told.append(f"The chosen recipe {self.recipe}: {self.cursor.text}")
+        return f"{'. '.join(told)}."
 
 
 @dataclass(frozen=True)
@@ -163,13 +169,15 @@ def trade_off(
     pins: Sequence[tuple[str, Measurement]] = (),
     others: Sequence[Measurement] = (),
     kernels: str | None = None,
+    lines: Sequence[tuple[str, Sequence[Measurement]]] = (),
 ) -> TradeOff:
     """What the chart of accuracy against `asked.axis` draws.
 
     Measurements that lack the axis's figure are left out until it is there. `timing` is that of the
     recipe by protocol, if there is one: then the band is its noise, else quick quartiles. `pins`
-    are lettered; `kernels` says how codes run here. Dots and front are of all of them and of the
-    `others`; times of different loads rank nothing, and so have neither.
+    are lettered; `kernels` says how codes run here; `lines` are compared with each other, each by
+    its name. Dots and front are of all of them and of the `others`; times of different loads rank
+    nothing, and so have neither.
 
     Times were taken at different loads of the machine. Each point stands at its ratio to the
     uncompressed model that was timed beside it, times one reference: the time of that model itself.
@@ -180,7 +188,8 @@ def trade_off(
     points = scale.points(curve)
     every = {str(m.recipe): m for m in (*others, *(m for _, m in pins), *curve, baseline)}
     ranked = [] if axis == "time" else [m for m in every.values() if scale.x(m) is not None]
-    chosen = next((m for m in curve if m.recipe == recipe), None)
+    chosen = every.get(str(recipe))
+    compared = tuple(Line(name, scale.points(line)) for name, line in lines)
     y_range = _y_range(asked, baseline, chosen, list(every.values()))
     best = _front(ranked, scale)
     front = tuple(p for p in best if p.accuracy >= y_range[0])  # others would be out of sight
@@ -190,7 +199,8 @@ def trade_off(
     if timing is not None and cursor is not None and start is not None:
         start, cursor = _by_protocol(timing, start, cursor)
     time = by_protocol or (None if chosen is None else chosen.latency())
-    seen = [p for p in (*points, *front) if p.accuracy >= y_range[0]]
+    drawn = (*points, *front, *(p for line in compared for p in line.points))
+    seen = [p for p in drawn if p.accuracy >= y_range[0]]
     x_range = scale.range(seen)
     words_of = {"zipped": asked.zipped}
     return TradeOff(
@@ -216,6 +226,7 @@ def trade_off(
         limits=_limits(asked, baseline),
         budget=_budget_name(asked.budget),
         pins=tuple((letter, p) for letter, m in pins if (p := scale.point(m))),
+        lines=compared,
     )
 
 

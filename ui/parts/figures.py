@@ -7,22 +7,24 @@ that when asked.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ui.base.plot import Figure, Trace, scatter
 from ui.base.theme import CURSOR, Theme, pin_colour
-from ui.parts.chart_labels import PAGE, PHONE, label_annotations
+from ui.parts.chart_labels import HEIGHT, PAGE, PHONE, label_annotations
 from ui.parts.chart_layout import card, card_layout, layout
-from ui.parts.charts import Point, TradeOff
+from ui.parts.charts import Line, Point, TradeOff
+from ui.parts.looks import look_of
 
 
-def trade_off_figure(record: TradeOff, theme: Theme) -> Figure:
+def trade_off_figure(record: TradeOff, theme: Theme, height: int = HEIGHT) -> Figure:
     """The figure of a record for the page, which has words around it; with what its picture to
     share has otherwise in `layout.meta`."""
-    whole = layout(record, theme, PAGE)
+    whole = layout(record, theme, replace(PAGE, height=height))
     whole["meta"] = {
         "dots": _dots(record, theme),
-        "narrow": label_annotations(record, theme, PHONE),
+        "narrow": label_annotations(record, theme, replace(PHONE, height=height)),
         "card": card_layout(record, theme, card()),
     }
     return {"data": _traces(record, theme), "layout": whole}
@@ -47,7 +49,9 @@ def _traces(record: TradeOff, theme: Theme) -> list[Trace]:
     data = []
     if record.front:
         data.append(_front_trace(record, theme))
-    data.append(_curve_trace(record, theme))
+    if record.curve.points:
+        data.append(_curve_trace(record, theme))
+    data += [_line_trace(line, n, record, theme) for n, line in enumerate(record.lines)]
     for number, (letter, point) in enumerate(record.pins):
         data.append(_pin_trace(letter, number, point, theme))
     if record.baseline:
@@ -132,6 +136,27 @@ def _curve_trace(record: TradeOff, theme: Theme) -> Trace:
         error_y=_whiskers(points, theme.faint),
         error_x=_time_whiskers(points, theme.faint),
         customdata=[[p.recipe, p.text] for p in points],
+        hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
+    )
+
+
+def _line_trace(line: Line, number: int, record: TradeOff, theme: Theme) -> Trace:
+    """One of several lines, told by colour, symbol and dash."""
+    look = look_of(line, number, theme)
+    return scatter(
+        x=[p.x for p in line.points],
+        y=[p.accuracy for p in line.points],
+        mode="lines+markers" if record.axis != "time" else "markers",
+        name=line.name,
+        line={"color": look.colour, "width": 2, "dash": look.dash},
+        marker={
+            "symbol": look.symbol,
+            "size": 7,
+            "color": [theme.paper if p.computed else look.colour for p in line.points],
+            "line": {"color": look.colour, "width": 1.5},
+        },
+        error_y=_whiskers(line.points, look.faint),
+        customdata=[[p.recipe, p.text] for p in line.points],
         hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
     )
 

@@ -15,6 +15,7 @@ from paretoscope.methods.kernels import Auto, Fused, Kernel
 from paretoscope.methods.pruning import Criterion
 from paretoscope.sweeps.sweep import at
 from paretoscope.training.training import MODELS, models, own_model
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.navigation.page import StreamlitPage
 
 from ui.base.plot import MARK
@@ -37,8 +38,8 @@ def pages() -> list[StreamlitPage]:
         st.Page("pages/search.py", title="Search"),
         st.Page("pages/evidence.py", title="Evidence"),
         st.Page("pages/files.py", title="Your files"),
-        st.Page("pages/textbook.py", title="Textbook"),
-        st.Page("pages/methods.py", title="Methods"),
+        st.Page("pages/learn.py", title="Learn"),
+        *(st.Page(f"pages/{old}.py", visibility="hidden") for old in ("textbook", "methods")),
     ]
 
 
@@ -89,7 +90,7 @@ def choose_network() -> None:
         "Model",
         fitting,
         index=fitting.index(sync_widget("model", now.model)),
-        format_func=lambda name: _model_title(name, now.dataset),
+        format_func=lambda name: model_title(name, now.dataset),
         key="model",
         on_change=lambda: _change_network(model=st.session_state.model),
     )
@@ -132,11 +133,27 @@ def _first_kernel(dataset: str, model: str) -> Kernel:
     return Fused() if small else Auto()
 
 
+def head() -> DeltaGenerator:
+    """What a page opens with: a place for its finding, which `say` fills, and the link right of
+    it."""
+    top = st.container(horizontal=True, vertical_alignment="center", key="top")
+    finding = top.container(key="headline", width="stretch")
+    with top.container(key="leaving", width="content", horizontal=True, wrap=False):
+        view.show_link()
+    return finding
+
+
+def say(place: DeltaGenerator, finding: str, beneath: str) -> None:
+    """A page's finding, in words that can be quoted, and beneath it what it is of."""
+    place.title(finding, anchor=False)
+    place.caption(beneath)
+
+
 def network_title(dataset: str, model: str) -> str:
-    return f"{_title(dataset)} · {_model_title(model, dataset)}"
+    return f"{_title(dataset)} · {model_title(model, dataset)}"
 
 
-def _model_title(model: str, dataset: str) -> str:
+def model_title(model: str, dataset: str) -> str:
     own = None if model in _MODEL_TITLES else own_model(model, dataset)
     return own.title if own is not None else _MODEL_TITLES.get(model, model)
 

@@ -1,39 +1,43 @@
-"""Search: a budget in; the best recipe, what came near and the front out."""
+"""Search: a budget in; the best recipe within it, what came near, and the front of all that is
+known, which is there before a search, too."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
+from functools import lru_cache
 from typing import Any
 
 import streamlit as st
 from paretoscope.cli.results import SEARCH, SearchResult
 from paretoscope.measurement.measurement import Measurement
 from paretoscope.methods.recipe import Recipe
+from streamlit.delta_generator import DeltaGenerator
 
 from ui.base import plot, words
-from ui.base.plot import Figure, Shape, Trace, dashed, dotted, drawing, line_across, scatter
-from ui.base.theme import CURSOR, Theme, camera, here, layout, log_bytes
-from ui.parts import provenance
-from ui.parts.budget_fields import budget_fields
-from ui.parts.charts import AXIS_TITLES
+from ui.base.places import in_places
+from ui.base.theme import Theme, camera, here
+from ui.parts import charts, figures, frame, grid, large_figures, provenance
+from ui.parts.axes import span
+from ui.parts.budget_fields import budget_fields, budget_words
 from ui.parts.frame import sync_widget
-from ui.parts.grid import shown_size
 from ui.parts.progress import result_or_progress
+from ui.search.finding import finding
 from ui.state import server
 from ui.state.address import AIMS, CURVES, RECOVER, View
+from ui.state.measuring import MeasuringRequest, MeasuringService
 from ui.state.session import session
 from ui.state.subject import Subject
 from ui.state.view import change, go_to
 
-_HEIGHT = 470
+_HEIGHT = 440
+_POLL_S = 0.6
 
 
 def ask(view: View) -> None:
     """The controls: the budget, what is aimed at, and what is searched over."""
     budget_fields(view)
-    aim, criteria, recover = st.columns([2, 4, 4])
-    aim.selectbox(
+    st.selectbox(
         "Aim",
         list(AIMS),
         index=list(AIMS).index(sync_widget("aim", view.aim)),
@@ -42,7 +46,7 @@ def ask(view: View) -> None:
         on_change=lambda: change(aim=st.session_state.aim, size=_size_of(st.session_state.aim)),
         help="What is best among the recipes within the budget.",
     )
-    criteria.pills(
+    st.pills(
         "Criteria",
         list(CURVES),
         selection_mode="multi",
@@ -53,7 +57,7 @@ def ask(view: View) -> None:
         on_change=lambda: change(over=tuple(st.session_state.over)),
         help="Thresholds (or sparsities) of each of them by values of Q are the candidates.",
     )
-    recover.pills(
+    st.pills(
         "Then try",
         list(RECOVER),
         selection_mode="multi",
@@ -83,37 +87,140 @@ def arguments_of(subject: Subject, view: View) -> dict[str, Any]:
     }
 
 
-def show(subject: Subject, view: View, title: str) -> None:
-    """Search when asked, and show what was found."""
+def show(view: View, subject: Subject, title: str, places: tuple[DeltaGenerator, ...]) -> None:
+    """The finding, the map of all that is known, the best and what came near, each in its place; a
+    search when asked."""
+    finding_place, side, below = places
+    service, visitor = server.measuring(), server.visitor()
+    with side:
+        result = _searched(subject, view)
+    best = [] if result is None or result.best is None else [result.best]
+    if result is not None:
+        service.tell(subject, [*result.front, *result.over, *best])
+    request = _request(view, subject, [m.recipe for m in best])
+    service.ask(visitor, request)
+    polls = not service.finished(visitor) or _is_searching(subject, view)
+    every = _POLL_S if polls else None
+    st.fragment(_show, run_every=every)(
+        view, subject, title, request, result, (finding_place, below), polls=polls
+    )
+    span(view)
+
+
+def _searched(subject: Subject, view: View) -> SearchResult | None:
+    """What the search found; before that its button, or how far it is."""
     if not view.over:
         st.info("Choose at least one criterion to search over.")
-        return
+        return None
     arguments = arguments_of(subject, view)
-    result = result_or_progress(subject, SEARCH, arguments, "Search", start="Search")
-    if result is None:
-        st.caption(
-            "Candidates are raced on growing parts of the rows, the cheapest first; the "
-            "first within the budget is the best, and its file is made, run and judged again. Then "
-            "the front of all candidates is computed. Other pages answer meanwhile."
-        )
+    return result_or_progress(subject, SEARCH, arguments, "Search", start="Search")
+
+
+def _is_searching(subject: Subject, view: View) -> bool:
+    job = server.work(SEARCH.name, arguments_of(subject, view)) if view.over else None
+    return job is not None and job.state == "running"
+
+
+def _request(view: View, subject: Subject, found: Sequence[Recipe]) -> MeasuringRequest:
+    """Times of what was found; and the grid around the recipe, so that the map is not empty before
+    a search."""
+    lines = grid.nearest_first(grid.lines_of(subject.network, view.recipe), view.recipe)
+    recipes = [Recipe(), *found, *([] if view.recipe.trains else [view.recipe])]
+    return MeasuringRequest(
+        subject, list(dict.fromkeys(recipes)), lines=lines, zipped=view.aim == "gzip"
+    )
+
+
+@in_places
+def _show(
+    view: View,
+    subject: Subject,
+    title: str,
+    request: MeasuringRequest,
+    result: SearchResult | None,
+    places: tuple[DeltaGenerator, ...],
+    *,
+    polls: bool,
+) -> None:
+    service, visitor, (place, below) = server.measuring(), server.visitor(), places
+    service.ask(visitor, request)
+    searching = _is_searching(subject, view)
+    waiting = searching or not service.finished(visitor)
+    if session().view != view or (polls and not waiting):  # a timer ends with a run of the page
+        st.rerun()
+    if searching:
+        _tell_found(service, subject, view)
+    before, best = service.before(subject), _best(service, subject, view, result)
+    told = finding(best, before, view, searched=result is not None, searching=searching)
+    frame.say(place, told, f"{title} \u00b7 {budget_words(view)} \u00b7 {AIMS[view.aim]}")
+    if before is None:
+        st.skeleton(height=_HEIGHT)
+        st.caption("Measuring the uncompressed model")
+        below.empty()
         return
-    best = result.best
-    _tell(view, result)
-    found = [*result.front, *result.over, *([] if best is None else [best])]
-    server.measuring().tell(subject, found)
-    record = front_chart(subject, view, title, result.front, best, result.over)
+    known = service.everything(subject)
+    record = _drawn(view, subject, title, best, service.version(subject), here())
     plot.chart(
-        front_figure(record, here()),
-        key="chart-front",
-        alt=record.alt,
+        record,
+        key="chart-size",
         config=camera(f"paretoscope-{view.file_name}-front"),
         on_pick=_take,
     )
-    st.caption(
-        f"{result.candidates:,} candidates, compared on growing parts of the rows: as much work "
-        f"as {result.evaluations:.1f} of them on all {result.n:,} rows. What is chosen on "
-        "these rows looks better there than it is: confirm it on test rows (page Evidence).  \n"
-        + provenance.caption(record.provenance)
+    st.caption(_foot(len(known), result))
+    with below:
+        _card(view, subject, best, before, result)
+
+
+def _tell_found(service: MeasuringService, subject: Subject, view: View) -> None:
+    """Let the map have the files that a search made by now."""
+    job = server.work(SEARCH.name, arguments_of(subject, view))
+    if job is not None:
+        service.tell(subject, [Measurement.from_dict(plain) for plain in list(job.found)])
+
+
+def _best(
+    service: MeasuringService, subject: Subject, view: View, result: SearchResult | None
+) -> Measurement | None:
+    """What a search found, else the smallest within the budget that is known. Times of different
+    loads rank nothing, so the fastest is only what a search found."""
+    if result is not None and result.best is not None:
+        return service.known(subject, result.best.recipe) or result.best
+    if result is not None or view.aim == "time":
+        return None
+    best = grid.advice(service.everything(subject), view.budget, view.aim == "gzip").best
+    return None if best is None or best.recipe == Recipe() else best
+
+
+@lru_cache(maxsize=64)
+def _drawn(
+    view: View, subject: Subject, title: str, best: Measurement | None, version: int, theme: Theme
+) -> plot.Drawn:
+    """The map of all that is known, with a ring at the best."""
+    service = server.measuring()
+    baseline = service.before(subject)
+    assert baseline is not None
+    record = charts.trade_off(
+        charts.size_asked(replace(view, across="size")),
+        title,
+        Recipe() if best is None else best.recipe,
+        [],
+        baseline,
+        others=[*service.everything(subject), *([] if best is None else [best])],
+    )
+    return plot.drawn(figures.trade_off_figure(record, theme, _HEIGHT), record.alt)
+
+
+def _foot(n_known: int, result: SearchResult | None) -> str:
+    """What stands behind the picture."""
+    if result is None:
+        return (
+            f"{n_known:,} recipes are known. A search races many more on growing parts of the "
+            "rows, the cheapest first, makes the file of the first within the budget, runs and "
+            "judges it. Other pages answer meanwhile."
+        )
+    return (
+        f"{result.candidates:,} candidates, compared on growing parts of the rows: as much work as "
+        f"{result.evaluations:.1f} of them on all {result.n:,} rows."
     )
 
 
@@ -122,132 +229,33 @@ def _take(recipe: str) -> None:
     session().taken = True
 
 
-def _tell(view: View, result: SearchResult) -> None:
-    best = result.best
-    if best is None:
-        st.warning(
-            f"None of the {result.candidates:,} candidates is within the budget. The nearest "
-            "are below; a larger drop or a recovery would help."
-        )
-    else:
-        with st.container(border=True):
-            text, button = st.columns([5, 1], vertical_alignment="center")
-            zipped = f", {words.sized(best.gzip_bytes, zipped=True)}" if best.gzip_bytes else ""
-            latency = best.latency()
-            time = f", {words.duration(latency.median_us)}" if latency is not None else ""
-            text.markdown(
-                f"**{AIMS[view.aim].capitalize()}, within the budget:** `{best.recipe}`  \n"
-                f"{words.percent(best.accuracy.value)}, {words.change_interval(best.change)}, "
-                f"{words.sized(best.size_bytes, zipped=False)}{zipped}{time}; measured on its file"
+def _card(
+    view: View,
+    subject: Subject,
+    best: Measurement | None,
+    before: Measurement,
+    result: SearchResult | None,
+) -> None:
+    """The best with its figures, to take; then what came near."""
+    if best is not None:
+        with st.container(border=True, key="best"):
+            large_figures.show(view, subject, best, before, None, {})
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.markdown(f"`{best.recipe}`")
+                st.button("Take it", type="primary", on_click=_take, args=(str(best.recipe),))
+            st.caption(
+                f"Chosen on these {best.accuracy.n:,} rows, it looks better on them than it is: "
+                "confirm it on test rows (page Evidence).  \n"
+                + provenance.caption(provenance.of_subject(subject, best.accuracy.n))
             )
-            button.button("Take to Explore", on_click=_take, args=(str(best.recipe),))
-    if result.near:
-        st.markdown("**Cheaper, but over:**" if best is not None else "**Nearest:**")
+    elif result is not None:
+        st.warning(
+            f"None of the {result.candidates:,} candidates is within the budget. The nearest are "
+            "below; a larger drop or a recovery would help."
+        )
+    if result is not None and result.near:
+        st.markdown("**Cheaper, but over the budget**" if best is not None else "**Nearest**")
         for number, near in enumerate(result.near):
             text, button = st.columns([5, 1], vertical_alignment="center")
             text.markdown(f"`{near.recipe}`, {words.change_interval(near.change)}")
-            taken = (near.recipe,)
-            button.button("Take to Explore", key=f"near-{number}", on_click=_take, args=taken)
-
-
-@dataclass(frozen=True)
-class FrontChart:
-    """Exactly what the chart draws: for each point size, accuracy, interval, recipe and words."""
-
-    network: str
-    aim: str
-    axis: str
-    front: tuple[tuple[float, float, str, str], ...]
-    over: tuple[tuple[float, float, str, str], ...]
-    best: tuple[float, float, str, str] | None
-    baseline: float
-    least: float | None
-    most: float | None
-    provenance: str
-
-    @property
-    def alt(self) -> str:
-        told = f"{self.network}: {len(self.front)} recipes on the front of accuracy against size"
-        if self.best is None:
-            return f"{told}; none within the budget."
-        return f"{told}; the best within the budget is {self.best[2]}: {self.best[3]}."
-
-
-def front_chart(
-    subject: Subject,
-    view: View,
-    title: str,
-    front: Sequence[Measurement],
-    best: Measurement | None,
-    over: Sequence[Measurement],
-) -> FrontChart:
-    zipped = view.aim == "gzip"
-
-    def point(m: Measurement) -> tuple[float, float, str, str]:
-        size = shown_size(m, zipped)
-        assert size is not None  # the search zips what it shows
-        told = words.sized(size, zipped=zipped)
-        change = words.change_interval(m.change)
-        state = "computed" if m.computed else "measured on its file"
-        text = f"{words.percent(m.accuracy.value)}, {change}, {told}, {state}"
-        return size, m.accuracy.value, str(m.recipe), text
-
-    budget, n = view.budget, len(subject.baseline.rows)
-    baseline = subject.baseline
-    right = float((baseline.predictions == baseline.rows.y).mean())
-    return FrontChart(
-        network=title,
-        aim=AIMS[view.aim],
-        axis=AXIS_TITLES["gzip" if zipped else "size"],
-        front=tuple(sorted(point(m) for m in front)),
-        over=tuple(point(m) for m in over),
-        best=None if best is None else point(best),
-        baseline=right,
-        least=None if budget.drop is None else right - budget.drop,
-        most=budget.gzip_bytes if zipped else budget.file_bytes,
-        provenance=provenance.of_subject(subject, n),
-    )
-
-
-def front_figure(record: FrontChart, theme: Theme) -> Figure:
-    data: list[Trace] = []
-    shapes: list[Shape] = []
-    hover = "%{customdata[0]}<br>%{customdata[1]}<extra></extra>"
-
-    def add(points: Sequence[tuple[float, float, str, str]], name: str, **style: Any) -> None:
-        data.append(
-            scatter(
-                x=[p[0] for p in points],
-                y=[p[1] for p in points],
-                customdata=[[p[2], p[3]] for p in points],
-                hovertemplate=hover,
-                name=name,
-                **style,
-            )
-        )
-
-    hollow = {"size": 8, "color": theme.paper, "line": {"color": theme.curve, "width": 1.5}}
-    line = {"color": theme.curve, "width": 1.5, "shape": "hv"}
-    add(record.front, "front, computed", mode="lines+markers", marker=hollow, line=line)
-    if record.over:
-        cross = {"symbol": "x", "size": 10, "color": theme.quiet}
-        add(record.over, "file over the budget", mode="markers", marker=cross)
-    if record.best is not None:
-        star = {"symbol": "star-diamond", "size": 18, "color": CURSOR}
-        add([record.best], "best within the budget", mode="markers", marker=star)
-    shapes.append(line_across("y", record.baseline, dashed(theme.quiet), "above"))
-    if record.least is not None:
-        shapes.append(line_across("y", record.least, dotted(theme.budget), "above"))
-    if record.most is not None:
-        shapes.append(line_across("x", record.most, dotted(theme.budget), "above"))
-    lines = [f"{record.aim}; dashed: uncompressed, dotted: the budget. Click a point to take it."]
-    base = layout(theme, f"{record.network}: the front", lines, _HEIGHT, record.provenance)
-    base["margin"] |= {"t": 110}
-    return drawing(
-        data,
-        base,
-        xaxis=log_bytes(record.axis) | {"gridcolor": theme.grid},
-        yaxis={"title": {"text": "Accuracy"}, "tickformat": ".0%", "gridcolor": theme.grid},
-        uirevision=record.network,
-        shapes=shapes,
-    )
+            button.button("Take it", key=f"near-{number}", on_click=_take, args=(near.recipe,))

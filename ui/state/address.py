@@ -27,7 +27,9 @@ Read = Callable[["View", str], Any]
 
 VERSION = "1"
 MARGINS = Number(0.1, 20.0)  # points
+WHOLE = "all"
 SECTIONS = {
+    WHOLE: "Whole report",
     "rows": "Rows and classes",
     "test": "Test rows",
     "time": "Time",
@@ -45,16 +47,18 @@ RECOVER = {r.name: r.title for r in RECOVERIES if not r.needs_validation_rows} |
     "layers": "Coarser codes layer by layer"
 }
 RECOVER.pop("project")
-# What a recipe is compared with, one part changed.
-VARIANTS = {
+# What Compare puts in place of the recipe's own.
+QUANTIZERS = {
     "float32": "No quantization",
-    "q(4)": "Fixed point, Q = 4",
-    "q(8)": "Fixed point, Q = 8",
-    "q(16)": "Fixed point, Q = 16",
-    "symmetric(4)": "Symmetric, 4 bits",
-    "kmeans(8)": "k-means, 8 clusters",
-} | {r.name: r.title for r in RECOVERIES if not r.needs_validation_rows}
-VARIANTS["project"] = "No recovery"
+    "q(4)": "Q = 4",
+    "q(8)": "Q = 8",
+    "q(16)": "Q = 16",
+    "symmetric(4)": "4 bits",
+    "kmeans(8)": "8 clusters",
+}
+RECOVERIES_COMPARED = {r.name: r.title for r in RECOVERIES if not r.needs_validation_rows}
+RECOVERIES_COMPARED["project"] = "No recovery"
+VARIANTS = QUANTIZERS | RECOVERIES_COMPARED
 LIMITS = {"drop": Number(0, 100), "kb": Number(0.001, 1e9), "us": Number(0.001, 1e9)}
 NO_LIMIT = "none"
 BETWEEN = "|"  # stands in no recipe
@@ -123,6 +127,10 @@ def _several(name: str, words: Mapping[str, str]) -> Callable[[View, str], tuple
     return check
 
 
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part for part in text.split(BETWEEN) if part))
+
+
 def _pins(_: View, text: str) -> tuple[Recipe, ...]:
     parts = [part for part in text.split(BETWEEN) if part]
     if len(parts) > MOST_PINS:
@@ -143,7 +151,8 @@ class View:
     `across` is what the size chart shows from left to right, `span` how much of its accuracy.
     `margin` is the drop that is asked about, and `drop`, `kb` and `us` are the budget: points,
     kilobytes and microseconds. `section` is the evidence, `heat` the heatmap, `curves`, `variants`
-    what Compare draws, `aim`, `over` and `recover` what Search is asked.
+    and `beside` (other models) what Compare draws, `aim`, `over` and `recover` what Search is
+    asked.
     """
 
     dataset: str = _part("digits", _dataset)
@@ -151,7 +160,7 @@ class View:
     recipe: Recipe = _part(_DEFAULT_RECIPE, lambda _, text: Recipe.parse(text))
     size: str = _part("gzip", _word("size", SIZES))
     margin: float = _part(0.5, _margin, format_value)
-    section: str = _part("rows", _word("section", SECTIONS))
+    section: str = _part(WHOLE, _word("section", SECTIONS))
     drop: float | None = _part(1.0, _limit("drop"), _limit_text)
     kb: float | None = _part(None, _limit("kb"), _limit_text)
     us: float | None = _part(None, _limit("us"), _limit_text)
@@ -165,6 +174,7 @@ class View:
     layer: str = _part("", lambda _, text: text)
     across: str = _part("size", _word("across", ACROSS))
     span: str = _part("near", _word("span", SPANS))
+    beside: tuple[str, ...] = _part((), lambda _, text: _split(text), _together)
 
     @property
     def has_own_model(self) -> bool:

@@ -8,6 +8,7 @@ A task is a function ``task(arguments, emit) -> result`` in a module of this pac
 given, emits and returns is JSON. Large things travel through the content store instead.
 
     {"emit": {"fraction": 0.4, "text": "epoch 8 of 20"}}     any number of times
+    {"emit": {"found": {...}}}                               a part of the result that is there
     {"result": {...}}  or  {"error": "one sentence"}         once, last
 
 Not multiprocessing: inside Streamlit its children would run the app's script again.
@@ -215,6 +216,7 @@ class Job:
         self.error: str | None = None
         self.state: State = "running"
         self._started = time.monotonic()
+        self.found: list[Any] = []
         self._last: dict[str, Any] = {}
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -277,7 +279,9 @@ class Job:
                 if "result" in message:
                     self._end("done", result=message["result"])
                 else:
-                    self._last = message["emit"]
+                    self._last = self._last | message["emit"]
+                    if "found" in message["emit"]:
+                        self.found.append(message["emit"]["found"])
         except ParetoscopeError as error:
             self._end("failed", error=str(error))
         except (OSError, ValueError):  # the pipe was closed under us by stop()

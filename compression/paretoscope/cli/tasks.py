@@ -340,7 +340,9 @@ def search_task(arguments: Arguments, emit: Emit) -> SearchResult:
     def make(recipe: Recipe) -> Measured:
         artifact = compress(network, recipe, data.train, data.validation)
         default_store().keep(f"artifact {artifact.sha256}", artifact.onnx_bytes)
-        return measure(artifact, data, batches=(1,) if timed else (), baseline=baseline)
+        made = measure(artifact, data, batches=(1,) if timed else (), baseline=baseline)
+        emit({"found": made.to_dict()})
+        return made
 
     found = search(
         network,

@@ -1,4 +1,4 @@
-"""What the Textbook page draws: the article's programs, their failures, and Q at work on iris."""
+"""The article's two programs, printed and mended, and what each Q does to the second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The three large figures of Explore, each with its verdict as a badge."""
+"""The three large figures of a recipe, each with its verdict as a badge."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _flips(now: Measurement) -> str:
     change = now.change
     return (
         f"{change.newly_wrong:,} of {change.n:,} rows are newly wrong, {change.newly_right:,} "
-        f"newly right (McNemar's exact p = {words.probability(change.p_value)}). "
+        f"newly right (McNemar's exact {words.probability(change.p_value)}). "
         "Which ones: page Evidence."
     )
 
