@@ -112,8 +112,8 @@ def test_pages_keep_the_view(server: Server, visitor: Visitor) -> None:
     visit = visitor()
     visit.open(server.url + HOME)
     pages = menu(visit.page)
-    pages.get_by_text("Textbook").click()
-    expect(visit.page.get_by_role("heading", name="1. Pruning by importance")).to_be_visible()
+    pages.get_by_text("Learn").click()
+    expect(visit.page.get_by_role("heading", name="1. Prune")).to_be_visible()
     pages.get_by_text("Explore").click()
     shows(visit.page, "|w| < 0.1")
     assert f"recipe={RECIPE}" in visit.query
@@ -215,8 +215,8 @@ def test_evidence_of_the_recipe_is_one_click_away_and_back(explore: Visit) -> No
     page.get_by_role("link", name="Evidence for this recipe").click()
     expect(page.get_by_text(re.compile(r"validation rows, \d+ newly wrong"))).to_be_visible()
     assert f"recipe={RECIPE}" in explore.query
-    page.get_by_text("Size", exact=True).click()
+    page.get_by_role("radio", name="Size", exact=True).click()
+    page.wait_for_function("location.search.includes('section=size')")
     expect(page.get_by_text("zero-order entropy")).to_be_visible()
-    assert "section=size" in explore.query
-    page.get_by_role("link", name="Change the recipe on Explore").click()
+    page.get_by_role("link", name="Change it on Explore").click()
     shows(page, "|w| < 0.1")
