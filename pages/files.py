@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui.files import page
+from ui.files import examples, page
 from ui.parts import frame
 from ui.state import own_data, view
 
@@ -11,10 +11,16 @@ frame.require_router()
 view.show_complaints()
 view.current()
 view.publish()
-st.markdown("#### Your files")
-table, model = st.tabs(["Data", "Model"])
-with table:
-    own_data.show()
-    page.table()
-with model:
-    page.model()
+frame.say(
+    st.container(key="headline"),
+    "Bring a table, a model, or both, and see what compressing costs there",
+    "Choose a file, check how it is read, then look at it on Explore. "
+    "Nothing is kept before you confirm it.",
+)
+examples.show()
+page.accepted()
+own_data.show()
+st.subheader("A table, to train networks on", anchor="data")
+page.table()
+st.subheader("A model of yours", anchor="model")
+page.model()

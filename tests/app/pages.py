@@ -45,7 +45,7 @@ def address(app: AppTest) -> dict[str, str]:
     return {n: v if isinstance(v, str) else v[0] for n, v in app.query_params.items()}
 
 
-def until(app: AppTest, condition: Callable[[AppTest], bool], pause_s: float = 0.2) -> AppTest:
+def until(app: AppTest, condition: Callable[[AppTest], bool], pause_s: float = 0.4) -> AppTest:
     def look() -> bool:
         there = condition(app)
         if not there:

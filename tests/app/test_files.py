@@ -50,6 +50,32 @@ def _said(app: AppTest) -> str:
     return said.replace("\\", "")
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("wine", r"\*\*106\*\* rows to train on, .* 13 features; 3 classes: class\\_0"),
+        ("digits", r"\*\*1,077\*\* rows to train on, .* 10 classes: 0, 1, 2"),
+        ("iris", r"% of 150 rows are right"),
+    ],
+)
+def test_an_example_is_tried_by_one_click_and_put_away(name: str, told: str, fresh: Path) -> None:
+    app = until(_page(), lambda a: len(a.file_uploader) == 3)
+    app.button(key=f"try-{name}").click().run(timeout=HANGS_S)
+    assert not app.exception
+    assert re.search(told, " ".join([*(m.value for m in app.markdown), _said(app)]))
+    use = "Use these data" if name != "iris" else "Explore it on this table"
+    (button,) = [b for b in app.button if b.label == use]
+    app.button(key=f"away-{name}").click().run()
+    assert use not in [b.label for b in app.button]
+    app.button(key=f"try-{name}").click().run()
+    (button,) = [b for b in app.button if b.label == use]
+    app = button.click().run(timeout=HANGS_S)
+    assert not app.exception
+    place = address(app)
+    assert place["dataset"].startswith("own-")
+    assert place["model"].startswith("own-model-" if name == "iris" else "logistic-regression")
+
+
 @needs_cases
 def test_a_table_is_chosen_used_and_explored(fresh: Path) -> None:
     data = (FOLDER / "models" / "iris_4f.csv").read_bytes()

@@ -19,7 +19,8 @@ from tests.conftest import load, trained
 from ui.base import words
 from ui.compare.curves import curves_of
 from ui.compare.finding import AtSize, finding
-from ui.layers import page as layers
+from ui.layers import near
+from ui.layers import trials as layers
 from ui.state import server
 
 RECIPE = "magnitude(threshold=0.1)+q(8)"
@@ -165,24 +166,40 @@ def test_a_curve_changes_one_part_only(mlp: Network) -> None:
 # --- layers -------------------------------------------------------------------------------------
 
 
-def test_layers_measures_each_layer_alone(mlp: Network, digits: ps.Dataset) -> None:
-    app = open_page("layers.py", recipe=RECIPE)
+def test_layers_measures_each_layer_alone_and_says_which_hurts(
+    mlp: Network, digits: ps.Dataset
+) -> None:
+    recipe = "magnitude(sparsity=0.8)+q(3)"
+    app = open_page("layers.py", recipe=recipe)
     until(app, _captioned("files measured. Click a cell"))  # type: ignore[arg-type]
     assert not app.exception
     found = charts(app)
-    assert list(found) == ["chart-sparsity", "chart-bits", "chart-in-out", "chart-codes"]
-    heat = found["chart-sparsity"]["data"][0]
-    assert heat["y"] == list(mlp.weights)
-    recipe, _ = heat["customdata"][2][3]
-    assert recipe == "float32;dense3=magnitude(sparsity=0.8,scope=layer)"
-    artifact = ps.compress(mlp, ps.Recipe.parse(recipe), digits.train)
-    right = ps.OnnxRuntime(artifact.onnx_bytes).labels(digits.validation.X) == digits.validation.y
-    before = Baseline(mlp, digits).predictions == digits.validation.y
-    z = np.array(heat["z"], float) if not isinstance(heat["z"], dict) else None
-    if z is not None:
-        assert z[2][3] == pytest.approx(100 * (right.mean() - before.mean()))
-    bars = found["chart-in-out"]["data"]
-    assert [bar["name"] for bar in bars] == ["compressed only here", "compressed all but here"]
+    assert list(found) == ["chart-cost", "chart-stands", "chart-codes"]
+
+    def right(text: str) -> int:
+        artifact = ps.compress(mlp, ps.Recipe.parse(text), digits.train)
+        return int((ps.OnnxRuntime(artifact.onnx_bytes).labels(X) == y).sum())
+
+    X, y = digits.validation.X, digits.validation.y
+    before = int((Baseline(mlp, digits).predictions == y).sum())
+    heat = found["chart-stands"]["data"][0]
+    shown = [label.split("<br>")[0] for label in heat["y"]]
+    assert set(shown) == set(mlp.weights)
+    alone, _ = heat["customdata"][shown.index("dense3")][3]
+    assert alone == "float32;dense3=magnitude(sparsity=0.8,scope=layer)"
+    change = 100 * (right(alone) - before) / 360
+    assert heat["z"][shown.index("dense3")][3] == pytest.approx(change)
+    # The layer that gives back most when it is left alone stands first, and is named.
+    tried = layers.trials(mlp, ps.Recipe.parse(recipe), digits.train)
+    back = {name: right(str(one)) - right(recipe) for name, one in tried.one_out.items()}
+    assert back[shown[0]] == max(back.values())
+    most = max(back, key=lambda name: back[name])
+    assert app.title[0].value.startswith((f"{most} hurts most", "360 rows cannot tell"))
+    button = app.button(key=f"protect-{most}")
+    assert f"({words.points(back[most] / 360)}, " in button.label
+    button.click().run()
+    assert address(app)["recipe"] == str(tried.one_out[most])
+    assert f"again-{most}" in [b.key for b in app.button]
 
 
 def test_one_in_and_one_out_touch_the_layers_they_say(mlp: Network) -> None:
@@ -236,12 +253,12 @@ def test_the_layer_shown_is_in_the_link_and_linear_models_show_their_features() 
 
 def test_pictures_of_masks_and_weights() -> None:
     kept = np.array([[True, False, True], [False, False, True]])
-    picture = layers.mask_picture(kept)
+    picture = near.mask_picture(kept)
     scale = picture.shape[0] // 3
     assert picture.shape == (3 * scale, 2 * scale)
     np.testing.assert_array_equal(picture[::scale, ::scale] == 40, kept.T)
     weight = np.array([[1.0, -1.0], [0.0, 0.5]], np.float32)
-    tiles = layers.tiles(weight, (1, 2), 1.0)
+    tiles = near.tiles(weight, (1, 2), 1.0)
     colours = {tuple(c) for c in tiles.reshape(-1, 3).tolist()}
     assert {(213, 94, 0), (0, 114, 178), (255, 255, 255)} <= colours
 

@@ -83,6 +83,22 @@ _MEASURED = re.compile(r"All \d+ files of this curve measured")
 _COMPUTED = re.compile(r"All \d+ cells computed")
 
 
+def box_of(page: Page, selector: str) -> dict[str, float]:
+    found = page.locator(selector).first.boundingbox_of()
+    assert found is not None, selector
+    return found  # type: ignore[return-value]
+
+
+def is_whole(page: Page, selector: str, height: int, share: float = 1.0) -> None:
+    """So much of a part's height lies on the first screen, and all of its width."""
+    box = box_of(page, selector)
+    seen = min(height, box["y"] + box["height"]) - max(0.0, box["y"])
+    assert seen >= share * box["height"] - 0.5, (selector, box)
+    width = page.viewport_size["width"]  # type: ignore[index]
+    assert box["x"] >= 0, selector
+    assert box["x"] + box["width"] <= width + 0.5, selector
+
+
 def all_measured(page: Page) -> None:
     """Wait until Explore has all that it will ever have."""
     expect(page.get_by_text(_MEASURED)).to_be_visible()

@@ -11,7 +11,17 @@ import pytest
 from paretoscope.training.training import models
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import GO, HOME, Server, Visitor, all_measured, settle, shows
+from tests.browser.conftest import (
+    GO,
+    HOME,
+    Server,
+    Visitor,
+    all_measured,
+    box_of,
+    is_whole,
+    settle,
+    shows,
+)
 from tests.conftest import trained
 
 # Parts of the first screen, by a selector each.
@@ -59,22 +69,6 @@ _STANDS = """() => {
 }"""
 
 
-def _box(page: Page, selector: str) -> dict[str, float]:
-    found = page.locator(selector).first.bounding_box()
-    assert found is not None, selector
-    return found  # type: ignore[return-value]
-
-
-def _is_whole(page: Page, selector: str, height: int, share: float = 1.0) -> None:
-    """So much of a part's height lies on the first screen, and all of its width."""
-    box = _box(page, selector)
-    seen = min(height, box["y"] + box["height"]) - max(0.0, box["y"])
-    assert seen >= share * box["height"] - 0.5, (selector, box)
-    width = page.viewport_size["width"]  # type: ignore[index]
-    assert box["x"] >= 0, selector
-    assert box["x"] + box["width"] <= width + 0.5, selector
-
-
 @pytest.mark.parametrize("link", ["", HOME], ids=["first visit", "link"])
 def test_what_matters_is_on_the_first_screen(link: str, server: Server, visitor: Visitor) -> None:
     trained("digits", "mlp-64-32")
@@ -101,14 +95,14 @@ def _first_screens_are_whole(page: Page) -> None:
         _resize(page, size)
         settle(page)
         for part in (HEADLINE, SHARE, FIGURES, SLIDERS):
-            _is_whole(page, part, size[1])
+            is_whole(page, part, size[1])
         if size == PHONE:
-            _is_whole(page, SIZE, size[1], 0.6)
+            is_whole(page, SIZE, size[1], 0.6)
             tops = [box["y"] for box in map(_bounds, page.locator("[data-testid=stMetric]").all())]
             assert max(tops) - min(tops) < 1, "the figures stand in one row"
         else:
-            _is_whole(page, SIZE, size[1])
-            _is_whole(page, TIME, size[1])
+            is_whole(page, SIZE, size[1])
+            is_whole(page, TIME, size[1])
 
 
 def _resize(page: Page, size: tuple[int, int]) -> None:
@@ -129,7 +123,7 @@ def _visit(page: Page, dataset: str, model: str, recipe: str) -> None:
 
 
 def _bounds(locator: Any) -> dict[str, float]:
-    return locator.bounding_box()  # type: ignore[no-any-return]
+    return locator.boundingbox_of()  # type: ignore[no-any-return]
 
 
 def _labels_stand_apart(page: Page, chart: str) -> None:
@@ -181,7 +175,7 @@ def test_a_dot_says_what_it_is_and_a_click_goes_there(server: Server, visitor: V
     page.goto(f"{server.url}/{HOME}")
     all_measured(page)
     visit.rest()
-    canvas = _box(page, ".st-key-chart-size canvas")
+    canvas = box_of(page, ".st-key-chart-size canvas")
     tip = page.locator(".st-key-chart-size .paretoscope-tip")
     for step in range(60):  # dots lie right of the curve, within the budget
         x = canvas["x"] + canvas["width"] * (0.5 + step / 200)

@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from tests.browser.conftest import Server, Visit, Visitor
+from tests.browser.conftest import Server, Visit, Visitor, is_whole
 
 QUERY = (
     "?v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold%3D0.1)%2Bq(8)"
@@ -17,6 +17,17 @@ QUERY = (
 )
 PAGES = ("", "compare", "layers", "search", "evidence", "files", "learn")
 WITHOUT_CHARTS = ("files",)
+WIDE, NARROW = (1440, 900), (390, 844)
+# Of each page what is seen without scrolling beside its headline, and how much of it on a phone.
+FIRST = {
+    "": (".st-key-chart-size", 0.6),
+    "compare": (".st-key-chart-size", 0.6),
+    "layers": (".st-key-chart-cost", 0.6),
+    "search": (".st-key-chart-size", 0.6),
+    "evidence": (".st-key-figures", 1.0),
+    "files": (".st-key-examples", 0.6),
+    "learn": (".st-key-learn-weights", 0.2),
+}
 PAPER = {"light": "rgb(255, 255, 255)", "dark": "rgb(14, 17, 23)"}
 STREAMLITS_OWN = re.compile(r"404")  # it looks for its address beside a deep link's
 NOT_OURS = re.compile(r"class=.token")  # the colours of Streamlit's code blocks
@@ -73,16 +84,19 @@ def _is_quiet(visit: Visit, server: Server) -> None:
 def test_a_page_is_readable_and_fits_in_both_themes(
     path: str, server: Server, visitor: Visitor
 ) -> None:
-    """Wide in both themes, then narrow in both."""
-    visit = visitor(width=1280)
+    """Wide in both themes, then narrow in both; the finding and its picture on the first screen."""
+    visit = visitor(width=WIDE[0], height=WIDE[1])
     page = visit.page
     page.goto(f"{server.url}/{path}{QUERY}")
-    for width, scheme in ((1280, "light"), (1280, "dark"), (390, "dark"), (390, "light")):
-        page.set_viewport_size({"width": width, "height": 844})
+    for size, scheme in ((WIDE, "light"), (WIDE, "dark"), (NARROW, "dark"), (NARROW, "light")):
+        page.set_viewport_size({"width": size[0], "height": size[1]})
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         _drawn(page, path, scheme)
         _fits(page)
-        if width == 1280:
+        picture, share = FIRST[path]
+        is_whole(page, ".st-key-headline h1", size[1])
+        is_whole(page, picture, size[1], 1.0 if size == WIDE else share)
+        if size == WIDE:
             _is_readable(page)
     _is_quiet(visit, server)
 

@@ -67,7 +67,7 @@ def test_own_data_are_listed_again_in_the_same_browser_and_in_no_other(
     expect(other_tab.get_by_text("150 rows, 4 features")).to_be_visible()
     stranger = visitor()
     stranger.page.goto(f"{server.url}/files")
-    expect(stranger.page.get_by_role("tab", name="Model")).to_be_visible()
+    expect(stranger.page.get_by_role("heading", name="A model of yours")).to_be_visible()
     stranger.rest()
     expect(stranger.page.get_by_text("Yours, in this browser")).to_have_count(0)
     other_tab.get_by_role("button", name="Forget").click()
@@ -78,7 +78,6 @@ def test_own_data_are_listed_again_in_the_same_browser_and_in_no_other(
 def test_a_model_is_judged_on_a_table(server: Server, visitor: Visitor) -> None:
     page = visitor().page
     page.goto(f"{server.url}/files")
-    page.get_by_role("tab", name="Model").click()
     _upload(page, "Model, at most", FOLDER / "models" / "logreg_iris.onnx")
     expect(page.get_by_text("An ONNX model, opset 1")).to_be_visible()
     expect(page.get_by_text("Its input states 2 features, but its weights take 4")).to_be_visible()
@@ -118,7 +117,6 @@ def test_a_neighbour_with_an_endless_model_is_not_felt(server: Server, visitor: 
     done = quiet.get_by_text(re.compile(r"All \d+ files of this curve measured"))
     expect(done).to_be_visible()
     busy.goto(f"{server.url}/files")
-    busy.get_by_role("tab", name="Model").click()
     _upload(busy, "Model, at most", FOLDER / "onnx" / "l09_loop_no_trip.onnx")
     expect(busy.get_by_text("Trying the model in a process of its own")).to_be_visible()
     quiet.get_by_text("on disk", exact=True).click()  # answers while the other's model runs

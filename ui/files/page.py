@@ -43,8 +43,10 @@ from paretoscope.uploads.own_grids import exact_recipe
 from paretoscope.uploads.roles import guess_label, row_keys, say_keys
 from paretoscope.uploads.sandbox import SandboxError, limits_hold
 from paretoscope.uploads.tables import ENDINGS, read_table
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from ui.base import words
+from ui.files import examples
 from ui.state import server, view
 from ui.state.session import session
 
@@ -62,16 +64,37 @@ _MISSING: dict[Missing, str] = {
 _CONSTANT: dict[Constant, str] = {"leave-out": "Leave them out", "keep": "Keep them"}
 
 
+_ACCEPTED = """
+| file | what it holds |
+|---|---|
+| CSV, TSV, TXT | a header, then a row a line; commas, tabs or semicolons; the encoding is found or asked |
+| Parquet | columns of numbers and text |
+| NPZ | arrays of one length: features (images, too) and labels |
+| ONNX | a classifier of one input and one output of scores or labels |
+| skops | a scikit-learn classifier: linear, or a multilayer perceptron |
+"""  # noqa: E501 - a table in Markdown
+
+
+def accepted() -> None:
+    """What files are read, and what becomes of them."""
+    with st.expander("What is accepted, and what becomes of it"):
+        st.markdown(_ACCEPTED)
+        st.markdown(
+            "Columns of numbers are features, one column is the label. Files stay on this server, "
+            "and nobody finds them without their link. Models run only in a process of their own "
+            "with limits, and what you explore is a copy rewritten with known operators. Pickles "
+            "are never loaded."
+        )
+
+
 def table() -> None:
     """Upload a table, choose its label, see what is done to its rows, and use it."""
-    st.markdown(
-        "A table: CSV with a header (also with tabs or semicolons), Parquet, or NPZ. Columns of "
-        "numbers are features, one column is the label. It stays on this server, and nobody finds "
-        "it without its link."
-    )
-    given = st.file_uploader(
+    given: UploadedFile | examples.File | None = st.file_uploader(
         f"Table, at most {MOST_BYTES // 1_000_000} MB", type=list(ENDINGS), key="own-table"
     )
+    tried = examples.chosen()
+    if given is None and tried is not None and tried.model is None:
+        given = tried.table
     if given is None:
         return
     try:
@@ -302,19 +325,18 @@ def _use(raw: Raw, title: str, notes: Sequence[str]) -> None:
 
 def model() -> None:
     """Upload a model and be told what it is, or why it is refused."""
-    st.markdown(
-        "An ONNX classifier, or a scikit-learn model as `.skops`. It is run only in a process of "
-        "its own with limits; *Explore it* runs a copy rewritten with known operators. Pickles are "
-        "never loaded."
-    )
     if not limits_hold():
         st.warning("This system cannot hold a model to limits of memory and processor time.")
-    given = st.file_uploader(
+    left, right = st.columns(2)
+    given: UploadedFile | examples.File | None = left.file_uploader(
         f"Model, at most {MOST_BYTES // 1_000_000} MB", type=list(MODEL_ENDINGS), key="own-model"
     )
-    beside = st.file_uploader(
+    beside: UploadedFile | examples.File | None = right.file_uploader(
         "Table to judge it on, if you like", type=list(ENDINGS), key="own-rows"
     )
+    tried = examples.chosen()
+    if given is None and tried is not None and tried.model is not None:
+        given, beside = tried.model, beside or tried.table
     if given is None:
         return
     fix = st.checkbox(

@@ -1,4 +1,5 @@
-"""Layers: which layer costs how much accuracy, and one layer from near.
+"""Layers: how much each stands, and one of them from near.
 
-The page's one module measures each layer alone and draws its weights.
+`page` is the way in. `trials` says which recipes are measured, `picture` draws them and says which
+layer hurts, `near` draws one layer's codes, mask and weights.
 """

@@ -456,7 +456,7 @@ def note(baseline: Measurement, chosen: Measurement | None) -> str:
     told = [f"{baseline.accuracy.n:,} {words.rows(baseline.split)}", "whiskers 95 %"]
     if chosen is not None and chosen.file_sha256:
         told.append(f"file {chosen.file_sha256[:7]}")
-    return " \u00b7 ".join([*told, baseline.date])
+    return " \u00b7 ".join(told)
 
 
 def brief(recipe: Recipe) -> str:

@@ -31,7 +31,7 @@ _TASKS = {"surface": "cli.tasks:surface_task", "zip": "cli.tasks:zip_task"}
 _ZIPPED_AT_A_TIME = 8  # of a large network half a second, in which others wait
 _SETTLE_S = 0.15  # a slider that is still moving need not be measured, and pages draw undisturbed
 _PATIENCE_S = 0.6  # advice is worked on once a visitor who stays at it said so again
-_AWAY_S = 10.0  # a page makes its request again at every poll, so a dropped one comes back
+_AWAY_S = 5.0  # a page makes its request again at every poll, so a dropped one comes back
 _LOG = logging.getLogger(__name__)
 
 

@@ -91,6 +91,8 @@ class Session:
         Why the button that was pressed did nothing.
     own_used : bool
         Whether own data or an own model was taken, so that Explore is next.
+    example : str or None
+        The example of Your files that the visitor tries.
     brought : dict of str to list of str
         Datasets with the own models that were looked at on each.
     forgotten : set of str
@@ -119,6 +121,7 @@ class Session:
     own_kept: int = 0
     own_wrong: str | None = None
     own_used: bool = False
+    example: str | None = None
     brought: dict[str, list[str]] = field(default_factory=dict)
     forgotten: set[str] = field(default_factory=set)
 

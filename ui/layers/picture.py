@@ -1,0 +1,322 @@
+"""The picture of Layers: a row a layer, the one that costs most first; its bytes and what the
+recipe costs there, and what it stands by sparsity and by bits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from paretoscope.measurement.measurement import Measurement
+from paretoscope.methods.recipe import Recipe
+from paretoscope.network.network import Network
+
+from ui.base import words
+from ui.base.plot import Figure, Shape, Trace, bar, drawing, heatmap, scatter
+from ui.base.theme import CURSOR, FONT, PLAIN, Theme
+from ui.layers.trials import BITS, SPARSITIES, Trials
+from ui.parts import provenance
+from ui.state.measuring import MeasuringService
+from ui.state.subject import Subject
+
+_ROW, _AROUND, _LEAST = 52, 128, 300
+_DEEPEST = -10  # points, from which on cells are equally dark
+_FLOAT_BITS = 32
+
+Spread = tuple[float, float, float]  # a change and its interval, in points
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One layer: its shape, bytes before and now, and changes of accuracy in points (None where
+    they are not measured yet): with the recipe here only and in all but here, and by sparsity and
+    by bits with their recipes and words."""
+
+    name: str
+    shape: tuple[int, ...]
+    bytes_before: int
+    bytes_now: int | None
+    only_here: Spread | None
+    all_but_here: Spread | None
+    by_sparsity: tuple[float | None, ...]
+    by_bits: tuple[float | None, ...]
+    recipes: tuple[str, ...]
+    texts: tuple[str, ...]
+    one_in: str
+    one_out: str
+
+    @property
+    def label(self) -> str:
+        shape = " \u00d7 ".join(f"{n:,}" for n in self.shape)
+        name = self.name if len(self.name) <= 14 else f"{self.name[:13]}\u2026"
+        return f"{name}<br><span style='font-size:11px'>{shape}</span>"
+
+
+@dataclass(frozen=True)
+class LayersPicture:
+    """Exactly what the two charts draw, rows from the top; `whole` is the change with the recipe in
+    all layers, in points."""
+
+    network: str
+    recipe: str
+    rows: tuple[LayerRow, ...]
+    whole: float | None
+    provenance: str
+
+    @property
+    def alt_cost(self) -> str:
+        told = [
+            f"{row.name}: {row.only_here[0]:+.1f} points here only" for row in self.rows
+            if row.only_here is not None
+        ]  # fmt: skip
+        return f"{self.network}: what {self.recipe} costs by layer. {'; '.join(told)}."
+
+    @property
+    def alt_stands(self) -> str:
+        told = []
+        for row in self.rows:
+            known = [c for c in (*row.by_sparsity, *row.by_bits) if c is not None]
+            if known:
+                told.append(f"{row.name} {min(known):+.1f} points at worst")
+        return (
+            f"{self.network}: change of accuracy with one layer by sparsity and by bits. "
+            f"{'; '.join(told) or 'nothing measured yet'}."
+        )
+
+
+def picture_of(
+    service: MeasuringService, subject: Subject, title: str, recipe: Recipe, found: Trials
+) -> LayersPicture:
+    """What is known by now."""
+    whole = service.known(subject, recipe)
+    before = service.known(subject, Recipe())
+    rows = [_row(service, subject, name, found, before, whole) for name in subject.network.weights]
+    # First the layer that gives back most when it is left alone.
+    rows.sort(key=lambda row: -(row.all_but_here or (-np.inf,))[0])
+    return LayersPicture(
+        title,
+        str(recipe),
+        tuple(rows),
+        None if whole is None else 100 * whole.change.value,
+        provenance.of_subject(subject, len(subject.baseline.rows)),
+    )
+
+
+def _row(
+    service: MeasuringService,
+    subject: Subject,
+    name: str,
+    found: Trials,
+    before: Measurement | None,
+    whole: Measurement | None,
+) -> LayerRow:
+    def spread(recipe: Recipe) -> Spread | None:
+        m = service.known(subject, recipe)
+        if m is None:
+            return None
+        low, high = m.change.interval
+        return 100 * m.change.value, 100 * low, 100 * high
+
+    lines = (*found.by_sparsity[name], *found.by_bits[name])
+    known = [service.known(subject, recipe) for recipe in lines]
+    changes = tuple(None if m is None else 100 * m.change.value for m in known)
+    n = len(SPARSITIES)
+    return LayerRow(
+        name,
+        tuple(subject.network.weights[name].shape),
+        _stored(subject.network, name, before) or _FLOAT_BITS // 8 * _count(subject.network, name),
+        _stored(subject.network, name, whole),
+        spread(found.one_in[name]),
+        spread(found.one_out[name]),
+        changes[:n],
+        changes[n:],
+        tuple(map(str, lines)),
+        tuple("not yet" if m is None else words.change_interval(m.change) for m in known),
+        str(found.one_in[name]),
+        str(found.one_out[name]),
+    )
+
+
+def _count(network: Network, name: str) -> int:
+    return int(network.weights[name].size)
+
+
+def _stored(network: Network, name: str, m: Measurement | None) -> int | None:
+    """Bytes of a layer's weights as they are stored in a file, before it is zipped."""
+    if m is None:
+        return None
+    storage = {layer: kind for layer, _, kind in m.bits}.get(name)
+    if storage is None:
+        return None
+    width = int(re.sub(r"\D", "", storage))
+    return -(-_count(network, name) * width // 8)
+
+
+def finding(service: MeasuringService, subject: Subject, recipe: Recipe, found: Trials) -> str:
+    """Which layer hurts, as far as the rows can tell."""
+    whole = service.known(subject, recipe)
+    if recipe == Recipe():
+        return "Nothing is compressed: which layer would stand it?"
+    left_alone = {
+        name: m for name, one in found.one_out.items() if (m := service.known(subject, one))
+    }
+    if whole is None or len(left_alone) < len(found.one_out):
+        return "Measuring which layer hurts"
+    if len(left_alone) == 1:
+        return f"One layer holds all weights: {words.change_interval(whole.change)}"
+    name, best = max(left_alone.items(), key=lambda item: item[1].accuracy.correct)
+    n = whole.accuracy.n
+    if not whole.change.surely_below(best.change):
+        return f"{n:,} rows cannot tell which layer hurts most"
+    back = 100 * (best.accuracy.value - whole.accuracy.value)
+    lost = max(0.0, -100 * whole.change.value)
+    return f"{name} hurts most: left alone, {back:.1f} of {lost:.1f} points come back"
+
+
+# --- figures ------------------------------------------------------------------------------------
+
+
+def cost_figure(record: LayersPicture, theme: Theme) -> Figure:
+    """Bytes before and now, and what the recipe costs here only and in all but here."""
+    names = [row.label for row in record.rows]
+    hover = "%{y}: %{x:.2f} kB<extra></extra>"
+    data: list[Trace] = [
+        bar(
+            x=[row.bytes_before / 1000 for row in record.rows], y=names, orientation="h",
+            name="before", marker={"color": theme.grid}, hovertemplate=f"before, {hover}",
+        ),
+        bar(
+            x=[None if row.bytes_now is None else row.bytes_now / 1000 for row in record.rows],
+            y=names, orientation="h", width=0.4, name="now", marker={"color": theme.curve},
+            hovertemplate=f"now, {hover}",
+        ),
+    ]  # fmt: skip
+    for kind, symbol, colour in (
+        ("only here", "circle", theme.curve),
+        ("all but here", "square", CURSOR),
+    ):
+        data.append(_spreads(record, kind, symbol, colour))
+    shapes: list[Shape] = []
+    if record.whole is not None:
+        shapes.append(
+            {
+                "type": "line", "xref": "x2", "yref": "paper", "y0": 0, "y1": 1,
+                "x0": record.whole, "x1": record.whole,
+                "line": {"color": theme.ink, "width": 1, "dash": "dash"},
+            }
+        )  # fmt: skip
+    whole = _layout(record, theme, ("Kilobytes of weights", "Change of accuracy, points"))
+    whole["annotations"] += [
+        _word("before and <b>now</b>", 0.0, theme.quiet),
+        _word("\u25cf recipe only here  \u25a0 all but here  \u2506 everywhere", 0.44, theme.quiet),
+    ]
+    return drawing(
+        data,
+        whole | {"barmode": "overlay"},
+        shapes=shapes,
+        xaxis2=whole["xaxis2"] | {"zeroline": True, "zerolinecolor": theme.quiet},
+        uirevision=f"{record.network} cost",
+    )
+
+
+def _spreads(record: LayersPicture, kind: str, symbol: str, colour: str) -> Trace:
+    found = [
+        (row.label, spread, recipe)
+        for row in record.rows
+        for spread, recipe in [
+            (row.only_here, row.one_in) if kind == "only here" else (row.all_but_here, row.one_out)
+        ]
+        if spread is not None
+    ]
+    return scatter(
+        x=[spread[0] for _, spread, _ in found],
+        y=[label for label, _, _ in found],
+        xaxis="x2",
+        mode="markers",
+        name=f"compressed {kind}",
+        marker={"symbol": symbol, "size": 10, "color": colour},
+        error_x={
+            "array": [high - value for _, (value, _, high), _ in found],
+            "arrayminus": [value - low for _, (value, low, _), _ in found],
+            "thickness": 1.2,
+            "width": 0,
+            "color": colour,
+        },
+        customdata=[[recipe] for *_, recipe in found],
+        hovertemplate=f"{kind}<br>%{{customdata[0]}}<br>%{{x:+.1f}} pt<extra></extra>",
+    )
+
+
+def stands_figure(record: LayersPicture, theme: Theme) -> Figure:
+    """Changes of accuracy with one layer by sparsity, and by bits, the others untouched."""
+    n = len(SPARSITIES)
+    data: list[Trace] = []
+    for axis, columns, part in (
+        ("x", [f"{100 * s:g}" for s in SPARSITIES], slice(0, n)),
+        ("x2", [f"{b:g}" for b in BITS], slice(n, None)),
+    ):
+        changes = [(*row.by_sparsity, *row.by_bits)[part] for row in record.rows]
+        data.append(
+            heatmap(
+                z=[[np.nan if c is None else c for c in row] for row in changes],
+                x=columns,
+                y=[row.label for row in record.rows],
+                xaxis=axis,
+                text=[["" if c is None else _short(c) for c in row] for row in changes],
+                texttemplate="%{text}",
+                textfont={"size": 11},
+                customdata=[
+                    list(zip(row.recipes[part], row.texts[part], strict=True))
+                    for row in record.rows
+                ],
+                hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
+                colorscale="Cividis",
+                zmin=_DEEPEST,
+                zmax=0,
+                xgap=2,
+                ygap=3,
+                showscale=False,
+            )
+        )
+    whole = _layout(record, theme, ("% of its weights cut", "Bits a weight"))
+    whole["annotations"] += [
+        _word("one layer's <b>sparsity</b>, points", 0.0, theme.quiet),
+        _word("one layer's <b>bits</b>, points", 0.54, theme.quiet),
+    ]
+    whole["xaxis"] |= {"domain": [0, 0.48], "type": "category"}
+    whole["xaxis2"] |= {"domain": [0.54, 1], "type": "category"}
+    return drawing(data, whole, uirevision=f"{record.network} stands")
+
+
+def _short(change: float) -> str:
+    return f"{change:+.0f}" if abs(change) >= 9.95 else f"{change:+.1f}"
+
+
+def _word(text: str, x: float, colour: str) -> dict[str, Any]:
+    return {
+        "text": text, "xref": "paper", "yref": "paper", "x": x, "y": 1, "xanchor": "left",
+        "yanchor": "bottom", "yshift": 8, "showarrow": False,
+        "font": {"size": 12, "color": colour},
+    }  # fmt: skip
+
+
+def _layout(record: LayersPicture, theme: Theme, titles: Sequence[str]) -> dict[str, Any]:
+    """Two columns that share their rows."""
+    first, second = titles
+    axis = {"gridcolor": theme.grid, "zeroline": False, "tickfont": {"size": 11}}
+    font = {"size": 12, "color": theme.quiet}
+    return {
+        "template": PLAIN,
+        "height": max(_LEAST, _AROUND + _ROW * len(record.rows)),
+        "font": {"color": theme.ink, "size": 13, "family": FONT},
+        "paper_bgcolor": theme.paper,
+        "plot_bgcolor": theme.paper,
+        "margin": {"l": 98, "r": 14, "t": 34, "b": 46},
+        "showlegend": False,
+        "annotations": [],
+        "xaxis": axis | {"title": {"text": first, "font": font}, "domain": [0, 0.38]},
+        "xaxis2": axis | {"title": {"text": second, "font": font}, "domain": [0.44, 1]},
+        "yaxis": {"type": "category", "autorange": "reversed", "ticks": ""},
+    }
