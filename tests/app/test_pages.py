@@ -19,7 +19,7 @@ from tests.conftest import load, trained
 from ui.base import words
 from ui.compare.curves import curves_of
 from ui.compare.finding import AtSize, finding
-from ui.layers import near
+from ui.layers import near, picture
 from ui.layers import trials as layers
 from ui.state import server
 
@@ -49,16 +49,16 @@ def test_compare_draws_each_criterion_with_each_quantizer_and_recovery(
     data = charts(app)["chart-size"]["data"]
     lines = {t["name"]: t for t in data if t["name"].startswith(("Magnitude", "Random"))}
     assert list(lines) == [
-        "Magnitude, Q = 8", "Magnitude, 8 clusters",
-        "Random (control), Q = 8", "Random (control), 8 clusters",
+        "Magnitude · Q = 8", "Magnitude · 8 clusters",
+        "Random (control) · Q = 8", "Random (control) · 8 clusters",
     ]  # fmt: skip
-    assert lines["Random (control), Q = 8"]["line"]["dash"] == "dot"
-    recipe = ps.Recipe.parse(lines["Magnitude, 8 clusters"]["customdata"][2][0])
+    assert lines["Random (control) · Q = 8"]["line"]["dash"] == "dot"
+    recipe = ps.Recipe.parse(lines["Magnitude · 8 clusters"]["customdata"][2][0])
     assert recipe.recovery == ps.BiasCorrection()
     artifact = ps.compress(mlp, recipe, digits.train)
     labels = artifact.scores(digits.validation.X).argmax(1)
-    assert lines["Magnitude, 8 clusters"]["y"][2] == np.mean(labels == digits.validation.y)
-    assert lines["Magnitude, 8 clusters"]["x"][2] == artifact.sizes.gzip
+    assert lines["Magnitude · 8 clusters"]["y"][2] == np.mean(labels == digits.validation.y)
+    assert lines["Magnitude · 8 clusters"]["x"][2] == artifact.sizes.gzip
 
 
 def test_the_headline_says_what_the_rows_can_tell_at_the_size_of_the_recipe(
@@ -155,10 +155,10 @@ def test_a_curve_changes_one_part_only(mlp: Network) -> None:
         for c in curves
     }
     assert kinds == {
-        "Random (control), GPTQ": {(ps.RandomScore, "float32", "gptq")},
-        "Random (control), No recovery": {(ps.RandomScore, "float32", "project")},
-        "Wanda, GPTQ": {(ps.Wanda, "float32", "gptq")},
-        "Wanda, No recovery": {(ps.Wanda, "float32", "project")},
+        "Random (control) · GPTQ": {(ps.RandomScore, "float32", "gptq")},
+        "Random (control) · No recovery": {(ps.RandomScore, "float32", "project")},
+        "Wanda · GPTQ": {(ps.Wanda, "float32", "gptq")},
+        "Wanda · No recovery": {(ps.Wanda, "float32", "project")},
     }
     assert not any(r.overrides for c in curves for r in c.recipes)
 
@@ -171,7 +171,7 @@ def test_layers_measures_each_layer_alone_and_says_which_hurts(
 ) -> None:
     recipe = "magnitude(sparsity=0.8)+q(3)"
     app = open_page("layers.py", recipe=recipe)
-    until(app, _captioned("files measured. Click a cell"))  # type: ignore[arg-type]
+    until(app, _captioned("files measured. Cells: "))  # type: ignore[arg-type]
     assert not app.exception
     found = charts(app)
     assert list(found) == ["chart-cost", "chart-stands", "chart-codes"]
@@ -194,12 +194,52 @@ def test_layers_measures_each_layer_alone_and_says_which_hurts(
     back = {name: right(str(one)) - right(recipe) for name, one in tried.one_out.items()}
     assert back[shown[0]] == max(back.values())
     most = max(back, key=lambda name: back[name])
-    assert app.title[0].value.startswith((f"{most} hurts most", "360 rows cannot tell"))
+    assert app.title[0].value.endswith((" points", " points come back"))
+    assert f"{100 * max(back.values()) / 360:.1f} of " in app.title[0].value
     button = app.button(key=f"protect-{most}")
     assert f"({words.points(back[most] / 360)}, " in button.label
     button.click().run()
     assert address(app)["recipe"] == str(tried.one_out[most])
     assert f"again-{most}" in [b.key for b in app.button]
+
+
+class _Known:
+    """What a service knows: rights of 360 rows by a recipe's text, of 340 before."""
+
+    def __init__(self, rights: dict[str, int]) -> None:
+        self._rights = rights
+
+    def known(self, subject: object, recipe: ps.Recipe) -> Measurement | None:
+        right = self._rights.get(str(recipe))
+        if right is None:
+            return None
+        change = Change(max(0, 340 - right), max(0, right - 340), 360)
+        return replace(_at("", change).best, accuracy=Accuracy(right, 360))
+
+
+@pytest.mark.parametrize(
+    ("alone", "told"),
+    [
+        ((320, 270, 262), "dense1 hurts most: left alone, 16.7 of 22.2 points come back"),
+        ((320, 318, 262), "dense1 and dense2 hurt about as much: left alone, each gives back up to "
+         "16.7 of 22.2 points"),
+        ((320, 318, 319), "No layer stands out: left alone, the best gives back 16.7 of 22.2 "
+         "points"),
+        ((262, 260, 261), "360 rows cannot tell which layer hurts most"),
+        ((262, 260, None), "Measuring which layer hurts"),
+    ],
+)  # fmt: skip
+def test_a_layer_is_named_only_where_the_rows_can_tell(
+    alone: tuple[int | None, ...], told: str, mlp: Network
+) -> None:
+    recipe = ps.Recipe.parse("magnitude(sparsity=0.8)+q(3)")
+    tried = layers.trials(mlp, recipe)
+    rights = {str(recipe): 260}
+    for one, right in zip(tried.one_out.values(), alone, strict=True):
+        if right is not None:
+            rights[str(one)] = right
+    subject = server.subject("digits", "mlp-64-32", mlp)
+    assert picture.finding(_Known(rights), subject, recipe, tried) == told  # type: ignore[arg-type]
 
 
 def test_one_in_and_one_out_touch_the_layers_they_say(mlp: Network) -> None:

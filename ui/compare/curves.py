@@ -64,7 +64,7 @@ def curves_of(
         told += [of_quantizer] * (len(quantizers) > 1)
         told += [of_recovery] * (len(recoveries) > 1)
         changed = replace(plain, quantizer=quantizer, recovery=recovery)
-        found.append(Curve(", ".join(told), subject, _along(subject.network, changed, kind)))
+        found.append(Curve(" · ".join(told), subject, _along(subject.network, changed, kind)))
     first = found[0].recipes[0]
     for title, other in beside:
         line = (Recipe(), *_along(other.network, replace(first, pruner=KeepAll()), kinds[0]))

@@ -21,6 +21,7 @@ from ui.compare.curves import Curve, curves_of, shared_words
 from ui.compare.finding import AtSize, finding, standing
 from ui.parts import charts, figures, frame, pins
 from ui.parts.axes import axes
+from ui.parts.chart_labels import BROAD
 from ui.parts.frame import sync_widget
 from ui.parts.grid import shown_size
 from ui.parts.looks import MOST_LINES
@@ -31,7 +32,6 @@ from ui.state.session import session
 from ui.state.subject import Subject
 from ui.state.view import change, go_to
 
-_HEIGHT = 500
 _POLL_S = 0.6
 
 
@@ -186,7 +186,7 @@ def _show(
     frame.say(place, told, f"{title} \u00b7 {shared} \u00b7 at the size of your recipe")
     baseline = service.before(subject)
     if baseline is None:
-        st.skeleton(height=_HEIGHT)
+        st.skeleton(height=int(BROAD.height))
         st.caption("Measuring the uncompressed model")
         below.empty()
         return
@@ -246,7 +246,7 @@ def _drawn(
         others=service.everything(subject),
         lines=[(curve.name, curve.known(service, zipped=view.zipped)) for curve in curves],
     )
-    return plot.drawn(figures.trade_off_figure(record, theme, _HEIGHT), record.alt)
+    return plot.drawn(figures.trade_off_figure(record, theme, BROAD), record.alt)
 
 
 def _foot(

@@ -77,15 +77,16 @@ def _sensitivity(
             on_pick=go_to,
             place=column,
         )
+    _protect(service, view, subject, found, [row.name for row in record.rows])
     measured, failed, total = service.progress(visitor)
     if measured + failed < total:
         st.progress(measured / total, text=f"{measured} of {total} files measured")
     else:
         st.caption(
-            f"All {measured} files measured. Click a cell or a mark to take that recipe.  \n"
+            f"All {measured} files measured. Cells: change of accuracy with one "
+            "layer so, the others untouched. Click a cell or a mark to take that recipe.  \n"
             + provenance.caption(record.provenance)
         )
-    _protect(service, view, subject, found, [row.name for row in record.rows])
 
 
 def _protect(

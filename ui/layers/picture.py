@@ -166,13 +166,21 @@ def finding(service: MeasuringService, subject: Subject, recipe: Recipe, found: 
         return "Measuring which layer hurts"
     if len(left_alone) == 1:
         return f"One layer holds all weights: {words.change_interval(whole.change)}"
-    name, best = max(left_alone.items(), key=lambda item: item[1].accuracy.correct)
-    n = whole.accuracy.n
+    best = max(left_alone.values(), key=lambda m: m.accuracy.correct)
     if not whole.change.surely_below(best.change):
-        return f"{n:,} rows cannot tell which layer hurts most"
+        return f"{whole.accuracy.n:,} rows cannot tell which layer hurts most"
+    leading = [
+        name
+        for name, m in left_alone.items()
+        if whole.change.surely_below(m.change) and not m.change.surely_below(best.change)
+    ]
     back = 100 * (best.accuracy.value - whole.accuracy.value)
-    lost = max(0.0, -100 * whole.change.value)
-    return f"{name} hurts most: left alone, {back:.1f} of {lost:.1f} points come back"
+    of = f"{back:.1f} of {max(0.0, -100 * whole.change.value):.1f} points"
+    if len(leading) == 1:
+        return f"{leading[0]} hurts most: left alone, {of} come back"
+    if len(leading) < len(left_alone) and len(leading) <= 3:
+        return f"{words.listed(leading)} hurt about as much: left alone, each gives back up to {of}"
+    return f"No layer stands out: left alone, the best gives back {of}"
 
 
 # --- figures ------------------------------------------------------------------------------------
@@ -208,10 +216,13 @@ def cost_figure(record: LayersPicture, theme: Theme) -> Figure:
             }
         )  # fmt: skip
     whole = _layout(record, theme, ("Kilobytes of weights", "Change of accuracy, points"))
-    whole["annotations"] += [
-        _word("before and <b>now</b>", 0.0, theme.quiet),
-        _word("\u25cf recipe only here  \u25a0 all but here  \u2506 everywhere", 0.44, theme.quiet),
-    ]
+    bytes_word = _word("before and <b>now</b>", 0.0, theme.quiet)
+    wide, narrow = (
+        "\u25cf recipe only here  \u25a0 all but here  \u2506 everywhere",
+        "\u25cf only here  \u25a0 all but here",
+    )
+    whole["annotations"] += [bytes_word, _word(wide, 0.44, theme.quiet)]
+    whole["meta"] = {"narrow": [bytes_word, _word(narrow, 0.4, theme.quiet)]}
     return drawing(
         data,
         whole | {"barmode": "overlay"},
@@ -282,8 +293,8 @@ def stands_figure(record: LayersPicture, theme: Theme) -> Figure:
         )
     whole = _layout(record, theme, ("% of its weights cut", "Bits a weight"))
     whole["annotations"] += [
-        _word("one layer's <b>sparsity</b>, points", 0.0, theme.quiet),
-        _word("one layer's <b>bits</b>, points", 0.54, theme.quiet),
+        _word("points by <b>sparsity</b>", 0.0, theme.quiet),
+        _word("points by <b>bits</b>", 0.54, theme.quiet),
     ]
     whole["xaxis"] |= {"domain": [0, 0.48], "type": "category"}
     whole["xaxis2"] |= {"domain": [0.54, 1], "type": "category"}
@@ -291,7 +302,8 @@ def stands_figure(record: LayersPicture, theme: Theme) -> Figure:
 
 
 def _short(change: float) -> str:
-    return f"{change:+.0f}" if abs(change) >= 9.95 else f"{change:+.1f}"
+    told = f"{change:+.0f}" if abs(change) >= 9.95 else f"{change:+.1f}"
+    return told.replace("-", "\u2212")
 
 
 def _word(text: str, x: float, colour: str) -> dict[str, Any]:

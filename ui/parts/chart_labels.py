@@ -11,7 +11,7 @@ from typing import Any
 from ui.base import words
 from ui.base.theme import CURSOR, Theme
 from ui.parts.charts import Line, TradeOff
-from ui.parts.labels import NARROW_WIDTHS, WIDTHS, Place, Room, around, extent
+from ui.parts.labels import BROAD_WIDTHS, NARROW_WIDTHS, WIDTHS, Place, Room, around, extent
 from ui.parts.looks import look_of
 
 HEIGHT = 376
@@ -38,6 +38,7 @@ class Frame:
 
 PAGE = Frame(0, HEIGHT, _MARGIN, WIDTHS, 13, 0.54)
 PHONE = replace(PAGE, widths=NARROW_WIDTHS)
+BROAD = replace(PAGE, height=470, widths=BROAD_WIDTHS)  # the one picture of a page
 
 
 def share_of(record: TradeOff, x: float, y: float) -> tuple[float, float]:

@@ -12,19 +12,19 @@ from typing import Any
 
 from ui.base.plot import Figure, Trace, scatter
 from ui.base.theme import CURSOR, Theme, pin_colour
-from ui.parts.chart_labels import HEIGHT, PAGE, PHONE, label_annotations
+from ui.parts.chart_labels import PAGE, PHONE, Frame, label_annotations
 from ui.parts.chart_layout import card, card_layout, layout
 from ui.parts.charts import Line, Point, TradeOff
 from ui.parts.looks import look_of
 
 
-def trade_off_figure(record: TradeOff, theme: Theme, height: int = HEIGHT) -> Figure:
+def trade_off_figure(record: TradeOff, theme: Theme, frame: Frame = PAGE) -> Figure:
     """The figure of a record for the page, which has words around it; with what its picture to
     share has otherwise in `layout.meta`."""
-    whole = layout(record, theme, replace(PAGE, height=height))
+    whole = layout(record, theme, frame)
     whole["meta"] = {
         "dots": _dots(record, theme),
-        "narrow": label_annotations(record, theme, replace(PHONE, height=height)),
+        "narrow": label_annotations(record, theme, replace(PHONE, height=frame.height)),
         "card": card_layout(record, theme, card()),
     }
     return {"data": _traces(record, theme), "layout": whole}

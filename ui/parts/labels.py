@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 # Of plot areas: columns of a laptop and of wide screens; phones have labels of their own.
 WIDTHS = (340.0, 430.0, 560.0, 900.0)
+BROAD_WIDTHS = (560.0, 690.0, 1000.0)
 NARROW_WIDTHS = (230.0, 280.0, 330.0)
 _LETTER, _LINE = 0.56, 1.3  # of the size of the letters
 _EDGE, _APART = 3.0, 6.0  # pixels from the edge, and between labels

@@ -20,6 +20,7 @@ from ui.base.theme import Theme, camera, here
 from ui.parts import charts, figures, frame, grid, large_figures, provenance
 from ui.parts.axes import span
 from ui.parts.budget_fields import budget_fields, budget_words
+from ui.parts.chart_labels import BROAD
 from ui.parts.frame import sync_widget
 from ui.parts.progress import result_or_progress
 from ui.search.finding import finding
@@ -30,7 +31,6 @@ from ui.state.session import session
 from ui.state.subject import Subject
 from ui.state.view import change, go_to
 
-_HEIGHT = 440
 _POLL_S = 0.6
 
 
@@ -154,7 +154,7 @@ def _show(
     told = finding(best, before, view, searched=result is not None, searching=searching)
     frame.say(place, told, f"{title} \u00b7 {budget_words(view)} \u00b7 {AIMS[view.aim]}")
     if before is None:
-        st.skeleton(height=_HEIGHT)
+        st.skeleton(height=int(BROAD.height))
         st.caption("Measuring the uncompressed model")
         below.empty()
         return
@@ -207,7 +207,7 @@ def _drawn(
         baseline,
         others=[*service.everything(subject), *([] if best is None else [best])],
     )
-    return plot.drawn(figures.trade_off_figure(record, theme, _HEIGHT), record.alt)
+    return plot.drawn(figures.trade_off_figure(record, theme, BROAD), record.alt)
 
 
 def _foot(n_known: int, result: SearchResult | None) -> str:
