@@ -84,7 +84,7 @@ _COMPUTED = re.compile(r"All \d+ cells computed")
 
 
 def box_of(page: Page, selector: str) -> dict[str, float]:
-    found = page.locator(selector).first.boundingbox_of()
+    found = page.locator(selector).first.bounding_box()
     assert found is not None, selector
     return found  # type: ignore[return-value]
 

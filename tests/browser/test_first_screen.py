@@ -123,7 +123,7 @@ def _visit(page: Page, dataset: str, model: str, recipe: str) -> None:
 
 
 def _bounds(locator: Any) -> dict[str, float]:
-    return locator.boundingbox_of()  # type: ignore[no-any-return]
+    return locator.bounding_box()  # type: ignore[no-any-return]
 
 
 def _labels_stand_apart(page: Page, chart: str) -> None:
