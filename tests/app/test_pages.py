@@ -144,6 +144,7 @@ def test_two_pins_stand_side_by_side_with_their_flips(mlp: Network, digits: ps.D
     assert flips.loc["A right", "B wrong"] == str(int((a & ~b).sum()))
     assert flips.loc["A wrong", "B right"] == str(int((~a & b).sum()))
     assert flips.loc["A wrong", "B wrong"] == str(int((~a & ~b).sum()))
+    assert len(app.get("image")) == min(24, int((a != b).sum())) > 0
 
 
 def test_a_curve_changes_one_part_only(mlp: Network) -> None:

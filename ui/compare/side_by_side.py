@@ -11,6 +11,7 @@ from paretoscope.measurement.measurement import Measurement
 
 from ui.base import words
 from ui.parts import pins
+from ui.parts.gallery import gallery
 from ui.parts.progress import result_or_progress
 from ui.state import server
 from ui.state.address import View
@@ -63,3 +64,4 @@ def _flips(subject: Subject, named: list[tuple[str, Measurement]]) -> None:
         f"{words.probability(change_of.p_value)}. Of the {result.neither:,} that both get wrong "
         f"they give {result.differ:,} different labels."
     )
+    gallery(subject, "Only one of them right", result.flipped, f"actual: {first} \u2192 {second}")

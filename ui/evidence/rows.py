@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import streamlit as st
-from paretoscope.cli.results import ROWS, Flipped, RowsResult
-from paretoscope.data.dataset import Dataset
+from paretoscope.cli.results import ROWS, RowsResult
 from paretoscope.measurement.accuracy import Accuracy, Change
 from paretoscope.measurement.classes import Confusion, Recall, worst
 
@@ -18,6 +16,7 @@ from ui.base import plot, words
 from ui.base.plot import Figure, Trace, drawing, scatter
 from ui.base.theme import Theme, camera, here, layout
 from ui.parts import provenance
+from ui.parts.gallery import gallery
 from ui.parts.progress import result_or_progress
 from ui.state.address import View
 from ui.state.subject import Subject
@@ -28,8 +27,6 @@ KINDS = {
     "newly_right": "Newly right",
     "other": "Wrong both times, in another way",
 }
-_PICTURE_PIXELS = 84
-_TABLE_FEATURES = 8
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
     )
     st.markdown(_worst_words(fell, len(found), result.confusion))
     for kind, title in KINDS.items():
-        _gallery(subject, title, getattr(result, kind))
+        gallery(subject, title, getattr(result, kind))
     st.caption(provenance.caption(source))
 
 
@@ -171,46 +168,3 @@ def recall_figure(record: RecallChart, theme: Theme) -> Figure:
 def _range(recalls: Sequence[Recall]) -> list[float]:
     lowest = min(min(r.before.interval[0], r.now.interval[0]) for r in recalls)
     return [max(-0.01, np.floor(lowest * 10) / 10 - 0.01), 1.01]
-
-
-def _gallery(subject: Subject, title: str, flips: Flipped) -> None:
-    shown = flips.shown
-    if not shown:
-        return
-    rest = "" if len(shown) == flips.n else f", the first {len(shown)}"
-    st.markdown(f"**{title}** ({flips.n:,} rows{rest}; actual: before → now)")
-    data, X = subject.dataset, subject.baseline.rows.X
-    names = data.class_names
-    if data.image_shape is None:
-        st.dataframe(_table(data, X, shown), hide_index=True, height="content")
-        return
-    with st.container(horizontal=True):
-        for row, actual, before, now in shown:
-            st.image(
-                _picture(data, X[row]),
-                caption=f"{names[actual]}: {names[before]} → {names[now]}",
-                width=_PICTURE_PIXELS,
-                alt=f"a row of class {names[actual]}",
-            )
-
-
-def _picture(data: Dataset, row: np.ndarray) -> np.ndarray:
-    """A row as a picture large enough to see: grey, light on dark."""
-    assert data.image_shape is not None
-    channels, height, width = data.image_shape
-    pixels = row.reshape(channels, height, width).mean(0)
-    shown = np.clip(255 * pixels / (data.largest or 1), 0, 255).astype(np.uint8)
-    times = max(1, _PICTURE_PIXELS * 2 // width)
-    return np.kron(shown, np.ones((times, times), np.uint8))
-
-
-def _table(data: Dataset, X: np.ndarray, shown: Sequence[Sequence[int]]) -> pd.DataFrame:
-    names = data.class_names
-    rows = []
-    for row, actual, before, now in shown:
-        features = zip(data.feature_names, X[row], strict=True)
-        rows.append(
-            {"row": row, "actual": names[actual], "before": names[before], "now": names[now]}
-            | dict(list(features)[:_TABLE_FEATURES])
-        )
-    return pd.DataFrame(rows)

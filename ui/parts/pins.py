@@ -17,6 +17,8 @@ from ui.state.session import session
 from ui.state.subject import Subject
 from ui.state.view import change, go_to, plain
 
+_A_ROW = 3  # cards beside each other
+
 
 def known(
     service: MeasuringService, subject: Subject, pins: Sequence[Recipe]
@@ -43,16 +45,19 @@ def pin_button(view: View) -> None:
 
 
 def show(service: MeasuringService, subject: Subject, view: View) -> None:
-    """The pins with their figures; each can be gone to and let go."""
+    """A card for each pin, with its figures; each can be gone to and let go."""
     if not view.pins:
         return
     st.markdown("**Pins**")
-    for letter, recipe in zip(LETTERS, view.pins, strict=False):
-        row = st.container(horizontal=True, vertical_alignment="center")
-        row.markdown(f"**{letter}** `{recipe}` {_figures(service, subject, recipe)}")
-        if recipe != view.recipe:
-            row.button("Go", key=f"go-{letter}", on_click=go_to, args=(recipe,))
-        row.button("Unpin", key=f"unpin-{letter}", on_click=_unpin, args=(recipe,))
+    with st.container():
+        columns = st.columns(min(_A_ROW, len(view.pins)))
+    for number, (letter, recipe) in enumerate(zip(LETTERS, view.pins, strict=False)):
+        with columns[number % _A_ROW].container(border=True):
+            st.markdown(f"**{letter}** `{recipe}`  \n{_figures(service, subject, recipe)}")
+            with st.container(horizontal=True):
+                if recipe != view.recipe:
+                    st.button("Go", key=f"go-{letter}", on_click=go_to, args=(recipe,))
+                st.button("Unpin", key=f"unpin-{letter}", on_click=_unpin, args=(recipe,))
 
 
 def _figures(service: MeasuringService, subject: Subject, recipe: Recipe) -> str:

@@ -41,7 +41,8 @@ class RowsResult:
 @dataclass(frozen=True)
 class FlipsResult:
     """Of `n` rows those that both of two files, only one, or neither gets right; and of `neither`
-    those on which their labels differ."""
+    those on which their labels differ. `flipped` are those that only one gets right, the first of
+    them as (row, actual, the first file's label, the second's)."""
 
     both: int
     first: int
@@ -49,6 +50,7 @@ class FlipsResult:
     neither: int
     differ: int
     n: int
+    flipped: Flipped
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, wraps
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ Arguments = Mapping[str, Any]
 Emit = Callable[[Mapping[str, Any]], None]
 
 _LOG = logging.getLogger(__name__)
-_FORMAT = 4  # raise it when results change, so that kept ones are found no more
+_FORMAT = 5  # raise it when results change, so that kept ones are found no more
 _SHOWN_FLIPS = 24  # of each kind
 _ROBUSTNESS_ROWS = 2_000
 
@@ -227,6 +228,8 @@ def flips_task(arguments: Arguments, emit: Emit) -> FlipsResult:
         emit({"fraction": None, "text": f"running {asked['recipe']}"})
         labels.append(OnnxRuntime(_file(asked, emit)).labels(X))
     one, other = labels[0] == y, labels[1] == y
+    places = np.flatnonzero(one != other)
+    shown = ((int(i), int(y[i]), int(labels[0][i]), int(labels[1][i])) for i in places)
     return FlipsResult(
         both=int((one & other).sum()),
         first=int((one & ~other).sum()),
@@ -234,6 +237,7 @@ def flips_task(arguments: Arguments, emit: Emit) -> FlipsResult:
         neither=int((~one & ~other).sum()),
         differ=int((~one & ~other & (labels[0] != labels[1])).sum()),
         n=len(y),
+        flipped=Flipped(len(places), tuple(islice(shown, _SHOWN_FLIPS))),
     )
 
 
