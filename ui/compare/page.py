@@ -286,7 +286,9 @@ def _table(reached: Sequence[AtSize]) -> None:
             {
                 "line": one.name,
                 "accuracy": words.percent(one.best.accuracy.value),
-                "95 % interval": words.accuracy_interval(one.best.accuracy),
+                "95 % interval": "{:.1f} to {:.1f} %".format(
+                    *(100 * end for end in one.best.accuracy.interval)
+                ),
                 "than the best": "the best"
                 if one is leading[0]
                 else "worse"

@@ -21,8 +21,8 @@ from ui.state.subject import Subject
 def show(view: View, subject: Subject) -> None:
     """The visitor's pins."""
     service = server.measuring()
-    st.subheader("Pins", anchor="pins")
     if not view.pins:
+        st.subheader("Pins", anchor="pins")
         st.info("Pin recipes on Explore, or the one above here, to compare them side by side.")
     pins.show(service, subject, view)
     if view.recipe not in view.pins:  # each pin has a button of its own to let it go

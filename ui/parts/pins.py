@@ -48,7 +48,7 @@ def show(service: MeasuringService, subject: Subject, view: View) -> None:
     """A card for each pin, with its figures; each can be gone to and let go."""
     if not view.pins:
         return
-    st.markdown("**Pins**")
+    st.subheader("Pins", anchor="pins")
     with st.container():
         columns = st.columns(min(_A_ROW, len(view.pins)))
     for number, (letter, recipe) in enumerate(zip(LETTERS, view.pins, strict=False)):
