@@ -1,5 +1,5 @@
 """Render the pictures of the pages into docs/, and of Explore at all sizes into docs/all (which git
-ignores, to be looked at): ``make screenshots``."""
+ignores, to be looked at): ``make screenshots``; with names of pages only those."""
 
 from __future__ import annotations
 
@@ -79,16 +79,18 @@ def _cards() -> None:
         pictures.main([link, "-o", str(ROOT / "docs" / f"card-{scheme}.png"), *more])
 
 
-def main() -> None:
+def main(names: list[str]) -> None:
     ps.train("lenet-300-100", ps.load_dataset("fashion-mnist"))
     path = chromium.find()
     assert path is not None
     with serve(str(home())) as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(chromium.FLAGS))
-        _explore(browser, server.url)
-        for name, (address, height, words) in PAGES.items():
+        if not names:
+            _explore(browser, server.url)
+        for name in names or PAGES:
+            address, height, words = PAGES[name]
             for scheme in ("light", "dark"):
-                page = _open(browser, server.url + address, (1280, height), scheme)
+                page = _open(browser, server.url + address, (1440, height), scheme)
                 search = page.get_by_role("button", name="Search", exact=True)
                 if name == "search":  # what was searched before is found again without
                     found = page.get_by_text(re.compile(words)).first
@@ -100,8 +102,9 @@ def main() -> None:
                 page.screenshot(path=ROOT / "docs" / f"{name}-{scheme}.png")
                 page.close()
         browser.close()
-    _cards()
+    if not names:
+        _cards()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

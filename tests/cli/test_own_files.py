@@ -46,6 +46,18 @@ def _run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
 NAMED = ("--classes", "barolo,grignolino,barbera")
 
 
+def test_a_label_that_was_guessed_is_said_whatever_was_read_before(
+    capsys: Any, folder: Path
+) -> None:
+    table = str(folder / "mine.csv")
+    for label in (["--label", "grape"], [], ["--label", "grape"]):
+        code, _, err = _run(
+            capsys, "measure", "--data", table, *label, "logistic-regression", "q(8)"
+        )
+        assert code == 0, err
+        assert ("'grape' is taken for the label" in err) == (not label)
+
+
 def test_compress_makes_the_file_that_its_figures_are_of(
     capsys: Any, folder: Path, tmp_path: Path
 ) -> None:

@@ -286,6 +286,7 @@ def keep_own(raw: Raw, title: str, notes: Sequence[str] = ()) -> str:
     name = f"{_OWN}{digest[:_OWN_DIGITS]}"
     default_store().keep(_key(name), data)
     default_store().keep(_mark_key(public_name(name)), name.encode())
+    _own_data.cache_clear()  # the same rows may have been read in another way
     return name
 
 
