@@ -76,6 +76,24 @@ def test_the_headline_says_what_the_rows_can_tell_at_the_size_of_the_recipe(
     assert list(table["than the best"]) == ["the best", "worse"]
 
 
+def test_the_recipe_itself_counts_where_its_line_has_no_point_of_its_size(
+    mlp: Network, digits: ps.Dataset
+) -> None:
+    """A threshold lies between two stops of the sparsity."""
+    subject = server.subject("digits", "mlp-64-32", mlp)
+    recipe = ps.Recipe.parse("magnitude(threshold=0.1)+q(8)")
+    mine, random = curves_of(subject, recipe, ("magnitude", "random"), ())
+    assert recipe not in mine.recipes
+    assert (mine.own, random.own) == (recipe, None)
+    (other,) = curves_of(subject, recipe, ("magnitude",), ("gptq",))
+    assert other.own is None
+    app = open_page("compare.py", recipe=str(recipe), curves="magnitude|random")
+    until(app, _captioned("points computed in float arithmetic"))  # type: ignore[arg-type]
+    right = ps.measure(ps.compress(mlp, recipe, digits.train), digits, batches=()).accuracy
+    table = app.dataframe[0].value.set_index("line")
+    assert float(table.loc["Magnitude", "accuracy"].split()[0]) >= round(100 * right.value, 1)
+
+
 def _at(name: str, change: Change, network: str = "one") -> AtSize:
     base = ps.measure(
         ps.compress(trained("digits", "mlp-64-32"), ps.Recipe(), load("digits").train),

@@ -28,11 +28,13 @@ _FEW_POINTS = 11  # of curves whose points take a second each
 
 @dataclass(frozen=True)
 class Curve:
-    """Recipes of one network along the sparsity, and what the line is called."""
+    """Recipes of one network along the sparsity, and what the line is called; with the recipe that
+    is looked at, where it is one of the kind that lies between them."""
 
     name: str
     subject: Subject
     recipes: tuple[Recipe, ...]
+    own: Recipe | None = None
 
     def known(self, service: MeasuringService, *, zipped: bool) -> list[Measurement]:
         """What of it has a place on the chart by now."""
@@ -64,7 +66,9 @@ def curves_of(
         told += [of_quantizer] * (len(quantizers) > 1)
         told += [of_recovery] * (len(recoveries) > 1)
         changed = replace(plain, quantizer=quantizer, recovery=recovery)
-        found.append(Curve(" · ".join(told), subject, _along(subject.network, changed, kind)))
+        is_own = kind is own and replace(changed, pruner=recipe.pruner) == recipe
+        line = _along(subject.network, changed, kind)
+        found.append(Curve(" · ".join(told), subject, line, recipe if is_own else None))
     first = found[0].recipes[0]
     for title, other in beside:
         line = (Recipe(), *_along(other.network, replace(first, pruner=KeepAll()), kinds[0]))

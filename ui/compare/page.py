@@ -214,8 +214,11 @@ def _at_size(
 ) -> list[AtSize]:
     found = []
     for curve, known in lines:
+        mine = None if curve.own is None else server.measuring().known(curve.subject, curve.own)
         within = [
-            m for m in known if size is not None and (shown_size(m, view.zipped) or 0) <= size
+            m
+            for m in (*known, *([] if mine is None else [mine]))
+            if size is not None and (shown_size(m, view.zipped) or 0) <= size
         ]
         if within:
             best = max(within, key=lambda m: m.accuracy.correct)
