@@ -43,10 +43,12 @@ def finding(found: Sequence[AtSize], size: str, *, waiting: bool) -> str:
     size : str
         In words.
     waiting : bool
-        Whether more is still to be computed.
+        Whether points of the lines are still to be computed: a half of them finds nothing.
     """
+    if waiting:
+        return "Computing the lines"
     if len(found) < 2:
-        return "Computing the lines" if waiting else f"No two of these are as small as {size}"
+        return f"No two lines reach down to {size}"
     leading, behind = standing(found)
     n = found[0].best.accuracy.n
     best = leading[0]

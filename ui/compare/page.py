@@ -180,8 +180,14 @@ def _show(
     lines = [(curve, curve.known(service, zipped=view.zipped)) for curve in curves]
     size = _size(service, subject, view)
     reached = _at_size(lines, size, view)
-    in_words = "this size" if size is None else words.sized(size, zipped=view.zipped)
-    told = finding(reached, in_words, waiting=waiting)
+    n_left = _n_left(service, curves, lines) if waiting else 0
+    if len(curves) < 2:
+        told = "Choose a second line to compare with"
+    elif size is None:
+        told = "The size of your recipe is not known yet"
+    else:
+        in_words = words.sized(size, zipped=view.zipped)
+        told = finding(reached, in_words, waiting=n_left > 0)
     shared = shared_words(view.recipe, view.variants)
     frame.say(place, told, f"{title} \u00b7 {shared} \u00b7 at the size of your recipe")
     baseline = service.before(subject)
@@ -197,10 +203,29 @@ def _show(
         config=camera(f"paretoscope-{view.file_name}-compare"),
         on_pick=go_to,
     )
-    _foot(service, curves, lines, waiting=waiting)
+    _foot(service, curves, lines, n_left)
     with below:
-        _table(reached)
+        if n_left == 0:
+            _table(reached)
         side_by_side.show(view, subject)
+
+
+def _n_left(
+    service: MeasuringService,
+    curves: Sequence[Curve],
+    lines: Sequence[tuple[Curve, list[Measurement]]],
+) -> int:
+    """How many points of the lines are neither known nor known to fail."""
+    total = sum(len(curve.recipes) for curve in curves)
+    return total - sum(len(known) for _, known in lines) - _n_failed(service, curves)
+
+
+def _n_failed(service: MeasuringService, curves: Sequence[Curve]) -> int:
+    return sum(
+        service.failure(curve.subject, recipe) is not None
+        for curve in curves
+        for recipe in curve.recipes
+    )
 
 
 def _size(service: MeasuringService, subject: Subject, view: View) -> int | None:
@@ -256,18 +281,13 @@ def _foot(
     service: MeasuringService,
     curves: Sequence[Curve],
     lines: Sequence[tuple[Curve, list[Measurement]]],
-    *,
-    waiting: bool,
+    n_left: int,
 ) -> None:
     """How far it is; then how many points there are."""
     total = sum(len(curve.recipes) for curve in curves)
     n_known = sum(len(known) for _, known in lines)
-    n_failed = sum(
-        service.failure(curve.subject, recipe) is not None
-        for curve in curves
-        for recipe in curve.recipes
-    )
-    if waiting and n_known + n_failed < total:
+    n_failed = _n_failed(service, curves)
+    if n_left > 0:
         st.progress(n_known / total, text=f"{n_known} of {total} points computed")
         return
     told = f"All {n_known} points computed in float arithmetic"

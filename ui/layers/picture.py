@@ -50,7 +50,7 @@ class LayerRow:
     @property
     def label(self) -> str:
         shape = " \u00d7 ".join(f"{n:,}" for n in self.shape)
-        name = self.name if len(self.name) <= 14 else f"{self.name[:13]}\u2026"
+        name = self.name if len(self.name) <= 14 else f"\u2026{self.name[-13:]}"
         return f"{name}<br><span style='font-size:11px'>{shape}</span>"
 
 
@@ -188,7 +188,7 @@ def finding(service: MeasuringService, subject: Subject, recipe: Recipe, found: 
 
 def cost_figure(record: LayersPicture, theme: Theme) -> Figure:
     """Bytes before and now, and what the recipe costs here only and in all but here."""
-    names = [row.label for row in record.rows]
+    names = [row.name for row in record.rows]
     hover = "%{y}: %{x:.2f} kB<extra></extra>"
     data: list[Trace] = [
         bar(
@@ -234,7 +234,7 @@ def cost_figure(record: LayersPicture, theme: Theme) -> Figure:
 
 def _spreads(record: LayersPicture, kind: str, symbol: str, colour: str) -> Trace:
     found = [
-        (row.label, spread, recipe)
+        (row.name, spread, recipe)
         for row in record.rows
         for spread, recipe in [
             (row.only_here, row.one_in) if kind == "only here" else (row.all_but_here, row.one_out)
@@ -243,7 +243,7 @@ def _spreads(record: LayersPicture, kind: str, symbol: str, colour: str) -> Trac
     ]
     return scatter(
         x=[spread[0] for _, spread, _ in found],
-        y=[label for label, _, _ in found],
+        y=[name for name, _, _ in found],
         xaxis="x2",
         mode="markers",
         name=f"compressed {kind}",
@@ -273,7 +273,7 @@ def stands_figure(record: LayersPicture, theme: Theme) -> Figure:
             heatmap(
                 z=[[np.nan if c is None else c for c in row] for row in changes],
                 x=columns,
-                y=[row.label for row in record.rows],
+                y=[row.name for row in record.rows],
                 xaxis=axis,
                 text=[["" if c is None else _short(c) for c in row] for row in changes],
                 texttemplate="%{text}",
@@ -330,5 +330,11 @@ def _layout(record: LayersPicture, theme: Theme, titles: Sequence[str]) -> dict[
         "annotations": [],
         "xaxis": axis | {"title": {"text": first, "font": font}, "domain": [0, 0.38]},
         "xaxis2": axis | {"title": {"text": second, "font": font}, "domain": [0.44, 1]},
-        "yaxis": {"type": "category", "autorange": "reversed", "ticks": ""},
+        "yaxis": {
+            "type": "category",
+            "autorange": "reversed",
+            "ticks": "",
+            "tickvals": [row.name for row in record.rows],
+            "ticktext": [row.label for row in record.rows],
+        },
     }
