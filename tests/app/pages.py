@@ -57,6 +57,12 @@ def until(app: AppTest, condition: Callable[[AppTest], bool], pause_s: float = 0
     return app.run()  # the last of it may have come while the page was being drawn
 
 
+def drawn(app: AppTest, name: str) -> str:
+    """The key of a control of the view as it is drawn now: another where the page moved it."""
+    key: str = app.session_state.session.controls[name].key
+    return key
+
+
 def figures(app: AppTest) -> bool:
     """Whether the large figures are there and are those of the file, which was run."""
     return bool(app.metric) and app.metric[0].value != "\u2026" and "computed" not in beside(app)[0]

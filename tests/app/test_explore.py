@@ -18,7 +18,17 @@ from paretoscope.methods.quantization import QUANTIZERS
 from paretoscope.network.network import Network
 from streamlit.testing.v1 import AppTest
 
-from tests.app.pages import address, beside, charts, figures, measured, open_page, strip, until
+from tests.app.pages import (
+    address,
+    beside,
+    charts,
+    drawn,
+    figures,
+    measured,
+    open_page,
+    strip,
+    until,
+)
 from tests.conftest import ROOT, load, trained
 from ui.base import words
 from ui.parts import grid, kernel_choice
@@ -227,7 +237,7 @@ def test_an_address_that_lags_behind_takes_nothing_back() -> None:
     app.query_params["recipe"] = "magnitude(threshold=0.1)+q(64)"  # typed by the visitor
     app.run()
     assert address(app)["recipe"] == "magnitude(threshold=0.1)+q(64)"
-    assert app.select_slider(key="quantizer-q-q").value == 64
+    assert app.select_slider(key=drawn(app, "quantizer-q-q")).value == 64
 
 
 def test_who_goes_back_while_a_page_is_drawn_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,7 +255,7 @@ def test_who_goes_back_while_a_page_is_drawn_is_obeyed(monkeypatch: pytest.Monke
     monkeypatch.setattr(view, "get_script_run_ctx", lambda: context)
     app.run()
     assert address(app) == old
-    assert app.select_slider(key="quantizer-q-q").value == 8
+    assert app.select_slider(key=drawn(app, "quantizer-q-q")).value == 8
 
 
 def test_every_control_carries_what_it_shows_as_its_default() -> None:
@@ -395,7 +405,7 @@ def test_8_bit_activations_and_a_quantizer_exclude_each_other() -> None:
     assert address(app)["recipe"] == "float32+int8;dense3=magnitude(sparsity=0.2,scope=layer)"
     until(app, figures)
     assert not app.exception
-    app.selectbox(key="quantizer-member").set_value("symmetric").run()
+    app.selectbox(key=drawn(app, "quantizer-member")).set_value("symmetric").run()
     assert "int8" not in address(app)["recipe"]
     assert not app.exception
 

@@ -22,11 +22,11 @@ from ui.compare.finding import AtSize, finding, standing
 from ui.parts import charts, figures, frame, pins
 from ui.parts.axes import axes
 from ui.parts.chart_labels import BROAD
-from ui.parts.frame import sync_widget
 from ui.parts.grid import shown_size
 from ui.parts.looks import MOST_LINES
 from ui.state import server
 from ui.state.address import CURVES, QUANTIZERS, RECOVERIES_COMPARED, View
+from ui.state.control import control
 from ui.state.measuring import MeasuringRequest, MeasuringService
 from ui.state.session import session
 from ui.state.subject import Subject
@@ -83,15 +83,16 @@ def _pills(
     then: Callable[[tuple[str, ...]], None],
     help_text: str,
 ) -> None:
+    shown = control(key, list(chosen))
     st.pills(
         label,
         list(ways),
         selection_mode="multi",
         wrap=True,
-        default=sync_widget(key, list(chosen)),
+        default=list(chosen),
         format_func=ways.__getitem__,
-        key=key,
-        on_change=lambda: then(tuple(st.session_state[key])),
+        key=shown.key,
+        on_change=shown.then(lambda ways: then(tuple(ways))),
         help=help_text,
     )
 

@@ -15,10 +15,10 @@ from ui.base import words
 from ui.base.places import in_places
 from ui.evidence import confirmation, robustness, rows, seeds, sizes, times
 from ui.parts import frame, large_figures, proper_times
-from ui.parts.frame import sync_widget
 from ui.parts.headline import headline
 from ui.state import server
 from ui.state.address import SECTIONS, WHOLE, View
+from ui.state.control import control
 from ui.state.measuring import MeasuringRequest
 from ui.state.session import session
 from ui.state.subject import Subject
@@ -44,15 +44,16 @@ def show(
     st.fragment(_verdict, run_every=_POLL_S if polls else None)(
         view, subject, title, request, (finding, large), polls=polls
     )
+    section = control("section", view.section)
     st.segmented_control(
         "Evidence",
         list(SECTIONS),
-        default=sync_widget("section", view.section),
+        default=view.section,
         format_func=SECTIONS.__getitem__,
-        key="section",
+        key=section.key,
         required=True,
         label_visibility="collapsed",
-        on_change=lambda: change(section=st.session_state.section),
+        on_change=section.then(lambda name: change(section=name)),
     )
     shown = list(_DRAWN) if view.section == WHOLE else [view.section]
     for name in shown:

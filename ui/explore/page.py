@@ -268,10 +268,16 @@ def _trade_off(
         baseline,
         timing,
         pins.known(service, subject, plan.pins),
-        service.everything(subject),
+        _everything(subject, version),
         kernels,
     )
     return plot.drawn(figures.trade_off_figure(record, theme), record.alt)
+
+
+@lru_cache(maxsize=4)
+def _everything(subject: Subject, version: int) -> list[Measurement]:
+    """What is known at a version: the same for both charts, for more comes while one is drawn."""
+    return server.measuring().everything(subject)
 
 
 def _known(

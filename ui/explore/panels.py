@@ -22,10 +22,10 @@ from ui.base.theme import Theme, camera, here
 from ui.explore import hints, weights, why_no_gain
 from ui.explore.plan import ExplorePlan
 from ui.parts import charts, grid, pins, proper_times, provenance
-from ui.parts.frame import sync_widget
 from ui.parts.progress import follow
 from ui.state import server
 from ui.state.address import HEATS, View
+from ui.state.control import control
 from ui.state.measuring import Apart
 from ui.state.session import session
 from ui.state.subject import Subject
@@ -240,14 +240,15 @@ def _go_to_advice(places: Mapping[str, Recipe]) -> None:
 
 
 def _heatmap(view: View, plan: ExplorePlan, version: int, title: str) -> None:
+    shown = control("heat", view.heat)
     st.segmented_control(
         "Heatmap of",
         list(HEATS),
-        default=sync_widget("heat", view.heat),
+        default=view.heat,
         format_func=HEATS.__getitem__,
-        key="heat",
+        key=shown.key,
         required=True,
-        on_change=lambda: change(heat=st.session_state.heat),
+        on_change=shown.then(lambda heat: change(heat=heat)),
     )
     zipped = view.zipped
     plot.chart(

@@ -21,9 +21,9 @@ from ui.base import plot, words
 from ui.base.plot import Figure, Trace, bar, drawing
 from ui.base.theme import Theme, camera, here, layout
 from ui.parts import provenance
-from ui.parts.frame import sync_widget
 from ui.parts.layer_controls import layer_controls
 from ui.state.address import View
+from ui.state.control import control
 from ui.state.subject import Subject
 from ui.state.view import change, plain
 
@@ -41,13 +41,14 @@ def one_layer(view: View, subject: Subject, title: str) -> None:
     names = list(network.weights)
     name = view.layer if view.layer in names else names[0]
     st.subheader("One layer from near", anchor="near")
+    shown = control("layer-shown", name)
     st.segmented_control(
         "Layer shown",
         names,
-        default=sync_widget("layer-shown", name),
-        key="layer-shown",
+        default=name,
+        key=shown.key,
         required=True,
-        on_change=lambda: change(layer=st.session_state["layer-shown"]),
+        on_change=shown.then(lambda layer: change(layer=layer)),
     )
     if len(names) > 1:
         with st.expander("Treat layers by themselves"):

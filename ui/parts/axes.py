@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui.parts.frame import sync_widget
 from ui.state.address import ACROSS, SIZES, SPANS, View
+from ui.state.control import control
 from ui.state.view import change
 
 
@@ -14,35 +14,36 @@ def axes(view: View) -> None:
     with st.container(horizontal=True, key="axes"):
         shown = view.size if view.across == "size" else view.across
         ways = SIZES | {name: title for name, title in ACROSS.items() if name != "size"}
+        across = control("size", shown)
         st.segmented_control(
             "Size shown",
             list(ways),
-            default=sync_widget("size", shown),
+            default=shown,
             format_func=ways.__getitem__,
-            key="size",
+            key=across.key,
             required=True,
             label_visibility="collapsed",
-            on_change=_set_across,
+            on_change=across.then(_set_across),
         )
         span(view)
 
 
 def span(view: View) -> None:
     """The second of them alone."""
+    shown = control("span", view.span)
     st.segmented_control(
         "Accuracy shown",
         list(SPANS),
-        default=sync_widget("span", view.span),
+        default=view.span,
         format_func=SPANS.__getitem__,
-        key="span",
+        key=shown.key,
         required=True,
         label_visibility="collapsed",
-        on_change=lambda: change(span=st.session_state.span),
+        on_change=shown.then(lambda span: change(span=span)),
     )
 
 
-def _set_across() -> None:
-    chosen = st.session_state.size
+def _set_across(chosen: str) -> None:
     if chosen in SIZES:
         change(size=chosen, across="size")
     else:

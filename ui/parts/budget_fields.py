@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import format_value
 
-from ui.parts.frame import sync_widget
 from ui.state.address import LIMITS, SIZES, View
+from ui.state.control import control
 from ui.state.session import session
 from ui.state.view import change, plain
 
@@ -39,13 +41,14 @@ def budget_fields(view: View) -> None:
     )
     row = st.container(horizontal=True)
     for name, label, value, text in fields:
+        shown = "" if value is None else format_value(value)
+        limit = control(name, shown)
         row.text_input(
             label,
-            sync_widget(name, "" if value is None else format_value(value)),
-            key=name,
+            shown,
+            key=limit.key,
             placeholder="no limit",
-            on_change=_set_limit,
-            args=(name, label),
+            on_change=limit.then(partial(_set_limit, name, label)),
             help=f"{text} Empty: no limit.",
         )
     wrong = session().take("wrong_limit")
@@ -53,9 +56,9 @@ def budget_fields(view: View) -> None:
         st.error(plain(wrong))
 
 
-def _set_limit(name: str, label: str) -> None:
+def _set_limit(name: str, label: str, typed: str) -> None:
     """Take what was typed, or say what is wrong with it and leave the limit as it was."""
-    typed = st.session_state[name].strip().replace(",", ".")
+    typed = typed.strip().replace(",", ".")
     try:
         value = LIMITS[name].parse(label, typed) if typed else None
         if value is not None:

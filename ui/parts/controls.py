@@ -21,7 +21,6 @@ from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 
 from ui.parts import kernel_choice
 from ui.parts.budget_fields import budget_fields, budget_words
-from ui.parts.frame import sync_widget, versioned_key
 from ui.parts.layer_controls import layer_controls
 from ui.parts.method_controls import (
     AXES,
@@ -39,6 +38,7 @@ from ui.parts.method_controls import (
 )
 from ui.state import server, view
 from ui.state.address import MARGINS
+from ui.state.control import control
 from ui.state.session import session
 
 _SCOPES = {"global": "Network", "layer": "Layer", "output": "Output"}
@@ -90,15 +90,16 @@ def recipe_controls(network: Network, recipe: Recipe) -> None:
 
 
 def _margin(margin: float) -> None:
+    shown = control("margin", margin)
     st.number_input(
         "Margin, points",
         MARGINS.low,
         MARGINS.high,
-        sync_widget("margin", margin),
+        margin,
         step=0.1,
         format="%.3g",
-        key="margin",
-        on_change=lambda: view.change(margin=float(st.session_state.margin)),
+        key=shown.key,
+        on_change=shown.then(lambda points: view.change(margin=float(points))),
         help="The figures say whether accuracy dropped by less than this, or how many rows it "
         "would take to tell.",
     )
@@ -177,27 +178,29 @@ def _choose_axis(criterion: Criterion) -> None:
     axes = [axis for axis in AXES if axis != "threshold" or not criterion.needs_rows]
     if axis_of(criterion) not in axes:
         axes.insert(0, axis_of(criterion))
+    axis = control("axis", axis_of(criterion))
     st.segmented_control(
         "Cut by",
         axes,
-        default=sync_widget("axis", axis_of(criterion)),
+        default=axis_of(criterion),
         format_func=AXES.__getitem__,
-        key="axis",
+        key=axis.key,
         required=True,
         help=" ".join(f"{AXES[axis]}: {described[axis].help}" for axis in axes),
-        on_change=lambda: _switch(st.session_state.axis, criterion.scope),
+        on_change=axis.then(lambda chosen: _switch(chosen, criterion.scope)),
     )
     if axis_of(criterion) == "pattern":
         return
+    scope = control("scope", criterion.scope)
     st.segmented_control(
         "Ranked within",
         list(_SCOPES),
-        default=sync_widget("scope", criterion.scope),
+        default=criterion.scope,
         format_func=_SCOPES.__getitem__,
-        key="scope",
+        key=scope.key,
         required=True,
         help=described["scope"].help,
-        on_change=lambda: _switch(axis_of(criterion), st.session_state.scope),
+        on_change=scope.then(lambda chosen: _switch(axis_of(criterion), chosen)),
     )
 
 
@@ -210,17 +213,18 @@ def choose_place(network: Network, criterion: Criterion) -> None:
         parameter("pruner", criterion, "pattern", described, network, bare=True)
         return
     values = place_stops(network, criterion, linked_value("pruner", criterion, axis))
-    key = versioned_key("place")
+    value = getattr(criterion, axis)
+    place = control("place", value, values)
     st.select_slider(
         described.label,
         values,
-        value=sync_widget(key, getattr(criterion, axis)),
+        value=value,
         format_func=place_label(criterion),
-        key=key,
+        key=place.key,
         help=described.help,
         disabled=len(values) < 2,
         label_visibility="collapsed",
-        on_change=lambda: _move_place(float(st.session_state[key])),
+        on_change=place.then(_move_place),
     )
 
 
@@ -229,7 +233,7 @@ def choose_place(network: Network, criterion: Criterion) -> None:
 
 def _move_place(value: float) -> None:
     criterion = pruner_of(session().view.recipe)
-    put("pruner", at(criterion, axis_of(criterion), value))
+    put("pruner", at(criterion, axis_of(criterion), float(value)))
 
 
 def _switch(axis: str, scope: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
 
 import streamlit as st
 from paretoscope.artifact.writing import may_fuse_any
@@ -21,9 +20,9 @@ from streamlit.navigation.page import StreamlitPage
 from ui.base.plot import MARK
 from ui.base.theme import here
 from ui.state import own_data, server, view
+from ui.state.control import control, forget_stops
 from ui.state.session import session
 
-T = TypeVar("T")
 _NAME = "font-family='Source Sans 3, Segoe UI, sans-serif' font-weight='700' font-size='17'"
 STYLE = Path(__file__).resolve().parents[1] / "base" / "style.css"
 _MODEL_TITLES = {model.name: model.title for model in MODELS}
@@ -76,23 +75,24 @@ def choose_network() -> None:
         now = view.current()
     own_data.remember(now.dataset, now.model, models(now.dataset))
     names = [*(source.name for source in SOURCES), *own_data.datasets()]
+    dataset, model = control("dataset", now.dataset), control("model", now.model)
     st.sidebar.selectbox(
         "Dataset",
         names,
-        index=names.index(sync_widget("dataset", now.dataset)),
+        index=names.index(now.dataset),
         format_func=_title,
-        key="dataset",
+        key=dataset.key,
         help=find_source(now.dataset).summary,
-        on_change=lambda: _change_network(dataset=st.session_state.dataset),
+        on_change=dataset.then(lambda name: _change_network(dataset=name)),
     )
     fitting = [*models(now.dataset), *own_data.models(now.dataset)]
     st.sidebar.selectbox(
         "Model",
         fitting,
-        index=fitting.index(sync_widget("model", now.model)),
+        index=fitting.index(now.model),
         format_func=lambda name: model_title(name, now.dataset),
-        key="model",
-        on_change=lambda: _change_network(model=st.session_state.model),
+        key=model.key,
+        on_change=model.then(lambda name: _change_network(model=name)),
     )
     with st.sidebar:
         own_data.keep_in_browser()
@@ -100,7 +100,7 @@ def choose_network() -> None:
 
 def _change_network(**parts: str) -> None:
     """Another network, at the same sparsity: thresholds mean something else there."""
-    session().network_changes += 1
+    forget_stops()
     now = session().view
     criterion = now.recipe.pruner
     try:
@@ -160,25 +160,3 @@ def model_title(model: str, dataset: str) -> str:
 
 def _title(dataset: str) -> str:
     return find_source(dataset).title
-
-
-def versioned_key(key: str) -> str:
-    """The key of a control whose stops depend on the network: another one after each change.
-
-    A browser that is one change behind sends values of the old stops, which would be read as places
-    among the new ones.
-    """
-    changes = session().network_changes
-    return f"{key}~{changes}" if changes else key
-
-
-def sync_widget(key: str, value: T) -> T:
-    """Let a control show `value`, touching it only where it does not yet: a browser whose slider
-    has moved on meanwhile must not be set back.
-
-    Returns `value`, for the control's own default: where two runs follow closely, the browser is
-    sent only what the second says, in which nothing was set any more.
-    """
-    if st.session_state.get(key) != value:
-        st.session_state[key] = value
-    return value

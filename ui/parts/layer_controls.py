@@ -16,9 +16,9 @@ from paretoscope.methods.recipe import Recipe, Treatment
 from paretoscope.network.network import Network
 from paretoscope.sweeps.sweep import CURVE_POINTS, at, stops
 
-from ui.parts.frame import sync_widget
 from ui.parts.method_controls import choose_member, own_parameters, place_label, put, with_linked
 from ui.state import view
+from ui.state.control import control
 from ui.state.session import session
 
 
@@ -103,18 +103,19 @@ def _layer_sparsity(network: Network, layer: str, criterion: Criterion) -> None:
     if criterion.sparsity is None:
         st.caption(view.plain(f"as the link says: {criterion}"))
         return
-    key = f"sparsity@{layer}"
     described = parameters(type(criterion))["sparsity"]
     found = stops(network, type(criterion), "sparsity", CURVE_POINTS, scope=criterion.scope)
+    values = with_linked(found, criterion.sparsity)
+    shown = control(f"sparsity@{layer}", criterion.sparsity)
     st.select_slider(
         "Sparsity here",
-        with_linked(found, criterion.sparsity),
-        value=sync_widget(key, criterion.sparsity),
+        values,
+        value=criterion.sparsity,
         format_func=place_label(criterion),
-        key=key,
+        key=shown.key,
         help=described.help,
-        on_change=lambda: put(
-            f"pruner@{layer}", at(criterion, "sparsity", float(st.session_state[key]))
+        on_change=shown.then(
+            lambda share: put(f"pruner@{layer}", at(criterion, "sparsity", float(share)))
         ),
     )
 

@@ -24,8 +24,8 @@ from paretoscope.network.network import Network
 from paretoscope.sweeps.sweep import stops
 
 from ui.base import words
-from ui.parts.frame import sync_widget, versioned_key
 from ui.state import view
+from ui.state.control import control
 from ui.state.session import session
 
 AXES = {"threshold": "Threshold", "sparsity": "Sparsity", "pattern": "N:M"}
@@ -44,33 +44,33 @@ def axis_of(criterion: Criterion) -> str:
 
 def choose_member(kind: str, label: str, member: Member, family: Sequence[type[Member]]) -> None:
     """Which member of a family; its first sentence is the help."""
-    key = f"{kind}-member"
+    shown = control(f"{kind}-member", member.name)
     by_name = {m.name: m for m in family}
     names = list(by_name)
     st.selectbox(
         label,
         names,
-        index=names.index(sync_widget(key, member.name)),
+        index=names.index(member.name),
         format_func=lambda name: by_name[name].title,
-        key=key,
+        key=shown.key,
         help=_first_sentence(type(member)),
-        on_change=lambda: _change_member(kind, by_name[st.session_state[key]]),
+        on_change=shown.then(lambda name: _change_member(kind, by_name[name])),
     )
 
 
 def choose_short(kind: str, label: str, member: Member, family: Sequence[type[Member]]) -> None:
     """The same for a family so small that all of it is in sight."""
-    key = f"{kind}-member"
+    shown = control(f"{kind}-member", member.name)
     by_name = {m.name: m for m in family}
     st.segmented_control(
         label,
         list(by_name),
-        default=sync_widget(key, member.name),
+        default=member.name,
         format_func=lambda name: by_name[name].short or by_name[name].title,
-        key=key,
+        key=shown.key,
         required=True,
         label_visibility="collapsed",
-        on_change=lambda: _change_member(kind, by_name[st.session_state[key]]),
+        on_change=shown.then(lambda name: _change_member(kind, by_name[name])),
     )
 
 
@@ -124,31 +124,31 @@ def parameter(
     bare: bool = False,
 ) -> None:
     """The control of one parameter; a `bare` one has its label beside it, drawn by others."""
-    key = f"{kind}-{member.name}-{name}"
-    key = key if described.stops is None else versioned_key(key)
-    value = getattr(member, name)
+    value, values = getattr(member, name), []
+    if described.stops is not None:
+        found = stops(network, type(member), name, _STOPS)
+        values = with_linked(found, value, linked_value(kind, member, name))
+    if not isinstance(described.range, Choice):
+        value = int(value) if described.range.whole and not values else float(value)
+    shown = control(f"{kind}-{member.name}-{name}", value, values)
     common: dict[str, Any] = {
-        "key": key,
+        "key": shown.key,
         "help": described.help,
-        "on_change": lambda: _put_value(kind, member, **{name: st.session_state[key]}),
+        "on_change": shown.then(lambda new: _put_value(kind, member, **{name: new})),
         "label_visibility": "collapsed" if bare else "visible",
     }
     if isinstance(described.range, Choice):
-        options, default = described.range.options, sync_widget(key, value)
-        st.segmented_control(described.label, options, default=default, required=True, **common)
-    elif described.stops is not None:
-        found = stops(network, type(member), name, _STOPS)
-        values = with_linked(found, value, linked_value(kind, member, name))
-        default = sync_widget(key, float(value))
-        st.select_slider(described.label, values, value=default, format_func=format_value, **common)
+        options = described.range.options
+        st.segmented_control(described.label, options, default=value, required=True, **common)
+    elif values:
+        st.select_slider(described.label, values, value=value, format_func=format_value, **common)
     elif described.range.whole:
         ends = int(described.range.low), int(min(described.range.high, 2**31))
-        st.number_input(described.label, *ends, sync_widget(key, int(value)), step=1, **common)
+        st.number_input(described.label, *ends, value, step=1, **common)
     else:
         low, high = float(described.range.low), float(min(described.range.high, 1e6))
         step = 10.0 ** floor(log10(value or 1))
-        default = sync_widget(key, float(value))
-        st.number_input(described.label, low, high, default, step=step, format="%.4g", **common)
+        st.number_input(described.label, low, high, value, step=step, format="%.4g", **common)
 
 
 def part_of(recipe: Recipe, kind: str) -> Member | None:

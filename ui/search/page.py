@@ -21,11 +21,11 @@ from ui.parts import charts, figures, frame, grid, large_figures, provenance
 from ui.parts.axes import span
 from ui.parts.budget_fields import budget_fields, budget_words
 from ui.parts.chart_labels import BROAD
-from ui.parts.frame import sync_widget
 from ui.parts.progress import result_or_progress
 from ui.search.finding import finding
 from ui.state import server
 from ui.state.address import AIMS, CURVES, RECOVER, View
+from ui.state.control import control
 from ui.state.measuring import MeasuringRequest, MeasuringService
 from ui.state.session import session
 from ui.state.subject import Subject
@@ -37,41 +37,44 @@ _POLL_S = 0.6
 def ask(view: View) -> None:
     """The controls: the budget, what is aimed at, and what is searched over."""
     budget_fields(view)
+    aim = control("aim", view.aim)
     st.selectbox(
         "Aim",
         list(AIMS),
-        index=list(AIMS).index(sync_widget("aim", view.aim)),
+        index=list(AIMS).index(view.aim),
         format_func=AIMS.__getitem__,
-        key="aim",
-        on_change=lambda: change(aim=st.session_state.aim, size=_size_of(st.session_state.aim)),
+        key=aim.key,
+        on_change=aim.then(_set_aim),
         help="What is best among the recipes within the budget.",
     )
+    over = control("over", list(view.over))
     st.pills(
         "Criteria",
         list(CURVES),
         selection_mode="multi",
         wrap=True,
-        default=sync_widget("over", list(view.over)),
+        default=list(view.over),
         format_func=CURVES.__getitem__,
-        key="over",
-        on_change=lambda: change(over=tuple(st.session_state.over)),
+        key=over.key,
+        on_change=over.then(lambda chosen: change(over=tuple(chosen))),
         help="Thresholds (or sparsities) of each of them by values of Q are the candidates.",
     )
+    recover = control("recover", list(view.recover))
     st.pills(
         "Then try",
         list(RECOVER),
         selection_mode="multi",
         wrap=True,
-        default=sync_widget("recover", list(view.recover)),
+        default=list(view.recover),
         format_func=RECOVER.__getitem__,
-        key="recover",
-        on_change=lambda: change(recover=tuple(st.session_state.recover)),
+        key=recover.key,
+        on_change=recover.then(lambda chosen: change(recover=tuple(chosen))),
         help="Recoveries are tried on smaller candidates, coarser codes layer by layer at the end.",
     )
 
 
-def _size_of(aim: str) -> str:
-    return "file" if aim == "file" else "gzip"
+def _set_aim(aim: str) -> None:
+    change(aim=aim, size="file" if aim == "file" else "gzip")
 
 
 def arguments_of(subject: Subject, view: View) -> dict[str, Any]:

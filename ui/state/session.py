@@ -72,8 +72,8 @@ class Session:
         What the place of the slider is to be found for anew, once the network is there.
     network : Network or None
         The one that the controls are about.
-    network_changes : int
-        Widgets of values begin anew with each.
+    controls : dict of str to Control
+        Those that are drawn, by their names (`ui.state.control`).
     asked : set of str
         The trainings that the visitor started.
     stopped : Job or None
@@ -111,7 +111,7 @@ class Session:
     arrives: bool = False
     switch: tuple[str, str] | None = None
     network: Network | None = None
-    network_changes: int = 0
+    controls: dict[str, Any] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
     stopped: Job | None = None
     polling: Polling = field(default_factory=Polling)
