@@ -16,6 +16,11 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 	$$p -c '$(FITS)' >/dev/null 2>&1 && echo $$p && break; done)
 VENV = .venv
 BIN = $(VENV)/bin
+# uv installs in seconds what takes pip a minute. Where it finds nothing (it does not read pip's
+# settings: a mirror, say), pip does.
+PIP = $(BIN)/pip install --quiet --disable-pip-version-check
+install = $(PIP) uv && $(BIN)/uv pip install --quiet --python $(BIN)/python --requirement $(1) \
+	|| $(PIP) --requirement $(1)
 # Tests run in two processes; one that is done takes over tests of the other.
 WORKERS = --numprocesses 2 --dist worksteal
 
@@ -70,7 +75,7 @@ servers: $(VENV)/dev.stamp
 	@$(BIN)/python -m tests.postgres
 
 lock: $(VENV)/dev.stamp
-	$(BIN)/pip install --quiet uv
+	$(PIP) uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
 		pyproject.toml --output-file requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
@@ -88,9 +93,9 @@ $(VENV)/made.stamp:
 	@touch $@
 
 $(VENV)/run.stamp: $(VENV)/made.stamp requirements.txt pyproject.toml
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	$(call install,requirements.txt)
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/run.stamp requirements-dev.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	$(call install,requirements-dev.txt)
 	@touch $@

@@ -24,8 +24,7 @@ def open_page(page: str | None = None, *, folds: Sequence[str] = FOLDS, **query:
         app.session_state[f"fold-{fold}"] = True
     for name, value in query.items():
         app.query_params[name] = value
-    app.run()
-    return app if page is None else app.switch_page(f"pages/{page}").run()
+    return (app if page is None else app.switch_page(f"pages/{page}")).run()
 
 
 def charts(app: AppTest) -> dict[str, dict[str, Any]]:
