@@ -19,7 +19,7 @@ BIN = $(VENV)/bin
 # uv installs in seconds what takes pip a minute. Where it finds nothing (it does not read pip's
 # settings: a mirror, say), pip does.
 PIP = $(BIN)/pip install --quiet --disable-pip-version-check
-install = $(PIP) uv && $(BIN)/uv pip install --quiet --python $(BIN)/python --requirement $(1) \
+install = $(PIP) uv && $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --requirement $(1) \
 	|| $(PIP) --requirement $(1)
 # Tests run in two processes; one that is done takes over tests of the other.
 WORKERS = --numprocesses 2 --dist worksteal
