@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from paretoscope.measurement.accuracy import Accuracy, Change
 from paretoscope.measurement.latency_protocol import PROCESSES, ROUNDS, bootstrap_interval
+from paretoscope.problems.accuracy import Accuracy, Change
 
 NS = (100, 360, 1_000, 10_000)
 ACCURACIES = (0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)

@@ -92,7 +92,7 @@ def _copy(to: Path) -> None:
 
 MUTANTS = (
     Mutant(
-        "an accuracy's interval holds 90 % for 95 %", f"{_LIBRARY}/measurement/accuracy.py",
+        "an accuracy's interval holds 90 % for 95 %", f"{_LIBRARY}/problems/accuracy.py",
         "half = Z95 * math.sqrt", "half = 1.645 * math.sqrt", "tests/measurement/test_accuracy.py",
     ),
     Mutant(

@@ -12,9 +12,9 @@ import paretoscope as ps
 import plotly.graph_objects as go
 import pytest
 from paretoscope.artifact.quick_latency import Latency
-from paretoscope.measurement.accuracy import Accuracy, Change
 from paretoscope.measurement.budget import Budget
 from paretoscope.measurement.measurement import Computed, Measured
+from paretoscope.problems.accuracy import Accuracy, Change
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.forward_msg_cache import populate_hash_if_needed
 

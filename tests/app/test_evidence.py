@@ -10,9 +10,9 @@ import paretoscope as ps
 import plotly.graph_objects as go
 import pytest
 from paretoscope.cli.results import TIMING, Task, TimingResult
-from paretoscope.measurement.accuracy import Accuracy, Change
 from paretoscope.measurement.confirmation import confirmations
 from paretoscope.measurement.latency_protocol import Timing
+from paretoscope.problems.accuracy import Accuracy, Change
 from streamlit.testing.v1 import AppTest
 
 from tests.app.pages import address, beside, charts, figures, open_page, until

@@ -8,8 +8,8 @@ from itertools import product
 import paretoscope as ps
 import pytest
 from paretoscope.artifact.quick_latency import Latency
-from paretoscope.measurement.accuracy import Change
 from paretoscope.measurement.measurement import Measurement
+from paretoscope.problems.accuracy import Change
 
 from tests.conftest import load, trained
 from ui.parts.headline import headline

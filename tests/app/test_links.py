@@ -44,3 +44,13 @@ def test_a_first_visit_is_told_what_it_sees_and_a_link_is_not() -> None:
     assert not [b for b in app.button if b.label == "Got it"]
     linked = open_page(recipe="magnitude(threshold=0.1)+q(8)")
     assert not [b for b in linked.button if b.label == "Got it"]
+
+
+def test_a_model_beside_that_the_dataset_does_not_have_is_named() -> None:
+    view, (complaint,) = parse_query({"dataset": "iris", "beside": "logistic-regression|lenet"})
+    assert complaint.startswith("beside (models of Iris) must be one of logistic-regression, ")
+    assert "got 'lenet'" in complaint
+    assert view.beside == ()
+    view, complaints = parse_query({"dataset": "iris", "beside": "logistic-regression"})
+    assert not complaints
+    assert view.beside == ("logistic-regression",)

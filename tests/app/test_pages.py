@@ -8,10 +8,10 @@ import numpy as np
 import paretoscope as ps
 import pytest
 from paretoscope.cli.tasks import search_task
-from paretoscope.measurement.accuracy import Accuracy, Change
 from paretoscope.measurement.measurement import Baseline, Measurement
 from paretoscope.methods import pruning
 from paretoscope.network.network import Network
+from paretoscope.problems.accuracy import Accuracy, Change
 from streamlit.testing.v1 import AppTest
 
 from tests.app.pages import address, charts, open_page, until

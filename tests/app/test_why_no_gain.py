@@ -14,12 +14,13 @@ import paretoscope as ps
 import pytest
 from paretoscope.artifact.kernel_times import KernelTimes
 from paretoscope.artifact.quick_latency import Latency
+from paretoscope.measurement.diagnosis import Reason
 from paretoscope.methods.kernels import Folded
 from paretoscope.network.network import Network
 from paretoscope.training.training import keep
 from streamlit.testing.v1 import AppTest
 
-from tests.app.pages import address, charts, measured, open_page, until
+from tests.app.pages import address, charts, figures, measured, open_page, until
 from tests.awkward import with_dequantized, with_float64, with_trees
 from tests.conftest import load, trained
 from ui.base import words
@@ -148,13 +149,20 @@ def test_advice_that_would_cost_more_than_the_budget_is_not_given() -> None:
     assert _offers(app) == []
 
 
-def test_no_advice_stands_there_twice() -> None:
-    """Integer kernels would make the file both smaller and faster: one button."""
-    app = _shown("fashion-mnist", "lenet-300-100", "magnitude(pattern=2:4)+q(300)", _SAME)
-    app = _offered(app)
-    offers = _offers(app)
-    assert offers
-    assert len(offers) == len(set(offers))
+def test_no_advice_stands_there_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What makes a file both smaller and faster: two reasons, one button."""
+    app = until(open_page(recipe="q(8)"), figures)
+    network = trained("digits", "mlp-64-32")
+    remedy = server.measuring().known(
+        server.subject("digits", "mlp-64-32", network), ps.Recipe.parse("q(8)")
+    )
+    both = [Reason(about, "any", {}, (ps.Recipe(),)) for about in ("size", "time")]  # type: ignore[arg-type]
+    monkeypatch.setattr(why_no_gain, "_found", lambda *_: both)
+    monkeypatch.setattr(why_no_gain, "sentence", lambda reason: f"this {reason.about}")
+    monkeypatch.setattr(why_no_gain, "offered", lambda *_, **__: remedy)
+    app.run()
+    assert _panel(app) == ["*Size:* this size", "*Time:* this time"]
+    assert len(_offers(app)) == 1
 
 
 def test_codes_wider_than_a_type_are_the_cause() -> None:

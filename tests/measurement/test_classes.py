@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from paretoscope.measurement.accuracy import change
 from paretoscope.measurement.classes import flips, grown_confusion, recalls, worst
+from paretoscope.problems.accuracy import change
 from sklearn.metrics import confusion_matrix, recall_score
 
 NAMES = ("ant", "bee", "cat", "dog")

@@ -6,7 +6,6 @@ import numpy as np
 import paretoscope as ps
 import pytest
 from paretoscope.data.dataset import Rows
-from paretoscope.measurement.accuracy import change
 from paretoscope.measurement.corruptions import (
     CORRUPTIONS,
     Blur,
@@ -18,6 +17,7 @@ from paretoscope.measurement.corruptions import (
     robustness,
 )
 from paretoscope.network.network import Network
+from paretoscope.problems.accuracy import change
 
 from tests.conftest import load
 

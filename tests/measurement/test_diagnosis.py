@@ -7,12 +7,12 @@ from dataclasses import replace
 import paretoscope as ps
 import pytest
 from paretoscope.artifact.quick_latency import Latency
-from paretoscope.measurement.accuracy import Accuracy, Change
 from paretoscope.measurement.budget import Budget
 from paretoscope.measurement.diagnosis import offered, reasons, untouched
 from paretoscope.measurement.latency_protocol import Timing
 from paretoscope.measurement.measurement import Measured
 from paretoscope.network.network import Network
+from paretoscope.problems.accuracy import Accuracy, Change
 
 from tests.awkward import with_dequantized, with_float64, with_trees
 from tests.conftest import load, trained

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paretoscope.artifact.quick_latency import Latency
 from paretoscope.base.errors import ParetoscopeError
-from paretoscope.measurement.accuracy import Accuracy, Change
 from paretoscope.measurement.measurement import Measured
+from paretoscope.problems.accuracy import Accuracy, Change
 from paretoscope.sweeps.front import is_efficient
 
 

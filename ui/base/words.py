@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from paretoscope.artifact.quick_latency import Verdict
-from paretoscope.measurement.accuracy import Accuracy, Change
+from paretoscope.problems.accuracy import Accuracy, Change
 
 MINUS = "\u2212"
 TIMES = "\u00d7"

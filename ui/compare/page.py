@@ -33,6 +33,7 @@ from ui.state.subject import Subject
 from ui.state.view import change, go_to
 
 _POLL_S = 0.6
+_AS_LARGE = 1.02  # times the size is as large: lines have their points where their steps fall
 
 
 def choose(view: View) -> None:
@@ -244,7 +245,7 @@ def _at_size(
         within = [
             m
             for m in (*known, *([] if mine is None else [mine]))
-            if size is not None and (shown_size(m, view.zipped) or 0) <= size
+            if size is not None and (shown_size(m, view.zipped) or 0) <= _AS_LARGE * size
         ]
         if within:
             best = max(within, key=lambda m: m.accuracy.correct)
@@ -305,6 +306,7 @@ def _table(reached: Sequence[AtSize]) -> None:
         return
     leading, behind = standing(reached)
     st.subheader("At the size of your recipe", anchor="at-this-size")
+    st.caption("The most accurate file of each line that is no more than 2 % larger.")
     st.dataframe(
         pd.DataFrame(
             {

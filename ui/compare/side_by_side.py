@@ -6,8 +6,8 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 from paretoscope.cli.results import FLIPS
-from paretoscope.measurement.accuracy import Change
 from paretoscope.measurement.measurement import Measurement
+from paretoscope.problems.accuracy import Change
 
 from ui.base import words
 from ui.parts import pins

@@ -8,8 +8,8 @@ import pandas as pd
 import streamlit as st
 from paretoscope.base.jobs import Job
 from paretoscope.cli.results import ROWS
-from paretoscope.measurement.accuracy import Accuracy, Change
 from paretoscope.measurement.confirmation import Confirmation, confirmations
+from paretoscope.problems.accuracy import Accuracy, Change
 
 from ui.base import words
 from ui.evidence import rows

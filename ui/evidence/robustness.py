@@ -9,8 +9,8 @@ from typing import Any
 
 import streamlit as st
 from paretoscope.cli.results import ROBUSTNESS
-from paretoscope.measurement.accuracy import Accuracy
 from paretoscope.measurement.corruptions import CORRUPTIONS, Robustness
+from paretoscope.problems.accuracy import Accuracy
 
 from ui.base import plot, words
 from ui.base.plot import Figure, Shape, Trace, drawing, line_across, scatter

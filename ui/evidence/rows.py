@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import streamlit as st
 from paretoscope.cli.results import ROWS, RowsResult
-from paretoscope.measurement.accuracy import Accuracy, Change
 from paretoscope.measurement.classes import Confusion, Recall, worst
+from paretoscope.problems.accuracy import Accuracy, Change
 
 from ui.base import plot, words
 from ui.base.plot import Figure, Trace, drawing, scatter

@@ -15,8 +15,8 @@ from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.store import sha256
 from paretoscope.base.wording import counted
 from paretoscope.data.dataset import Dataset, Raw, find_source, keep_own
-from paretoscope.measurement.accuracy import Accuracy
 from paretoscope.methods.kernels import Auto, Fused
+from paretoscope.problems.accuracy import Accuracy
 from paretoscope.training.training import keep_own_model
 from paretoscope.uploads.checking import (
     MODEL_ENDINGS,

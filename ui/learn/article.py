@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from paretoscope.measurement.accuracy import Accuracy
+from paretoscope.problems.accuracy import Accuracy
 from paretoscope.textbook import Quantized, Textbook, quantize
 
 from ui.base import words

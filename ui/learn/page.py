@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
-from paretoscope.measurement.accuracy import Accuracy
+from paretoscope.problems.accuracy import Accuracy
 from paretoscope.textbook import PRINTED_Q, Q_VALUES, Textbook
 from streamlit.delta_generator import DeltaGenerator
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
-from paretoscope.measurement.accuracy import Change
 from paretoscope.measurement.budget import Budget
 from paretoscope.measurement.latency_protocol import Timing
 from paretoscope.measurement.measurement import Measurement
@@ -16,6 +15,7 @@ from paretoscope.methods.activations import FloatActivations
 from paretoscope.methods.pruning import Criterion
 from paretoscope.methods.recipe import Recipe
 from paretoscope.methods.recovery import NoRecovery
+from paretoscope.problems.accuracy import Change
 from paretoscope.sweeps.front import is_efficient
 
 from ui.base import words

@@ -3,9 +3,9 @@ points". It claims no more than the verdicts beside it."""
 
 from __future__ import annotations
 
-from paretoscope.measurement.accuracy import Change
 from paretoscope.measurement.measurement import Measurement
 from paretoscope.methods.recipe import Recipe
+from paretoscope.problems.accuracy import Change
 
 from ui.base import words
 from ui.base.words import Compared

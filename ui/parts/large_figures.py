@@ -7,10 +7,10 @@ from typing import Literal
 import streamlit as st
 from paretoscope.artifact.quick_latency import BATCHES, Latency
 from paretoscope.data.dataset import OPEN
-from paretoscope.measurement.accuracy import Change
 from paretoscope.measurement.latency_protocol import Timing
 from paretoscope.measurement.measurement import Measurement
 from paretoscope.methods.recipe import Recipe
+from paretoscope.problems.accuracy import Change
 
 from ui.base import words
 from ui.base.words import Compared

@@ -81,6 +81,14 @@ def _model(view: View, text: str) -> str:
     return text
 
 
+def _beside(view: View, text: str) -> tuple[str, ...]:
+    names, allowed = _split(text), models(view.dataset)
+    for name in names:
+        if name not in allowed:
+            raise one_of(f"beside (models of {find_source(view.dataset).title})", name, allowed)
+    return names
+
+
 def _margin(_: View, text: str) -> float:
     margin = MARGINS.parse("margin", text)
     MARGINS.check("margin", margin)
@@ -174,7 +182,7 @@ class View:
     layer: str = _part("", lambda _, text: text)
     across: str = _part("size", _word("across", ACROSS))
     span: str = _part("near", _word("span", SPANS))
-    beside: tuple[str, ...] = _part((), lambda _, text: _split(text), _together)
+    beside: tuple[str, ...] = _part((), _beside, _together)
 
     @property
     def has_own_model(self) -> bool:

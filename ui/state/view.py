@@ -54,7 +54,8 @@ def change(**parts: Any) -> None:
     view: View = replace(session().view, **parts)
     if not fits(view.model, view.dataset):
         view = replace(view, model=models(view.dataset)[-1])
-    session().view = view
+    beside = tuple(name for name in view.beside if name in models(view.dataset))
+    session().view = replace(view, beside=beside)
     if session().complaints:
         session().outdated = True
     session().complaints = []

@@ -30,7 +30,7 @@ def encode(value: Any) -> Any:
 def decode(kind: type[T], plain: Any) -> T:
     """The record of a type in what `encode` gave.
 
-    >>> from paretoscope.measurement.accuracy import Accuracy
+    >>> from paretoscope.problems.accuracy import Accuracy
     >>> decode(Accuracy, encode(Accuracy(9, 10)))
     Accuracy(correct=9, n=10)
     """

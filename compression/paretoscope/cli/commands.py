@@ -18,10 +18,10 @@ from paretoscope.base.parameters import parse_member
 from paretoscope.base.store import write_atomically
 from paretoscope.cli.subject import class_names, grid, recipe_of, stem, subject
 from paretoscope.data.dataset import SOURCES, SPLITS, Dataset, find_source, is_present
-from paretoscope.measurement.accuracy import Accuracy
 from paretoscope.measurement.measurement import Baseline, Measured
 from paretoscope.measurement.provenance import record_path, remeasure, to_json
 from paretoscope.methods.recovery import RECOVERIES
+from paretoscope.problems.accuracy import Accuracy
 from paretoscope.searches.search import AIMS
 from paretoscope.sweeps.export import ENDINGS, table
 from paretoscope.sweeps.sweep import MEASURED

@@ -7,11 +7,11 @@ from typing import Generic, TypeVar
 
 from paretoscope.artifact.kernel_times import KernelTimes
 from paretoscope.artifact.size_parts import SizeReport
-from paretoscope.measurement.accuracy import Change
 from paretoscope.measurement.classes import Confusion, Recall
 from paretoscope.measurement.corruptions import Robustness
 from paretoscope.measurement.latency_protocol import Timing
 from paretoscope.measurement.measurement import Computed, Measured
+from paretoscope.problems.accuracy import Change
 
 Answer = TypeVar("Answer")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from paretoscope.measurement.accuracy import Accuracy, Change, accuracy, change
+from paretoscope.problems.accuracy import Accuracy, Change, accuracy, change
 
 Labels = npt.NDArray[np.int64]
 

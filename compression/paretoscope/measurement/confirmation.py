@@ -18,9 +18,9 @@ from paretoscope.artifact.artifact import compress
 from paretoscope.artifact.runtimes import OnnxRuntime
 from paretoscope.base.store import Store, default_store, sha256
 from paretoscope.data.dataset import Dataset
-from paretoscope.measurement.accuracy import Accuracy, Change, accuracy, change
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.network import Network
+from paretoscope.problems.accuracy import Accuracy, Change, accuracy, change
 
 
 @dataclass(frozen=True)

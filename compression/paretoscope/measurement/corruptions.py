@@ -15,8 +15,8 @@ import numpy as np
 from paretoscope.artifact.runtimes import OnnxRuntime
 from paretoscope.base.parameters import FloatArray
 from paretoscope.data.dataset import Dataset, Rows
-from paretoscope.measurement.accuracy import Accuracy, Change, accuracy, change
 from paretoscope.measurement.corruption import Corruption, by_turns, within
+from paretoscope.problems.accuracy import Accuracy, Change, accuracy, change
 
 _SEED = 0
 

@@ -22,9 +22,9 @@ from paretoscope.base.blas import processor
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import FloatArray
 from paretoscope.data.dataset import OPEN, Dataset, Rows, public_name
-from paretoscope.measurement.accuracy import Accuracy, Change, accuracy, change
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.network import Network
+from paretoscope.problems.accuracy import Accuracy, Change, accuracy, change
 
 _ZIP_AT_ONCE_BYTES = 64_000  # zipping less takes at most a few milliseconds
 

@@ -18,10 +18,10 @@ from paretoscope.artifact.runtimes import OnnxRuntime
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.store import SHORT_SHA, sha256
 from paretoscope.data.dataset import load_dataset, named_publicly
-from paretoscope.measurement.accuracy import Accuracy, accuracy
 from paretoscope.measurement.measurement import Measured, environment
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.network import Network
+from paretoscope.problems.accuracy import Accuracy, accuracy
 
 _FORMAT = 1
 _NEEDED = ("dataset", "split_seed", "model", "seed", "recipe")

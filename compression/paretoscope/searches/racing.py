@@ -17,10 +17,10 @@ from functools import lru_cache
 import numpy as np
 
 from paretoscope.artifact.artifact import Draft, make_draft
-from paretoscope.measurement.accuracy import Change, change
 from paretoscope.measurement.measurement import Baseline
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.network import Network
+from paretoscope.problems.accuracy import Change, change
 from paretoscope.sweeps.lines import in_lines
 from paretoscope.sweeps.surface import Table, table
 

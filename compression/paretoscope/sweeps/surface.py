@@ -25,7 +25,6 @@ from paretoscope.base.blas import one_blas_thread
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import FloatArray
 from paretoscope.data.dataset import public_name
-from paretoscope.measurement.accuracy import Accuracy, Change
 from paretoscope.measurement.measurement import Baseline, Computed, compute, environment
 from paretoscope.methods.pruning import KeepUnits, remove_units
 from paretoscope.methods.quantization import STORAGE, Codes
@@ -33,6 +32,7 @@ from paretoscope.methods.recipe import Recipe
 from paretoscope.methods.storage import Storage
 from paretoscope.network.chain import as_chain
 from paretoscope.network.network import Network, as_filters
+from paretoscope.problems.accuracy import Accuracy, Change
 from paretoscope.sweeps import plain_sweep
 from paretoscope.sweeps.lines import Line, Order, in_lines
 from paretoscope.sweeps.memory_layout import Layout, layout_of

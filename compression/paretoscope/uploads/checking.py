@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.wording import counted
-from paretoscope.measurement.accuracy import Accuracy
+from paretoscope.problems.accuracy import Accuracy
 from paretoscope.uploads.columns import is_missing
 from paretoscope.uploads.csvs import Reading, Table
 from paretoscope.uploads.gate import Input, in_order, shown
