@@ -9,17 +9,21 @@ import numpy as np
 import paretoscope as ps
 import plotly.graph_objects as go
 import pytest
-from paretoscope.cli.results import TIMING, Task, TimingResult
+from paretoscope.cli.results import TIMING, ScoresResult, Task, TimingResult
 from paretoscope.measurement.confirmation import confirmations
 from paretoscope.measurement.latency_protocol import Timing
 from paretoscope.problems.accuracy import Accuracy, Change
+from paretoscope.problems.classification import Classification
+from paretoscope.problems.comparison import compare
+from scipy.special import softmax
+from sklearn import metrics
 from streamlit.testing.v1 import AppTest
 
 from tests.app.pages import address, beside, charts, figures, open_page, until
 from tests.conftest import give, load, trained
 from ui.base import words
 from ui.base.theme import DARK, LIGHT, Theme
-from ui.evidence import seeds, times
+from ui.evidence import scores, seeds, times
 from ui.state import server
 from ui.state.address import SECTIONS
 
@@ -176,6 +180,41 @@ def test_scipys_sparse_products_are_compared_with_numpys_dense_ones() -> None:
     app = _open("time")
     app.selectbox(key="timing-runtime").set_value("scipy-csr").run()
     assert app.selectbox(key="timing-against-scipy-csr").value == "numpy"
+
+
+def test_other_scores_are_sklearns_of_the_file() -> None:
+    app = until(_open("scores", "q(2)"), lambda a: bool(a.dataframe))
+    assert not app.exception
+    network, rows = trained("digits", "mlp-64-32"), load("digits").validation
+    artifact = ps.compress(network, ps.Recipe.parse("q(2)"), load("digits").train)
+    table = app.dataframe[0].value.set_index("score")
+    for when, onnx_bytes in (("before", network.onnx_bytes), ("now", artifact.onnx_bytes)):
+        found = ps.OnnxRuntime(onnx_bytes).scores(rows.X)
+        probabilities, said = softmax(found.astype(float), axis=1), found.argmax(1)
+        balanced = metrics.balanced_accuracy_score(rows.y, said)
+        assert table.loc["Balanced accuracy", when] == words.percent(balanced)
+        assert table.loc["Log loss", when] == (f"{metrics.log_loss(rows.y, probabilities):#.3g}")
+        area = metrics.roc_auc_score(rows.y, probabilities, multi_class="ovr")
+        assert table.loc["Area under ROC", when] == f"{area:#.3g}"
+    assert table.loc["Log loss", "in a word"] == "worse"
+    assert table.loc["Log loss", "better is"] == "less"
+    assert table.loc["Calibration error", "in a word"] == "no interval"
+    assert "For certain **worse**: Accuracy, Balanced accuracy, F1" in _text(app)
+    assert "Calibration error: no interval, for it is a mean of absolute differences" in _text(app)
+
+
+def test_where_accuracy_is_fooled_the_page_says_so() -> None:
+    """A model that always says the common class, which is right on 97 of 100 rows."""
+    problem = Classification(("fine", "broken"))
+    y = (np.arange(400) % 33 == 0).astype(np.int64)
+    before = np.stack([np.zeros(400), 6.0 * y - 3], axis=1).astype(np.float32)
+    always_fine = np.tile(np.array([[1, 0]], np.float32), (400, 1))
+    score, why = problem.opens_with(y)
+    compared = compare(problem, always_fine, before, y)
+    told = scores.finding(ScoresResult(compared, score.name, why, 400))
+    assert "Accuracy is fooled here: 97\\% of the rows are of class fine" in told
+    assert "Look at **Balanced accuracy**: 50.0 %, 100.0 % before" in told
+    assert "**worse**: Accuracy, Balanced accuracy, F1" in told
 
 
 def test_sizes_add_up_and_say_how_to_unzip() -> None:

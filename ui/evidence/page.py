@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from ui.base import words
 from ui.base.places import in_places
-from ui.evidence import confirmation, robustness, rows, seeds, sizes, times
+from ui.evidence import confirmation, robustness, rows, scores, seeds, sizes, times
 from ui.parts import frame, large_figures, proper_times
 from ui.parts.headline import headline
 from ui.state import server
@@ -26,8 +26,8 @@ from ui.state.view import change
 
 _POLL_S = 0.6
 _DRAWN = {
-    "rows": rows, "test": confirmation, "time": times, "size": sizes, "robustness": robustness,
-    "seeds": seeds,
+    "rows": rows, "scores": scores, "test": confirmation, "time": times, "size": sizes,
+    "robustness": robustness, "seeds": seeds,
 }  # fmt: skip
 
 

@@ -31,6 +31,7 @@ WHOLE = "all"
 SECTIONS = {
     WHOLE: "Whole report",
     "rows": "Rows and classes",
+    "scores": "Other scores",
     "test": "Test rows",
     "time": "Time",
     "size": "Size",

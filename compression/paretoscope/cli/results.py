@@ -12,6 +12,7 @@ from paretoscope.measurement.corruptions import Robustness
 from paretoscope.measurement.latency_protocol import Timing
 from paretoscope.measurement.measurement import Computed, Measured
 from paretoscope.problems.accuracy import Change
+from paretoscope.problems.comparison import Scored
 
 Answer = TypeVar("Answer")
 
@@ -36,6 +37,17 @@ class RowsResult:
     newly_wrong: Flipped
     newly_right: Flipped
     other: Flipped
+
+
+@dataclass(frozen=True)
+class ScoresResult:
+    """Every score on `n` rows; the name of the one to look at first, and why it is not accuracy, or
+    nothing."""
+
+    scores: tuple[Scored, ...]
+    opens_with: str
+    why: str
+    n: int
 
 
 @dataclass(frozen=True)
@@ -132,6 +144,7 @@ class Task(Generic[Answer]):
 
 
 ROWS = Task("rows_task", RowsResult)
+SCORES = Task("scores_task", ScoresResult)
 FLIPS = Task("flips_task", FlipsResult)
 TIMING = Task("timing_task", TimingResult)
 KERNELS = Task("kernels_task", KernelsResult)

@@ -35,6 +35,7 @@ from paretoscope.cli.results import (
     NearMiss,
     RobustnessResult,
     RowsResult,
+    ScoresResult,
     SearchResult,
     SeedsResult,
     Task,
@@ -61,6 +62,7 @@ from paretoscope.methods.pruning import CRITERIA
 from paretoscope.methods.quantization import FixedPoint, Symmetric
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.network import Network
+from paretoscope.problems.comparison import compare
 from paretoscope.searches.search import search
 from paretoscope.sweeps.cluster import ClusterError, cluster_of_the_server
 from paretoscope.sweeps.front import pareto_front
@@ -215,6 +217,18 @@ def rows_task(arguments: Arguments, emit: Emit) -> RowsResult:
         newly_right=some(flipped.newly_right),
         other=some(flipped.other),
     )
+
+
+@remembered
+def scores_task(arguments: Arguments, emit: Emit) -> ScoresResult:
+    """Every score of the dataset's problem on validation rows, before and now."""
+    baseline = _baseline_of(arguments)
+    rows, problem = baseline.rows, baseline.dataset.problem
+    emit({"fraction": None, "text": "running the file on the validation rows"})
+    now = OnnxRuntime(_file(arguments, emit)).scores(rows.X)
+    before = OnnxRuntime(baseline.artifact.onnx_bytes).scores(rows.X)
+    first, why = problem.opens_with(rows.y)
+    return ScoresResult(compare(problem, now, before, rows.y), first.name, why, len(rows))
 
 
 @remembered

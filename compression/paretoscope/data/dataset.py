@@ -26,6 +26,8 @@ from paretoscope.base.parameters import FloatArray
 from paretoscope.base.store import default_store, home, write_atomically
 from paretoscope.base.wording import counted
 from paretoscope.data.idx import idx_bytes, read_idx
+from paretoscope.problems.classification import Classification
+from paretoscope.problems.problem import Problem
 
 SplitName = Literal["train", "validation", "test"]
 Report = Callable[[float | None, str], None]
@@ -101,6 +103,11 @@ class Dataset:
     @property
     def class_names(self) -> tuple[str, ...]:
         return self.raw.class_names
+
+    @cached_property
+    def problem(self) -> Problem:
+        """What is predicted, and how a prediction is judged."""
+        return Classification(self.class_names)
 
     @cached_property
     def train(self) -> Rows:

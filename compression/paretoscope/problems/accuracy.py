@@ -86,8 +86,8 @@ class Change:
 
     def _interval(self, correction: float) -> tuple[float, float]:
         value = self.value
-        low = _crossing(lambda d: self._score(d, -correction) - Z95, -1.0, value)
-        high = _crossing(lambda d: self._score(d, correction) + Z95, value, 1.0)
+        low = crossing(lambda d: self._score(d, -correction) - Z95, -1.0, value)
+        high = crossing(lambda d: self._score(d, correction) + Z95, value, 1.0)
         return low, high
 
     @property
@@ -178,7 +178,7 @@ def _interval(change: Change, correction: float) -> tuple[float, float]:
     return change._interval(correction)
 
 
-def _crossing(function: Callable[[float], float], low: float, high: float) -> float:
+def crossing(function: Callable[[float], float], low: float, high: float) -> float:
     """Where a falling function crosses zero, by bisection."""
     for _ in range(_HALVINGS):
         middle = (low + high) / 2

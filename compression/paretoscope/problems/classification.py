@@ -27,7 +27,6 @@ from paretoscope.problems.score import (
 FEWEST = 10  # rows of a class
 _BINS = 15
 _FOOLED = 0.8  # the share of the commonest class from which on accuracy is
-_SMALLEST = np.finfo(np.float32).eps  # a probability of zero would cost without end
 _FEW = f"a class has fewer than {FEWEST} rows"
 _FOLDED = (
     "it is a mean of absolute differences, which on few rows is too large, and no interval of it "
@@ -69,8 +68,11 @@ class LogLoss(OfMeans):
     low = 0.0
 
     def rows(self, predicted: Predicted, targets: Targets) -> Floats:
-        own = _of_own_class(predicted, targets)
-        return -np.log(np.clip(own, _SMALLEST, 1.0))[:, None]
+        exact = predicted.outputs.astype(np.float64)
+        exact -= exact.max(1, keepdims=True)
+        own = np.take_along_axis(exact, _whole(targets)[:, None], axis=1)
+        # From the scores: a probability would be rounded to zero, and cost without end.
+        return np.asarray(np.log(np.exp(exact).sum(1, keepdims=True)) - own)
 
 
 class Brier(OfMeans):
@@ -412,11 +414,6 @@ def decide(outputs: npt.NDArray[np.floating], cut: float | None = None) -> Label
 
 def _whole(targets: Targets) -> Labels:
     return np.asarray(targets, np.int64)
-
-
-def _of_own_class(predicted: Predicted, targets: Targets) -> Floats:
-    found = probabilities(predicted.outputs)
-    return np.take_along_axis(found, _whole(targets)[:, None], axis=1)[:, 0]
 
 
 def _margin(outputs: npt.NDArray[np.floating], c: int) -> Floats:

@@ -14,10 +14,8 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
-from scipy.special import stdtrit
 
-from paretoscope.problems.accuracy import Z95
+from paretoscope.problems.accuracy import Z95, crossing
 from paretoscope.problems.figure import Interval
 
 Floats = npt.NDArray[np.float64]
@@ -130,12 +128,15 @@ def of_area(value: float, n: int, m: int) -> Interval:
         variance = area * (1 - area) * (1 + ((n + m) / 2 - 1) * paired) / (n * m)
         return abs(value - area) - Z95 * math.sqrt(variance)
 
-    low = brentq(off, 0.0, value) if value > 0 and off(0.0) > 0 else 0.0
-    high = brentq(off, value, 1.0) if value < 1 and off(1.0) > 0 else 1.0
-    return float(low), float(high)
+    low = crossing(off, 0.0, value) if value > 0 else 0.0
+    high = crossing(lambda area: -off(area), value, 1.0) if value < 1 else 1.0
+    return low, high
 
 
+@lru_cache(maxsize=256)
 def _t(df: int) -> float:
+    from scipy.special import stdtrit  # its import takes a tenth of a second
+
     return float(stdtrit(max(df, 1), 0.975))
 
 
