@@ -62,7 +62,8 @@ def settle(page: Page, rest_ms: int = 500, within_s: float = HANGS_S) -> None:
     """Wait until the page's script has rested for a while: a deep link is drawn twice, and a box
     that is drawn anew loses what it is given meanwhile. Pages that poll rest for 300 ms at most."""
     page.evaluate("window.lastRun = undefined")  # a rest before this call does not count
-    page.wait_for_function(_RESTS, arg=rest_ms, timeout=1000 * within_s)
+    # Not by animation frames: a page that others hide has none.
+    page.wait_for_function(_RESTS, arg=rest_ms, timeout=1000 * within_s, polling=100)
 
 
 def slider(page: Page, label: str) -> Locator:
@@ -214,6 +215,7 @@ def explore(_explore: Visit) -> Visit:
     """Explore at HOME, with all its files measured: one page for many tests, for a browser works
     for seconds to load one. Each test finds it as that link shows it."""
     page = _explore.page
+    page.bring_to_front()  # other visits have hidden it
     page.keyboard.press("Escape")  # a menu that is open takes the next click
     try:
         settle(page, 300, within_s=30)  # a run under way writes its own address over ours
