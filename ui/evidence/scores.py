@@ -30,6 +30,11 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
         height="content",
         key="scores",
     )
+    st.caption(
+        "Log loss, Brier score and calibration error take the softmax of a model's scores for "
+        "probabilities: those of a linear SVM, say, are none. Of 20 intervals one misses the truth "
+        "by chance, so one score of many that changed says little."
+    )
     for why, titles in _without(result.scores).items():
         st.caption(f"{words.listed(titles)}: no interval, for {why}.")
     source = provenance.of_subject(subject, result.n)

@@ -10,16 +10,15 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from paretoscope.problems.figure import Verdict
+
 Z95 = 1.959963984540054  # the 97.5 % point of the normal distribution
 _HALVINGS = 60
 _CORRECTION = 0.125  # rows
-
-Verdict = Literal["not worse", "worse", "cannot tell"]
 
 
 @dataclass(frozen=True)

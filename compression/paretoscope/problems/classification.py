@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -204,12 +205,13 @@ class Ranking(Score):
     def _each(self, predicted: Predicted, targets: Targets) -> list[tuple[Floats, Hits]]:
         """What ranks the rows, and which are to come first: for the second of two classes, or for
         each of several."""
-        found = probabilities(predicted.outputs)
-        classes = [1] if found.shape[1] == 2 else range(found.shape[1])
+        n_classes = predicted.outputs.shape[1]
+        classes = [1] if n_classes == 2 else range(n_classes)
         return [(_margin(predicted.outputs, c), np.asarray(targets == c)) for c in classes]
 
+    @abstractmethod
     def _one(self, scores: Floats, positive: Hits) -> tuple[float, Floats]:
-        raise NotImplementedError
+        """The score of one class against the others, and each row's influence on it."""
 
     def _of(self, predicted: Predicted, targets: Targets) -> tuple[float, Floats]:
         """The score, the mean over classes, and each row's influence on it."""
