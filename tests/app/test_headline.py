@@ -71,3 +71,15 @@ def test_whatever_is_known_by_now_makes_a_sentence(pair: tuple[Measurement, Meas
         assert told[0].isdigit() or told.startswith(("No faster", "Accuracy is known"))
         assert ("smaller" in told) == (None not in (mine, first))
     assert headline(None, before, None, margin=0.005, zipped=True) == "Measuring the first file"
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "told"),
+    [(19_300, "A little smaller"), (20_600, "A little larger"), (20_000, "No smaller")],
+)
+def test_a_factor_that_rounds_to_one_is_said_in_words(
+    n_bytes: int, told: str, pair: tuple[Measurement, Measurement]
+) -> None:
+    now, before = pair
+    found = headline(replace(now, gzip_bytes=n_bytes), before, None, margin=0.005, zipped=True)
+    assert found.startswith(told)

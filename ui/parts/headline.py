@@ -52,15 +52,20 @@ def _size(now: Measurement, before: Measurement, *, zipped: bool) -> str:
     ratio = first / mine
     if f"{ratio:.3g}" == "1":
         return "no smaller"
-    return f"{times(ratio)} smaller" if ratio > 1 else f"{times(1 / ratio)} larger"
+    return _by(ratio, "smaller") if ratio > 1 else _by(1 / ratio, "larger")
 
 
 def _speed(time: Compared) -> str:
     if time.verdict == "faster":
-        return f"{times(1 / time.ratio)} faster"
+        return _by(1 / time.ratio, "faster")
     if time.verdict == "slower":
-        return f"{times(time.ratio)} slower"
+        return _by(time.ratio, "slower")
     return "" if time.verdict == "inconclusive" else "no faster"
+
+
+def _by(factor: float, word: str) -> str:
+    """A factor that rounds to one is none: "1 times larger" would tell nobody anything."""
+    return f"a little {word}" if round(factor, 1) == 1 else f"{times(factor)} {word}"
 
 
 def _cost(change: Change, margin: float) -> str:
