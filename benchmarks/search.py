@@ -30,7 +30,7 @@ def run() -> None:
         qs = stops(network, FixedPoint, "q", 24)[4:20]
         recipes = ps.grid(threshold=stops(network, Magnitude, "threshold", 32), q=qs)
         whole = table(network, recipes, baseline)
-        within = whole.newly_wrong - whole.newly_right <= MAX_DROP * len(baseline.rows)
+        within = np.array([-change.gain for change in whole.changes]) <= MAX_DROP
         expected = None
         if within.any():
             sizes = np.where(within, whole.entropy_bytes, np.inf)

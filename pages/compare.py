@@ -20,7 +20,7 @@ picture, controls = st.columns([5, 2], gap="medium")
 with controls:
     page.choose(view.current())
 view.publish()
-subject = server.subject(looking_at.dataset, looking_at.model, network)
+subject = server.subject(looking_at.dataset, looking_at.model, network, looking_at.score)
 below = st.container()
 with picture:
     page.show(view.current(), subject, title, (finding, below))

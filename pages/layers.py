@@ -22,5 +22,5 @@ finding = frame.head()
 with st.container(horizontal=True, vertical_alignment="center"):
     st.code(str(view.current().recipe), language=None, wrap_lines=True)
     st.page_link("pages/explore.py", label="Change it on Explore")
-subject = server.subject(looking_at.dataset, looking_at.model, network)
+subject = server.subject(looking_at.dataset, looking_at.model, network, looking_at.score)
 page.show(view.current(), subject, title, finding)

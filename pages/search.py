@@ -21,9 +21,9 @@ if session().take("taken"):
 finding = frame.head()
 picture, controls = st.columns([5, 2], gap="medium")
 with controls:
-    page.ask(view.current())
+    subject = server.subject(looking_at.dataset, looking_at.model, network, looking_at.score)
+    page.ask(view.current(), subject)
 view.publish()
 below = st.container()
-subject = server.subject(looking_at.dataset, looking_at.model, network)
 with picture:
     page.show(view.current(), subject, title, (finding, controls, below))

@@ -26,10 +26,11 @@ from ui.parts import charts, figures, grid
 from ui.parts.frame import network_title
 from ui.parts.method_controls import axis_of, pruner_of
 from ui.state.address import View, parse_query
+from ui.state.subject import Subject
 
 
 def figure_of(view: View, chart: str, theme: Theme = LIGHT, *, square: bool = False) -> Figure:
-    """A view's chart of accuracy against size or time, its curve measured here and now."""
+    """A view's chart of its score against size or time, its curve measured here and now."""
     data = ps.load_dataset(view.dataset)
     network = ps.train(view.model, data)
     criterion, place = pruner_of(view.recipe), axis_of(pruner_of(view.recipe))
@@ -38,10 +39,13 @@ def figure_of(view: View, chart: str, theme: Theme = LIGHT, *, square: bool = Fa
         curve += ps.curve(network, view.recipe, place, CURVE_POINTS)
     curve = list(dict.fromkeys(curve))
     recipes = dict.fromkeys([ps.Recipe(), *curve, *view.pins])
-    baseline = Baseline(network, data)
-    found = dict(zip(recipes, ps.sweep(network, data, recipes), strict=True))
+    subject = Subject(view.dataset, data.seed, view.model, 0, network, data, view.score)
+    baseline = subject.baseline
+    found = dict(
+        zip(recipes, ps.sweep(network, data, recipes, score=subject.score.name), strict=True)
+    )
     record = charts.trade_off(
-        charts.size_asked(view) if chart == "size" else charts.time_asked(view),
+        charts.size_asked(view, subject) if chart == "size" else charts.time_asked(view, subject),
         network_title(view.dataset, view.model),
         view.recipe,
         [found[recipe] for recipe in curve],

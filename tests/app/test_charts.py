@@ -29,7 +29,7 @@ def _measurement(
 ) -> ps.Measurement:
     figures: dict[str, Any] = {
         "recipe": recipe, "network_sha256": "f" * 64, "dataset": "digits", "split": "validation",
-        "accuracy": Accuracy(correct, 360), "change": Change(max(0, 350 - correct), 0, 360),
+        "quality": Accuracy(correct, 360), "change": Change(max(0, 350 - correct), 0, 360),
         "size_bytes": 6000, "sparsity": 0.5, "bits": (), "gzip_bytes": gzip,
     }  # fmt: skip
     if time is None:
@@ -79,7 +79,7 @@ def test_what_rows_cannot_tell_apart_is_not_said_to_be_beaten() -> None:
 
 def test_the_size_chart_draws_all_points() -> None:
     record = _record("gzip")
-    assert [(p.x, p.accuracy, p.computed) for p in record.curve.points] == [
+    assert [(p.x, p.y, p.computed) for p in record.curve.points] == [
         (5_000, 348 / 360, False),
         (4_000, 345 / 360, False),
         (3_000, 300 / 360, True),
@@ -114,7 +114,7 @@ def test_the_front_is_of_all_that_is_known_measured_or_computed() -> None:
         charts.Asked("gzip"), "D", RECIPE, CURVE, BASELINE,
         pins=[("A", pinned)], others=[found, better, hidden, *CURVE],
     )  # fmt: skip
-    assert [(p.x, round(360 * p.accuracy), p.computed) for p in record.front] == [
+    assert [(p.x, round(360 * p.y), p.computed) for p in record.front] == [
         (2_000, 330, False), (2_900, 335, True), (3_500, 349, False), (25_000, 350, False),
     ]  # fmt: skip
     assert record.n_known == 8
@@ -166,7 +166,7 @@ def test_the_vertical_axis_shows_ten_points_and_more_where_the_recipe_lies_lower
     assert _record("gzip").y_range[0] == pytest.approx(best - 0.10)
     assert _record("gzip", CURVE[2].recipe).y_range[0] == pytest.approx(best - 0.20)
     assert _of(CURVE, whole=True).y_range[0] == 0.0
-    worst = replace(CURVE[1], accuracy=Accuracy(40, 360))
+    worst = replace(CURVE[1], quality=Accuracy(40, 360))
     record = _of([worst])
     assert record.y_range[0] == 0.0
     assert record.cursor is not None
@@ -209,7 +209,7 @@ def test_the_figure_shows_the_record(axis: charts.Axis, theme: Theme) -> None:
     traces = {trace.name: trace for trace in figure.data}
     points = record.curve.points
     assert list(traces["Q = 8"].x) == [p.x for p in points]
-    assert list(traces["Q = 8"].y) == [p.accuracy for p in points]
+    assert list(traces["Q = 8"].y) == [p.y for p in points]
     assert list(traces["Q = 8"].marker.color) == [
         theme.paper if p.computed else theme.curve for p in points
     ]

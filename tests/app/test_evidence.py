@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def test_test_rows_are_read_once_and_counted(fresh: Path) -> None:
     (reading,) = confirmations(network, data)
     validation, test = app.metric[3:]
     assert (validation.label, test.label) == ("Rows chosen on", "Test rows")
-    assert test.value == words.percent(reading.accuracy.value)
+    assert test.value == words.quality(reading.quality)
     assert validation.value == words.percent(_measured(RECIPE).accuracy.value)
     assert "**been read 1 time**" in _text(app)
     assert not [b for b in app.button if b.label == "Confirm on the test rows"]
@@ -320,4 +321,7 @@ def test_figures_draw_what_their_records_hold(theme: Theme) -> None:
 
 
 def test_a_seeds_accuracy_before_is_what_the_change_says() -> None:
-    assert seeds._before(Accuracy(340, 360), Change(9, 4, 360)) == Accuracy(345, 360)
+    measured = replace(_measured(RECIPE), quality=Accuracy(340, 360), change=Change(9, 4, 360))
+    before = seeds._before(measured)
+    assert before.value == pytest.approx(345 / 360)
+    assert (before.n, before.unit) == (360, "%")

@@ -101,7 +101,7 @@ def _at(name: str, change: Change, network: str = "one") -> AtSize:
         batches=(),
     )
     right = 340 + change.newly_right - change.newly_wrong
-    m = replace(base, change=change, accuracy=Accuracy(right, 360))
+    m = replace(base, change=change, quality=Accuracy(right, 360))
     return AtSize(name, network, m)
 
 
@@ -156,7 +156,7 @@ def test_two_pins_stand_side_by_side_with_their_flips(mlp: Network, digits: ps.D
     y, right = digits.validation.y, []
     for text in pins.split("|"):
         artifact = ps.compress(mlp, ps.Recipe.parse(text), digits.train)
-        right.append(ps.OnnxRuntime(artifact.onnx_bytes).labels(digits.validation.X) == y)
+        right.append(ps.OnnxRuntime(artifact.onnx_bytes).scores(digits.validation.X).argmax(1) == y)
     a, b = right
     assert flips.loc["A right", "B right"] == str(int((a & b).sum()))
     assert flips.loc["A right", "B wrong"] == str(int((a & ~b).sum()))
@@ -197,7 +197,7 @@ def test_layers_measures_each_layer_alone_and_says_which_hurts(
 
     def right(text: str) -> int:
         artifact = ps.compress(mlp, ps.Recipe.parse(text), digits.train)
-        return int((ps.OnnxRuntime(artifact.onnx_bytes).labels(X) == y).sum())
+        return int((ps.OnnxRuntime(artifact.onnx_bytes).scores(X).argmax(1) == y).sum())
 
     X, y = digits.validation.X, digits.validation.y
     before = int((Baseline(mlp, digits).predictions == y).sum())
@@ -233,7 +233,7 @@ class _Known:
         if right is None:
             return None
         change = Change(max(0, 340 - right), max(0, right - 340), 360)
-        return replace(_at("", change).best, accuracy=Accuracy(right, 360))
+        return replace(_at("", change).best, quality=Accuracy(right, 360))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.app.pages import measured, open_page, until
 from tests.conftest import load, trained
+from ui.base import words
 from ui.explore import sharing
 from ui.state import server
 from ui.state.address import View
@@ -33,7 +34,10 @@ def test_the_report_holds_charts_figures_and_nothing_from_elsewhere() -> None:
     page = sharing.report(server.measuring(), _subject(), View(recipe=recipe), "A & B", curve, link)
     (heading,) = re.findall("<h1>(.*?)</h1>", page)
     assert "times smaller" in heading
-    assert "<p>A &amp; B: 95.8 % (93.2 to 97.5) at 3.94 kB zipped" in page
+    found = server.measuring().known(_subject(), recipe)
+    low, high = (f"{100 * end:.1f}" for end in found.quality.interval)
+    size = words.sized(found.gzip_bytes, zipped=True)
+    assert f"<p>A &amp; B: {words.quality(found.quality)} ({low} to {high}) at {size}" in page
     assert "Click a cell" not in page
     assert page.count('class="plotly-graph-div"') == 3
     assert "n = 360 validation rows" in page

@@ -97,7 +97,7 @@ def test_files_run_elsewhere_as_told(package: str, name: str, tmp_path: Path) ->
     for file, (dataset, *_) in _FILES.items():
         artifact, X = _made(file), load(dataset).validation.X[:100]
         (tmp_path / f"{file}.onnx").write_bytes(artifact.onnx_bytes)
-        labels = ps.OnnxRuntime(artifact.onnx_bytes).labels(X)
+        labels = ps.OnnxRuntime(artifact.onnx_bytes).scores(X).argmax(1)
         np.savez(tmp_path / f"{file}.npz", X=X, labels=labels)
     other = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", other], check=True)

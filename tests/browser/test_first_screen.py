@@ -188,7 +188,9 @@ def test_a_dot_says_what_it_is_and_a_click_goes_there(server: Server, visitor: V
     all_measured(page)
     visit.rest()
     tip = page.locator(".st-key-chart-size .paretoscope-tip")
-    page.mouse.move(*page.evaluate(_A_DOT, SIZE))
+    # A chart may be drawn anew just then.
+    found = page.wait_for_function(f"s => document.querySelector(s) && ({_A_DOT})(s)", arg=SIZE)
+    page.mouse.move(*found.json_value())
     expect(tip).to_be_visible()
     told = tip.inner_text().splitlines()
     assert told[1].endswith("kB")

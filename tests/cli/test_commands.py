@@ -197,7 +197,7 @@ def test_a_sweep_goes_on_where_it_was_and_anew_does_not(
     ("arguments", "sentence"),
     [
         (["sweep", "digits", "mlp-64-32", "--measured", "some"], "--measured must be one of all"),
-        (["search", "digits", "mlp-64-32", "--drop", "200"], "the budget's drop must be at most 1"),
+        (["search", "digits", "mlp-64-32", "--drop", "200"], "--drop must be at most 100; got 200"),
         (
             ["search", "digits", "mlp-64-32", "--aim", "zip"],
             "--aim must be one of gzip, file",

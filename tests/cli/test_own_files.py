@@ -70,7 +70,7 @@ def test_compress_makes_the_file_that_its_figures_are_of(
     assert "'grape' is taken for the label" in err
     data = ps.load_table(table, "grape")
     record = json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))
-    told = record["measurement"]["accuracy"]
+    told = record["measurement"]["quality"]
     session = ort.InferenceSession(out.read_bytes())
     rows = data.rows("open")  # all that are not kept for the end: it was trained elsewhere
     (scores,) = session.run(None, {session.get_inputs()[0].name: rows.X})

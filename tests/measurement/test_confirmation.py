@@ -31,7 +31,7 @@ def test_a_reading_is_what_measuring_on_test_rows_gives(mlp: Network, digits: Da
     assert confirmations(mlp, digits) == []
     (reading,) = confirm(_file(mlp, RECIPE, digits), RECIPE, mlp, digits)
     expected = ps.measure(ps.compress(mlp, RECIPE, digits.train), digits, "test", batches=())
-    assert reading.accuracy == expected.accuracy
+    assert reading.quality == expected.quality
     assert reading.change == expected.change
     assert reading.artifact_sha256 == expected.artifact_sha256
     assert confirmations(mlp, digits) == [reading]

@@ -28,7 +28,7 @@ def _measurement(recipe: str, *latencies: Latency, size: int = 10_000) -> Measur
     return Measured(
         recipe=ps.Recipe.parse(recipe) if recipe else ps.Recipe(), network_sha256="f" * 64,
         artifact_sha256="a" * 64, dataset="digits", split="validation",
-        accuracy=Accuracy(340, 360), change=Change(9, 0, 360), size_bytes=size,
+        quality=Accuracy(340, 360), change=Change(9, 0, 360), size_bytes=size,
         sparsity=0.9 if "magnitude" in recipe else 0.0, bits=(("dense1", 4, "int4"),),
         latencies=latencies,
     )  # fmt: skip

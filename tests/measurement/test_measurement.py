@@ -7,7 +7,7 @@ import numpy as np
 import onnxruntime as ort
 import paretoscope as ps
 import pytest
-from paretoscope.artifact.artifact import FUSED_LABELS_APART
+from paretoscope.artifact.artifact import FUSED_APART
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.measurement.measurement import Baseline, compute, measure, score
 from paretoscope.network.network import Network
@@ -113,7 +113,7 @@ def test_computed_and_measured_agree(q: int, lenet: Network, fashion: ps.Dataset
     assert computed.size_bytes == measured.size_bytes
     assert computed.predictions is not None
     apart = np.mean(computed.predictions != measured.predictions)
-    assert apart <= FUSED_LABELS_APART
+    assert apart <= FUSED_APART
 
 
 def test_small_networks_are_computed_exactly(mlp: Network, digits: ps.Dataset) -> None:

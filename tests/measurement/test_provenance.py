@@ -31,7 +31,7 @@ def kept(mlp: Network, digits: ps.Dataset, tmp_path: Path) -> Path:
 def _change_record(path: Path, **environment: str) -> None:
     plain = json.loads(record_path(path).read_bytes())
     plain["measurement"]["environment"].update(environment)
-    plain["measurement"]["accuracy"]["correct"] -= 1
+    plain["measurement"]["quality"]["correct"] -= 1
     record_path(path).write_text(json.dumps(plain))
 
 

@@ -14,7 +14,7 @@ from paretoscope.methods.recovery import RECOVERIES, FineTuning, Recovery
 from paretoscope.methods.recovery.layerwise import compensate, upper_factor_of_inverse
 from paretoscope.network.building import Dense, build
 from paretoscope.network.chain import as_chain
-from paretoscope.network.gradient import backward, one_hot
+from paretoscope.network.gradient import backward
 from paretoscope.network.network import Network
 from paretoscope.uploads.importing import to_network
 from paretoscope.uploads.models import read_model
@@ -215,8 +215,8 @@ def test_gradients_are_numerical_differences(kind: str, digits: ps.Dataset) -> N
     else:
         network = trained("digits", {"dense": "mlp-64-32", "maxima": "cnn"}[kind])
     chain, rows = as_chain(network), Rows(digits.train.X[:32], digits.train.y[:32])
-    targets = one_hot(rows.y, 10)
-    gradients = backward(chain, chain.preparation(rows.X), targets)
+    targets = np.eye(10)[rows.y]
+    gradients = backward(chain, chain.preparation(rows.X), rows.y, digits.problem.loss)
 
     def loss(weights: Any, biases: Any) -> float:
         scores = network.scores(rows.X, weights, biases).astype(np.float64)

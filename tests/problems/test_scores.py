@@ -25,7 +25,7 @@ from paretoscope.problems.classification import (
     RocArea,
     Top,
 )
-from paretoscope.problems.figure import Difference
+from paretoscope.problems.figure import EstimatedDifference
 from paretoscope.problems.problem import Problem
 from paretoscope.problems.problems import PROBLEMS
 from paretoscope.problems.regression import (
@@ -376,9 +376,11 @@ def test_verdicts_turn_with_what_is_better() -> None:
     """A rise of an error is a loss."""
     for value, expected in ((0.5, "worse"), (-0.5, "not worse")):
         interval = (value - 0.1, value + 0.1)
-        assert Difference(value, 9, interval, higher_is_better=False).verdict(0.2) == expected
-        assert Difference(-value, 9, (-value - 0.1, -value + 0.1)).verdict(0.2) == expected
-    assert Difference(0.5, 9, (0.4, 0.6), higher_is_better=False).gain == -0.5
+        assert (
+            EstimatedDifference(value, 9, interval, higher_is_better=False).verdict(0.2) == expected
+        )
+        assert EstimatedDifference(-value, 9, (-value - 0.1, -value + 0.1)).verdict(0.2) == expected
+    assert EstimatedDifference(0.5, 9, (0.4, 0.6), higher_is_better=False).gain == -0.5
 
 
 def test_brier_of_two_classes_is_of_the_second_alone() -> None:

@@ -18,7 +18,7 @@ def _measurement(correct: int, size: int, time: float | None = None) -> ps.Measu
     latencies = () if time is None else (Latency(1, (time,), (1.0,)),)
     return Measured(
         recipe=ps.Recipe(), network_sha256="", artifact_sha256="", dataset="d", split="validation",
-        accuracy=Accuracy(correct, 10), change=Change(0, 0, 10), size_bytes=size, sparsity=0.0,
+        quality=Accuracy(correct, 10), change=Change(0, 0, 10), size_bytes=size, sparsity=0.0,
         bits=(), latencies=latencies,
     )  # fmt: skip
 

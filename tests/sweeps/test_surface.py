@@ -22,7 +22,7 @@ from paretoscope.sweeps import plain_sweep
 from paretoscope.sweeps import surface as module
 from paretoscope.sweeps.lines import Order
 from paretoscope.sweeps.memory_layout import layout_of
-from paretoscope.sweeps.nested_sweep import Entries, count_right, tally, walk
+from paretoscope.sweeps.nested_sweep import Entries, count_right, tally, walk, walk_outputs
 from paretoscope.sweeps.surface import surface
 
 from tests.conftest import load, trained
@@ -206,26 +206,25 @@ def test_a_walk_takes_every_step_of_every_chain(network: Network, n: int, seed: 
     layout = layout_of(chain, n)
     X = rng.standard_normal((n, network.n_features)).astype(np.float32)
     flat = np.concatenate([w.ravel() for w in network.weights.values()])
-    found = walk(
-        layout,
-        layout.chunks(chain.preparation(X)),
-        Entries(
-            np.concatenate([[0], order.ends]),
-            layout.offsets[order.places],
-            layout.groups[order.places],
-            flat[order.places],
-        ),
-        np.concatenate(list(chain.biases.values())),
-        n_steps,
-    )[:, :n]
-    plain = plain_sweep.labels_at_steps(network, X, order, flat)
+    entries = Entries(
+        np.concatenate([[0], order.ends]),
+        layout.offsets[order.places],
+        layout.groups[order.places],
+        flat[order.places],
+    )
+    chunks = layout.chunks(chain.preparation(X))
+    given_ = layout, chunks, entries, np.concatenate(list(chain.biases.values())), n_steps
+    found, outputs = walk(*given_)[:, :n], walk_outputs(*given_)[:, :, :n]
+    plain = list(plain_sweep.outputs_at_steps(network, X, order, flat))
     for step in range(n_steps):
         masked = {
             name: np.where(steps[name] > step, w, np.float32(0))
             for name, w in network.weights.items()
         }
         scores = network.scores(X, masked)
-        assert (plain[step] == scores.argmax(1)).all()
+        assert (plain[step] == scores).all()
+        apart = np.abs(chain.scores(outputs[step].T) - scores).max()
+        assert apart <= 1e-3 * (1 + np.abs(scores).max())
         of_found = np.take_along_axis(scores, found[step][:, None].astype(int), 1)[:, 0]
         # The label's score is the largest, but for what another order of sums gives.
         assert (scores.max(1) - of_found <= 1e-3 * (1 + np.abs(scores).max())).all()

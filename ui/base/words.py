@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from paretoscope.artifact.quick_latency import Verdict
-from paretoscope.problems.accuracy import Accuracy, Change
+from paretoscope.problems.accuracy import Difference, Figure
 
 MINUS = "\u2212"
 TIMES = "\u00d7"
@@ -14,11 +14,13 @@ TIMES = "\u00d7"
 
 def three_digits(value: float) -> str:
     """
-    >>> [three_digits(v) for v in (0.01234, 4.0, 9.996, 27.56, 143.4, 6570.2)]
-    ['0.0123', '4.00', '10.0', '27.6', '143', '6,570']
+    >>> [three_digits(v) for v in (0.01234, 4.0, 9.996, 27.56, 143.4, 6570.2, -0.5)]
+    ['0.0123', '4.00', '10.0', '27.6', '143', '6,570', '−0.5']
     """
     if value == 0:
         return "0"
+    if value < 0:
+        return f"{MINUS}{three_digits(-value)}"
     if abs(value) >= 99.95:
         return f"{value:,.0f}"
     digits = len(str(int(abs(float(f"{value:.3g}"))))) if abs(value) >= 1 else 0
@@ -83,23 +85,104 @@ def probability(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
-def accuracy_interval(accuracy: Accuracy) -> str:
-    low, high = accuracy.interval
-    return f"n = {accuracy.n:,}, 95 % interval {100 * low:.1f} to {percent(high)}"
+def valued(value: float, unit: str) -> str:
+    """A score in its unit.
 
-
-def change_interval(change: Change) -> str:
+    >>> valued(0.975, "%"), valued(53.21, ""), valued(4.2, "kWh")
+    ('97.5 %', '53.2', '4.20 kWh')
     """
+    return percent(value) if unit == "%" else f"{three_digits(value)} {unit}".strip()
+
+
+def scale(unit: str) -> float:
+    """What a score is multiplied by to be shown: shares are shown in percent."""
+    return 100.0 if unit == "%" else 1.0
+
+
+def bare(value: float, unit: str) -> str:
+    """The same without its unit."""
+    return f"{100 * value:.1f}" if unit == "%" else three_digits(value)
+
+
+def differing(value: float, unit: str) -> str:
+    """A difference of two scores, with its sign.
+
+    >>> differing(-0.0056, "%"), differing(0.31, ""), differing(-4.2, "kWh")
+    ('\u22120.6 pt', '+0.31', '\u22124.20 kWh')
+    """
+    if unit == "%":
+        return points(value)
+    return f"{'+' if value > 0 else ''}{valued(value, unit)}"
+
+
+def amount(value: float, unit: str) -> str:
+    """How much, without a sign.
+
+    >>> amount(-0.0056, "%"), amount(0.31, "")
+    ('0.6 pt', '0.31')
+    """
+    return differing(abs(value), unit).removeprefix("+")
+
+
+def limit(value: float, unit: str) -> str:
+    """A limit as it was set.
+
+    >>> limit(0.005, "%"), limit(0.6, "")
+    ('0.5 pt', '0.6')
+    """
+    return f"{100 * value:g} pt" if unit == "%" else f"{value:g} {unit}".rstrip()
+
+
+def quality(figure: Figure) -> str:
+    return valued(figure.value, figure.unit)
+
+
+def quality_interval(figure: Figure) -> str:
+    """
+    >>> from paretoscope.problems.accuracy import Accuracy
+    >>> quality_interval(Accuracy(351, 360))
+    'n = 360, 95 % interval 95.2 to 98.8 %'
+    """
+    if figure.interval is None:
+        return f"n = {figure.n:,}, without an interval: {figure.why}"
+    return f"n = {figure.n:,}, 95 % interval {interval(figure)}"
+
+
+def interval(figure: Figure) -> str:
+    """Its ends, where there are any."""
+    if figure.interval is None:
+        return "none"
+    low, high = figure.interval
+    return f"{bare(low, figure.unit)} to {valued(high, figure.unit)}"
+
+
+def ends(change: Difference) -> str:
+    """The ends of a change's interval, with signs and without a unit.
+
+    >>> from paretoscope.problems.accuracy import Change
+    >>> ends(Change(newly_wrong=6, newly_right=2, n=360))
+    '\u22123.1 to +0.6'
+    """
+    if change.interval is None:
+        return "no interval"
+    unit = "%" if change.unit == "%" else ""
+    low, high = (differing(end, unit).removesuffix(" pt") for end in change.interval)
+    return f"{low} to {high}"
+
+
+def change_interval(change: Difference) -> str:
+    """
+    >>> from paretoscope.problems.accuracy import Change
     >>> change_interval(Change(newly_wrong=6, newly_right=2, n=360))
     '\u22121.1 pt (\u22123.1 to +0.6)'
     """
-    low, high = (points(bound).removesuffix(" pt") for bound in change.interval)
-    return f"{points(change.value)} ({low} to {high})"
+    return f"{differing(change.value, change.unit)} ({ends(change)})"
 
 
-def change_words(change: Change, margin: float) -> str:
+def change_words(change: Difference, margin: float) -> str:
     """The change against the uncompressed model, and what that lets one say.
 
+    >>> from paretoscope.problems.accuracy import Change
     >>> change_words(Change(newly_wrong=6, newly_right=2, n=360), margin=0.005)
     '−1.1 pt (−3.1 to +0.6): 360 rows cannot tell; about 710 would'
     >>> change_words(Change(0, 0, n=10_000), margin=0.005).partition(": ")[2]
@@ -108,9 +191,9 @@ def change_words(change: Change, margin: float) -> str:
     return f"{change_interval(change)}: {verdict(change, margin)}"
 
 
-def verdict(change: Change, margin: float) -> str:
-    """In words, against a drop of `margin`."""
-    limit = points(margin).removeprefix("+")
+def verdict(change: Difference, margin: float) -> str:
+    """In words, against a loss of `margin`."""
+    limit = amount(margin, change.unit)
     found = change.verdict(margin)
     if found == "not worse":
         return f"not worse by more than {limit}"

@@ -12,7 +12,7 @@ from ui.base import words
 
 @dataclass(frozen=True)
 class AtSize:
-    """The most accurate of a line's files that are no larger than a size."""
+    """The best of a line's files that are no larger than a size."""
 
     name: str
     network: str
@@ -23,12 +23,17 @@ class AtSize:
         two by their intervals."""
         if self.network == other.network:
             return self.best.change.surely_below(other.best.change)
-        return self.best.accuracy.interval[1] < other.best.accuracy.interval[0]
+        ours, theirs = self.best.quality.interval, other.best.quality.interval
+        if ours is None or theirs is None:
+            return False
+        if self.best.change.higher_is_better:
+            return ours[1] < theirs[0]
+        return ours[0] > theirs[1]
 
 
 def standing(found: Sequence[AtSize]) -> tuple[list[AtSize], list[AtSize]]:
     """Those that the rows cannot tell from the best, and the others, each best first."""
-    ordered = sorted(found, key=lambda one: -one.best.accuracy.correct)
+    ordered = sorted(found, key=lambda one: -one.best.merit)
     leading = [one for one in ordered if not one.is_below(ordered[0])]
     return leading, [one for one in ordered if one not in leading]
 
@@ -50,12 +55,12 @@ def finding(found: Sequence[AtSize], size: str, *, waiting: bool) -> str:
     if len(found) < 2:
         return f"No two lines reach down to {size}"
     leading, behind = standing(found)
-    n = found[0].best.accuracy.n
+    n = found[0].best.quality.n
     best = leading[0]
     if len(leading) == 1:
         second = behind[0]
-        ahead = words.points(best.best.accuracy.value - second.best.accuracy.value)
-        by = ahead.removeprefix("+").replace("pt", "points")
+        ahead = best.best.merit - second.best.merit
+        by = words.amount(ahead, best.best.quality.unit).replace("pt", "points")
         return f"{best.name} is best at {size}: {by} ahead of {second.name}"
     if not behind:
         return f"At {size}, {n:,} rows cannot tell which of these {len(found)} is best"

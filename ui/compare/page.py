@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 from paretoscope.measurement.measurement import Measurement
 from paretoscope.methods.recipe import Recipe
+from paretoscope.problems.problems import spoken
 from paretoscope.sweeps.lines import in_lines
 from paretoscope.training.training import models
 from streamlit.delta_generator import DeltaGenerator
@@ -120,7 +121,7 @@ def show(view: View, subject: Subject, title: str, places: tuple[DeltaGenerator,
     for name in view.beside:
         network = server.network(view.dataset, name) if name in others else None
         if network is not None:
-            beside.append((others[name], server.subject(view.dataset, name, network)))
+            beside.append((others[name], server.subject(view.dataset, name, network, view.score)))
     curves = curves_of(subject, view.recipe, view.curves, view.variants, beside)
     service = server.measuring()
     requests = _requests(view, subject, curves)
@@ -248,7 +249,7 @@ def _at_size(
             if size is not None and (shown_size(m, view.zipped) or 0) <= _AS_LARGE * size
         ]
         if within:
-            best = max(within, key=lambda m: m.accuracy.correct)
+            best = max(within, key=lambda m: m.merit)
             found.append(AtSize(curve.name, curve.subject.network.sha256, best))
     return found
 
@@ -267,7 +268,7 @@ def _drawn(
     baseline = service.before(subject)
     assert baseline is not None
     record = charts.trade_off(
-        charts.size_asked(view),
+        charts.size_asked(view, subject),
         title,
         view.recipe,
         [],
@@ -306,15 +307,13 @@ def _table(reached: Sequence[AtSize]) -> None:
         return
     leading, behind = standing(reached)
     st.subheader("At the size of your recipe", anchor="at-this-size")
-    st.caption("The most accurate file of each line that is no more than 2 % larger.")
+    st.caption("The best file of each line that is no more than 2 % larger.")
     st.dataframe(
         pd.DataFrame(
             {
                 "line": one.name,
-                "accuracy": words.percent(one.best.accuracy.value),
-                "95 % interval": "{:.1f} to {:.1f} %".format(
-                    *(100 * end for end in one.best.accuracy.interval)
-                ),
+                spoken(one.best.score): words.quality(one.best.quality),
+                "95 % interval": words.interval(one.best.quality),
                 "than the best": "the best"
                 if one is leading[0]
                 else "worse"

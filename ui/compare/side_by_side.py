@@ -31,7 +31,8 @@ def show(view: View, subject: Subject) -> None:
     if len(named) > 1:
         st.markdown("**What differs between the pins**")
         st.dataframe(pins.differences(named), height="content")
-        _flips(subject, named)
+        if subject.has_classes:
+            _flips(subject, named)
 
 
 def _flips(subject: Subject, named: list[tuple[str, Measurement]]) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 from paretoscope.base.jobs import Job
-from paretoscope.cli.results import ROWS
+from paretoscope.cli.results import SCORES
 from paretoscope.measurement.confirmation import Confirmation, confirmations
-from paretoscope.problems.accuracy import Accuracy, Change
+from paretoscope.problems.accuracy import Difference, Figure
+from paretoscope.problems.problems import spoken
 
 from ui.base import words
-from ui.evidence import rows
 from ui.parts import provenance
 from ui.parts.progress import follow, result_or_progress
 from ui.state import server
@@ -46,13 +46,15 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
         validation, test = st.columns(2)
         with validation:
             if view.section == WHOLE:  # its rows are run further up
-                result = server.result(subject, ROWS, arguments)
+                found = server.result(subject, SCORES, arguments)
             else:
-                result = result_or_progress(subject, ROWS, arguments, "Rows")
-            if result is not None:
-                _metric("Rows chosen on", *rows.total(result.recalls), view.margin / 100)
+                found = result_or_progress(subject, SCORES, arguments, "Rows")
+            if found is not None:
+                name = subject.score.name
+                result = next(scored for scored in found.scores if scored.name == name)
+                _metric("Rows chosen on", result.now, result.change, view.margin_of(subject))
         with test:
-            _metric("Test rows", mine.accuracy, mine.change, view.margin / 100)
+            _metric("Test rows", mine.quality, mine.change, view.margin_of(subject))
             st.caption(f"Read on {mine.date[:10]}.")
     if readings:
         st.markdown("**Every reading**")
@@ -60,9 +62,9 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
         st.caption(provenance.caption(provenance.of_subject(subject, len(data.test), "test")))
 
 
-def _metric(label: str, accuracy: Accuracy, change: Change, margin: float) -> None:
-    st.metric(label, words.percent(accuracy.value))
-    st.caption(f"{words.change_words(change, margin)}  \n{words.accuracy_interval(accuracy)}")
+def _metric(label: str, figure: Figure, change: Difference, margin: float) -> None:
+    st.metric(label, words.quality(figure))
+    st.caption(f"{words.change_words(change, margin)}  \n{words.quality_interval(figure)}")
 
 
 def _reading_of(
@@ -101,9 +103,10 @@ def _table(readings: list[Confirmation]) -> pd.DataFrame:
             {
                 "read on": reading.date.replace("T", " ").removesuffix("+00:00"),
                 "recipe": reading.recipe,
-                "accuracy": words.percent(reading.accuracy.value),
+                "score": spoken(reading.score),
+                "value": words.quality(reading.quality),
                 "change": words.change_interval(reading.change),
-                "n": reading.accuracy.n,
+                "n": reading.quality.n,
                 "file": reading.artifact_sha256[:8],
             }
             for reading in readings

@@ -44,18 +44,20 @@ def show(
     st.fragment(_verdict, run_every=_POLL_S if polls else None)(
         view, subject, title, request, (finding, large), polls=polls
     )
-    section = control("section", view.section)
+    sections = [name for name in SECTIONS if name != "rows" or subject.has_classes]
+    chosen = view.section if view.section in sections else WHOLE
+    section = control("section", chosen)
     st.segmented_control(
         "Evidence",
-        list(SECTIONS),
-        default=view.section,
+        sections,
+        default=chosen,
         format_func=SECTIONS.__getitem__,
         key=section.key,
         required=True,
         label_visibility="collapsed",
         on_change=section.then(lambda name: change(section=name)),
     )
-    shown = list(_DRAWN) if view.section == WHOLE else [view.section]
+    shown = [name for name in sections if name != WHOLE] if chosen == WHOLE else [chosen]
     for name in shown:
         with st.container():
             st.subheader(SECTIONS[name], anchor=name)
@@ -81,7 +83,7 @@ def _verdict(
     if now is not None:
         timings = proper_times.known_timings(subject, proper_times.file_arguments(subject, now))
     time = timings.get("batch 1") or (None if now is None else now.latency())
-    found = headline(now, before, time, margin=view.margin / 100, zipped=view.zipped)
+    found = headline(now, before, time, margin=view.margin_of(subject), zipped=view.zipped)
     frame.say(finding, found, f"{title} \u00b7 {_test_words(subject, view)}")
     several = {n: t for n in BATCHES[1:] if (t := timings.get(f"batch {n}")) is not None}
     with large:

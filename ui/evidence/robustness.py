@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 from paretoscope.cli.results import ROBUSTNESS
 from paretoscope.measurement.corruptions import CORRUPTIONS, Robustness
-from paretoscope.problems.accuracy import Accuracy
+from paretoscope.problems import accuracy as scored
 
 from ui.base import plot, words
 from ui.base.plot import Figure, Shape, Trace, drawing, line_across, scatter
@@ -33,16 +33,17 @@ class RobustnessChart:
     corruptions: tuple[tuple[str, tuple[Robustness, ...]], ...]
     n: int
     provenance: str
+    score: str = "Accuracy"
 
     @property
     def alt(self) -> str:
         told = "; ".join(
             f"{_BY_NAME[name].title.lower()} {points[-1].strength:g}: "
-            f"{words.percent(points[-1].before.value)} before, "
-            f"{words.percent(points[-1].now.value)} now"
+            f"{words.quality(points[-1].before)} before, "
+            f"{words.quality(points[-1].now)} now"
             for name, points in self.corruptions
         )
-        return f"Accuracy under corruptions, before and after {self.recipe}. {told}."
+        return f"{self.score} under corruptions, before and after {self.recipe}. {told}."
 
 
 def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
@@ -59,6 +60,7 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
         tuple((name, tuple(of_one)) for name, of_one in by_name.items()),
         result.n,
         source,
+        subject.score.title,
     )
     st.markdown(
         "Both models were trained on clean rows. Here the same rows come with noise"
@@ -72,20 +74,20 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
         config=camera(f"paretoscope-{view.file_name}-robustness"),
     )
     for name, of_one in record.corruptions:
-        st.markdown(_words(name, of_one, view.margin / 100))
+        st.markdown(_words(name, of_one, subject.score.spoken, view.margin_of(subject)))
     st.caption(provenance.caption(source))
 
 
-def _words(name: str, points: Sequence[Robustness], margin: float) -> str:
+def _words(name: str, points: Sequence[Robustness], score: str, margin: float) -> str:
     """What compression costs at each strength."""
     kind = _BY_NAME[name]
     told = ", ".join(
         f"{p.strength:g}: {words.change_interval(p.change)}" for p in points if p.strength
     )
-    worst = min(points, key=lambda p: p.change.value)
+    worst = min(points, key=lambda p: p.change.gain)
     verdict = words.verdict(worst.change, margin)
     return (
-        f"**{kind.title}** ({kind.unit}). Compression changes accuracy by {told}. At its worst, "
+        f"**{kind.title}** ({kind.unit}). Compression changes {score} by {told}. At its worst, "
         f"{worst.strength:g}: {verdict}."
     )
 
@@ -120,12 +122,12 @@ def robustness_figure(record: RobustnessChart, theme: Theme) -> Figure:
 
 def _line(
     points: Sequence[Robustness],
-    values: Sequence[Accuracy],
+    values: Sequence[scored.Figure],
     label: str,
     line: dict[str, Any],
     symbol: str,
 ) -> Trace:
-    """Accuracy by strength, one step each, with whiskers."""
+    """The score by strength, one step each, with whiskers."""
     return scatter(
         x=list(range(len(points))),
         y=[a.value for a in values],
@@ -134,17 +136,20 @@ def _line(
         line=line,
         marker={"symbol": symbol, "size": 9, "color": line["color"]},
         error_y={
-            "array": [a.interval[1] - a.value for a in values],
-            "arrayminus": [a.value - a.interval[0] for a in values],
+            "array": [(a.interval or (0.0, a.value))[1] - a.value for a in values],
+            "arrayminus": [a.value - (a.interval or (a.value, 0.0))[0] for a in values],
             "thickness": 0.9,
             "width": 2,
         },
-        text=[
-            f"{p.strength:g}: {a.value:.1%}, {a.correct} of {a.n} right"
-            for p, a in zip(points, values, strict=True)
-        ],
+        text=[f"{p.strength:g}: {_shown(a)}" for p, a in zip(points, values, strict=True)],
         hovertemplate=f"{label}<br>%{{text}}<extra></extra>",
     )
+
+
+def _shown(figure: scored.Figure) -> str:
+    if isinstance(figure, scored.Accuracy):
+        return f"{figure.value:.1%}, {figure.correct} of {figure.n} right"
+    return words.quality(figure)
 
 
 def _axes(
@@ -156,7 +161,9 @@ def _axes(
     width = (1 - _GAP_ACROSS * (n_columns - 1)) / n_columns
     height = (1 - _GAP_DOWN * (n_rows - 1)) / n_rows
     every = [a for _, ps in record.corruptions for p in ps for a in (p.before, p.now)]
-    lowest = min(a.interval[0] for a in every)
+    ends = [end for a in every for end in (*(a.interval or ()), a.value)]
+    low, high = min(ends), max(ends)
+    in_percent = every[0].unit == "%"
     axes: dict[str, Any] = {}
     titles = []
     for place, (name, points) in enumerate(record.corruptions):
@@ -174,10 +181,12 @@ def _axes(
         axes[f"yaxis{axis}"] = plain | {
             "anchor": f"x{axis}",
             "domain": [max(0.0, top - height), top],
-            "tickformat": ".0%",
-            "range": [max(0, lowest - 0.03), 1.01],
+            "tickformat": ".0%" if in_percent else "",
+            "range": [max(0, low - 0.03), 1.01]
+            if in_percent
+            else [low - 0.05 * (high - low), high + 0.05 * (high - low)],
             "showticklabels": column == 0,
-            **({"title": {"text": "Accuracy"}} if column == 0 else {"matches": "y"}),
+            **({"title": {"text": record.score}} if column == 0 else {"matches": "y"}),
         }
         titles.append(
             {

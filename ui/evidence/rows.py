@@ -22,6 +22,7 @@ from ui.state.address import View
 from ui.state.subject import Subject
 from ui.state.view import plain
 
+_MARGIN = 0.005  # of accuracy, where the margin is one of another score
 KINDS = {
     "newly_wrong": "Newly wrong",
     "newly_right": "Newly right",
@@ -57,7 +58,8 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
     found = result.recalls
     fell = worst(found)
     _, change = total(found)
-    st.markdown(_summary(subject, change, result, view.margin / 100))
+    margin = view.margin_of(subject) if subject.score.unit == "%" else _MARGIN
+    st.markdown(_summary(subject, change, result, margin))
     source = provenance.of_subject(subject, result.n)
     record = RecallChart(
         f"{subject.dataset.title} · recall by class", str(view.recipe), found, fell.name,

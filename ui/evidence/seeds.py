@@ -10,7 +10,9 @@ import numpy as np
 import streamlit as st
 from paretoscope.cli.results import SEEDS
 from paretoscope.measurement.measurement import Measured
-from paretoscope.problems.accuracy import Accuracy, Change
+from paretoscope.problems import accuracy as scored
+from paretoscope.problems.figure import Estimate
+from paretoscope.problems.problems import spoken
 
 from ui.base import plot, words
 from ui.base.plot import Figure, Trace, drawing, scatter
@@ -25,18 +27,20 @@ _FEWEST, _MOST, _USUAL = 2, 10, 3
 
 @dataclass(frozen=True)
 class SeedChart:
-    """Exactly what the chart of seeds draws: for each seed the accuracy before and after."""
+    """Exactly what the chart of seeds draws: for each seed the score before and after."""
 
     title: str
     finding: str
     recipe: str
-    before: tuple[Accuracy, ...]
-    now: tuple[Accuracy, ...]
+    before: tuple[scored.Figure, ...]
+    now: tuple[scored.Figure, ...]
     provenance: str
+    score: str = "Accuracy"
 
     @property
     def alt(self) -> str:
-        return f"Accuracy before and after {self.recipe} for {len(self.now)} seeds. {self.finding}."
+        told = f"{self.score} before and after {self.recipe} for {len(self.now)} seeds"
+        return f"{told}. {self.finding}."
 
 
 def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
@@ -65,13 +69,13 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
         [
             {
                 "seed": m.seed,
-                "accuracy before": words.percent(before.value),
-                "accuracy": words.percent(m.accuracy.value),
+                f"{spoken(m.score)} before": words.quality(before),
+                spoken(m.score): words.quality(m.quality),
                 "change": words.change_interval(m.change),
                 "bytes": f"{m.size_bytes:,}",
                 "bytes under gzip −9": f"{m.gzip_bytes or 0:,}",
                 "zeros": words.percent(m.sparsity),
-                "n": m.accuracy.n,
+                "n": m.quality.n,
             }
             for m, before in zip(result.measurements, record.before, strict=True)
         ],
@@ -83,28 +87,31 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
 
 def seed_chart(subject: Subject, view: View, found: Sequence[Measured]) -> SeedChart:
     """What the chart draws."""
-    changes = [m.change.value for m in found]
+    changes, unit = [m.change.value for m in found], found[0].change.unit
     zipped = [m.gzip_bytes or 0 for m in found]
     seeds = ", ".join(str(m.seed) for m in found)
     finding = (
-        f"change {words.points(float(np.mean(changes)))} on average, standard deviation "
-        f"{100 * np.std(changes, ddof=1):.1f} pt; zipped {words.size(float(np.mean(zipped)))}, "
-        f"standard deviation {words.size(float(np.std(zipped, ddof=1)))}"
+        f"change {words.differing(float(np.mean(changes)), unit)} on average, standard deviation "
+        f"{words.amount(float(np.std(changes, ddof=1)), unit)}; zipped "
+        f"{words.size(float(np.mean(zipped)))}, standard deviation "
+        f"{words.size(float(np.std(zipped, ddof=1)))}"
     )
     m = found[0]
     return SeedChart(
         f"{subject.dataset.title} · {len(found)} seeds",
         finding,
         str(view.recipe),
-        tuple(_before(m.accuracy, m.change) for m in found),
-        tuple(m.accuracy for m in found),
-        f"{m.dataset}, n = {m.accuracy.n:,} {m.split} rows each<br>what varied: split, first "
+        tuple(_before(m) for m in found),
+        tuple(m.quality for m in found),
+        f"{m.dataset}, n = {m.quality.n:,} {m.split} rows each<br>what varied: split, first "
         f"weights and order of training, seeds {seeds}<br>{provenance.machine(m.date)}",
+        subject.score.title,
     )
 
 
-def _before(now: Accuracy, change: Change) -> Accuracy:
-    return Accuracy(now.correct - change.newly_right + change.newly_wrong, now.n)
+def _before(m: Measured) -> scored.Figure:
+    """What the uncompressed network of the same seed scored."""
+    return Estimate(m.quality.value - m.change.value, m.quality.n, None, "", m.quality.unit)
 
 
 def seed_figure(record: SeedChart, theme: Theme) -> Figure:
@@ -123,7 +130,8 @@ def seed_figure(record: SeedChart, theme: Theme) -> Figure:
                 name="each seed",
                 legendgroup="seeds",
                 showlegend=seed == 0,
-                hovertemplate=f"seed {seed}<br>%{{y:.1%}}<extra></extra>",
+                hovertemplate=f"seed {seed}<br>%{{text}}<extra></extra>",
+                text=[words.quality(before), words.quality(now)],
             )
         )  # fmt: skip
     for x, values, colour in ((-0.12, record.before, theme.ink), (1.12, record.now, theme.curve)):
@@ -138,10 +146,13 @@ def seed_figure(record: SeedChart, theme: Theme) -> Figure:
                 name="mean ± standard deviation",
                 legendgroup="mean",
                 showlegend=x < 0,
-                hovertemplate="mean %{y:.2%}<extra></extra>",
+                hovertemplate="mean %{text}<extra></extra>",
+                text=[words.valued(float(np.mean(shares)), values[0].unit)],
             )
         )
-    lowest = min(a.value for a in (*record.before, *record.now))
+    found = [a.value for a in (*record.before, *record.now)]
+    low, high, in_percent = min(found), max(found), record.now[0].unit == "%"
+    room = 0.1 * (high - low)
     return drawing(
         data,
         layout(
@@ -159,9 +170,9 @@ def seed_figure(record: SeedChart, theme: Theme) -> Figure:
             "zeroline": False,
         },
         yaxis={
-            "title": {"text": "Accuracy"},
-            "tickformat": ".1%",
-            "range": [max(0.0, lowest - 0.03), 1.005],
+            "title": {"text": record.score},
+            "tickformat": ".1%" if in_percent else "",
+            "range": [max(0.0, low - 0.03), 1.005] if in_percent else [low - room, high + room],
             "gridcolor": theme.grid,
             "zeroline": False,
         },

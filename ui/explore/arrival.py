@@ -28,11 +28,11 @@ def begin_within_budget(network: Network) -> None:
     if not session().take("arrives"):
         return
     now = session().view
-    subject = server.subject(now.dataset, now.model, network)
+    subject = server.subject(now.dataset, now.model, network, now.score)
     known = [m for m in server.measuring().everything(subject) if _is_plain(m)]
     if len(known) < len(_LADDER):
         known += _computed(subject, now.recipe)
-    best = grid.advice(known, now.budget, now.zipped).best
+    best = grid.advice(known, now.budget_of(subject), now.zipped).best
     if best is None or best.recipe == Recipe():
         return
     view.begin_at(best.recipe)

@@ -27,7 +27,7 @@ def show(service: MeasuringService, view: View, plan: ExplorePlan) -> None:
     found = [
         hint
         for hint in (
-            _within_budget(plan, version, view.budget, view.zipped),
+            _within_budget(plan, version, view.budget_of(plan.subject), view.zipped),
             _compensated(service, plan),
         )
         if hint is not None
@@ -54,7 +54,7 @@ def _within_budget(plan: ExplorePlan, version: int, budget: Budget, zipped: bool
         return None
     told = (
         f"Within your budget the smallest is **{words.size(grid.shown_size(best, zipped) or 0)}**, "
-        f"{words.points(best.change.value)}: {plain(str(best.recipe))}."
+        f"{words.differing(best.change.value, best.change.unit)}: {plain(str(best.recipe))}."
     )
     return told, "Go there", best.recipe
 
@@ -66,7 +66,7 @@ def _compensated(service: MeasuringService, plan: ExplorePlan) -> Hint | None:
     then = None if other is None else service.known(plan.subject, other)
     if now is None or then is None or other is None:
         return None
-    gain = then.accuracy.value - now.accuracy.value
+    gain = then.quality.value - now.quality.value
     if gain < _LEAST_GAIN:
         return None
     told = f"GPTQ compensation would give back **{100 * gain:.1f} points** at about this size."

@@ -54,7 +54,7 @@ def _show(network: Network, title: str) -> None:
     if outdated():
         st.rerun()
     publish()
-    subject = server.subject(view.dataset, view.model, network)
+    subject = server.subject(view.dataset, view.model, network, view.score)
     _look_up(subject, view.recipe)
     _draw(view, subject, title)
 
@@ -175,9 +175,15 @@ def _headline(view: View, plan: ExplorePlan, title: str, timing: Timing | None) 
     now, before = service.known(subject, view.recipe), service.before(subject)
     time = timing or (None if now is None else now.latency())
     failed = service.failure(subject, view.recipe) is not None
-    found = headline(now, before, time, margin=view.margin / 100, zipped=view.zipped)
+    found = headline(now, before, time, margin=view.margin_of(subject), zipped=view.zipped)
     st.title("This recipe cannot be measured" if failed else found, anchor=False)
-    st.caption(f"{title} \u00b7 {subject.network.n_parameters:,} parameters")
+    told = f"{title} \u00b7 {subject.network.n_parameters:,} parameters"
+    first, why = subject.opens_with
+    if why and first == subject.score:
+        told = f"{told} \u00b7 judged by {first.spoken}: {plain(why)}"
+    elif why:
+        told = f"{told} \u00b7 {plain(why)}"
+    st.caption(told)
 
 
 def _figures(view: View, subject: Subject, timings: dict[str, Timing]) -> None:
@@ -235,7 +241,7 @@ def _charts(service: MeasuringService, view: View, plan: ExplorePlan, title: str
     with st.container(key="charts"):
         columns = st.columns([3, 2], gap="small")
     for column, asked in zip(
-        columns, (charts.size_asked(view), charts.time_asked(view)), strict=True
+        columns, (charts.size_asked(view, subject), charts.time_asked(view, subject)), strict=True
     ):
         plot.chart(
             _trade_off(plan, version, asked, title, timing, theme, told),

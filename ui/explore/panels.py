@@ -35,7 +35,7 @@ _ADVICE_MS = 700  # advice waits until a visitor stays at a recipe
 _AFTER_MS = 150  # figures and main charts are drawn before what stands around them
 
 _OVER: Mapping[str, Callable[[Any], str]] = {
-    "drop": lambda m: f"drop {words.points(-m.change.value).removeprefix('+')}",
+    "drop": lambda m: f"drop {words.differing(-m.change.gain, m.change.unit).removeprefix('+')}",
     "file_bytes": lambda m: f"{words.size(m.size_bytes)} on disk",
     "gzip_bytes": lambda m: f"{words.size(m.gzip_bytes)} zipped",
     "time_us": lambda m: words.duration(m.latency().median_us),
@@ -129,9 +129,14 @@ def _apart(apart: Apart, subject: Subject) -> str:
         return ""
     n = len(subject.baseline.rows)
     files = "1 file was" if apart.files == 1 else f"{apart.files} files were"
-    if apart.rows == 0:
+    if not subject.baseline.counts_largest:
+        score = subject.score
+        most = words.amount(apart.largest, score.unit)
+        return f"{files} computed and then run: {score.spoken} was at most {most} apart."
+    right = round(apart.largest * n)
+    if right == 0:
         return f"{files} computed and then run: as many of {n:,} rows were right."
-    rows = "1 row" if apart.rows == 1 else f"{apart.rows} rows"
+    rows = "1 row" if right == 1 else f"{right} rows"
     return f"{files} computed and then run: at most {rows} of {n:,} more or fewer were right."
 
 
@@ -203,7 +208,7 @@ def _budget(view: View, plan: ExplorePlan, version: int) -> None:
     st.subheader("Within the budget", anchor="budget")
     with st.container():
         zipped = view.zipped
-        found = _advice(plan, version, view.budget, zipped)
+        found = _advice(plan, version, view.budget_of(plan.subject), zipped)
         if found.n == 0:
             st.caption("Nothing is known yet.")
             return
@@ -245,14 +250,14 @@ def _heatmap(view: View, plan: ExplorePlan, version: int, title: str) -> None:
         "Heatmap of",
         list(HEATS),
         default=view.heat,
-        format_func=HEATS.__getitem__,
+        format_func=(HEATS | {"accuracy": plan.subject.score.title}).__getitem__,
         key=shown.key,
         required=True,
         on_change=shown.then(lambda heat: change(heat=heat)),
     )
     zipped = view.zipped
     plot.chart(
-        _heat(plan, version, view.heat, title, view.budget, zipped, here()),
+        _heat(plan, version, view.heat, title, view.budget_of(plan.subject), zipped, here()),
         key="chart-heat",
         config=camera(f"paretoscope-{view.file_name}-grid"),
         on_pick=go_to,

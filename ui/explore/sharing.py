@@ -12,6 +12,7 @@ from paretoscope.data.dataset import is_own
 from paretoscope.measurement.measurement import Measured, Measurement, measure
 from paretoscope.measurement.provenance import to_json
 from paretoscope.methods.recipe import Recipe
+from paretoscope.problems.problems import spoken
 from paretoscope.sweeps.export import ENDINGS, per_repeat, table
 
 from ui.base import plot, words
@@ -97,7 +98,9 @@ def _pictures(view: View, subject: Subject, title: str, curve: Sequence[Recipe],
     baseline = service.before(subject)
     if baseline is None:
         return
-    record = _trade_off(service, subject, view, title, curve, charts.size_asked(view), baseline)
+    record = _trade_off(
+        service, subject, view, title, curve, charts.size_asked(view, subject), baseline
+    )
     st.markdown("**Picture**")
     plot.save_buttons(
         [
@@ -172,18 +175,18 @@ def report(
                 _trade_off(service, subject, view, title, curve, asked, baseline), LIGHT
             )
         )
-        for asked in (charts.size_asked(view), charts.time_asked(view))
+        for asked in (charts.size_asked(view, subject), charts.time_asked(view, subject))
     ]
     lines = grid.lines_of(subject.network, view.recipe)
     if lines:
         every = {str(m.recipe): m for m in known_of(service, subject, view, curve)}
         record_of_grid = grid.heat(
-            "accuracy", title, lines, every, baseline, view.recipe, view.budget,
+            "accuracy", title, lines, every, baseline, view.recipe, view.budget_of(subject),
             view.zipped,
         )  # fmt: skip
         drawn.append(go.Figure(grid.heat_figure(record_of_grid, LIGHT, clicks=False)))
     about = {"zipped": view.zipped}
-    finding = headline(now, baseline, now.latency(), margin=view.margin / 100, **about)
+    finding = headline(now, baseline, now.latency(), margin=view.margin_of(subject), **about)
     parts = [
         f"<p>{html.escape(sentence(title, now, baseline, now.latency(), **about))}</p>",
         f"<p><code>{html.escape(str(view.recipe))}</code></p>",
@@ -208,14 +211,23 @@ def report(
 
 
 def _table(named: Sequence[tuple[str, Measurement]]) -> str:
-    head = ("", "recipe", "accuracy", "change", "on disk", "zipped", "one row", "how")
+    head = (
+        "",
+        "recipe",
+        spoken(named[0][1].score),
+        "change",
+        "on disk",
+        "zipped",
+        "one row",
+        "how",
+    )
     rows = ["<tr>" + "".join(f"<th>{name}</th>" for name in head) + "</tr>"]
     for name, m in named:
         latency = m.latency()
         cells = (
             name or "uncompressed",
             str(m.recipe),
-            f"{words.percent(m.accuracy.value)}, {words.accuracy_interval(m.accuracy)}",
+            f"{words.quality(m.quality)}, {words.quality_interval(m.quality)}",
             words.change_interval(m.change),
             words.size(m.size_bytes),
             "" if m.gzip_bytes is None else words.size(m.gzip_bytes),

@@ -124,12 +124,13 @@ def show(
         for number, reason in enumerate(found):
             row = st.container(horizontal=True, vertical_alignment="center")
             row.markdown(f"*{reason.about.capitalize()}:* {sentence(reason)}")
-            help_ = offered(reason, now, view.budget, known, zipped=view.zipped)
+            help_ = offered(reason, now, view.budget_of(subject), known, zipped=view.zipped)
             if help_ is None or help_.recipe in told:
                 continue
             told.add(help_.recipe)
+            change = words.differing(help_.change.value, help_.change.unit)
             row.button(
-                f"Try {_difference(now.recipe, help_.recipe)}: {words.points(help_.change.value)}",
+                f"Try {_difference(now.recipe, help_.recipe)}: {change}",
                 key=f"try-{number}",
                 on_click=go_to,
                 args=(help_.recipe,),

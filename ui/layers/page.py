@@ -118,7 +118,7 @@ def _difference(service: MeasuringService, view: View, subject: Subject, other: 
     now, then = service.known(subject, view.recipe), service.known(subject, other)
     if now is None or then is None:
         return ""
-    told = [words.points(then.accuracy.value - now.accuracy.value)]
+    told = [words.differing(then.quality.value - now.quality.value, now.quality.unit)]
     mine, its = shown_size(now, view.zipped), shown_size(then, view.zipped)
     if mine is not None and its is not None:
         sign = "+" if its >= mine else "\u2212"

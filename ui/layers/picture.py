@@ -99,7 +99,7 @@ def picture_of(
         title,
         str(recipe),
         tuple(rows),
-        None if whole is None else 100 * whole.change.value,
+        None if whole is None else words.scale(whole.change.unit) * whole.change.gain,
         provenance.of_subject(subject, len(subject.baseline.rows)),
     )
 
@@ -112,16 +112,21 @@ def _row(
     before: Measurement | None,
     whole: Measurement | None,
 ) -> LayerRow:
+    scale = words.scale(subject.score.unit)
+
     def spread(recipe: Recipe) -> Spread | None:
         m = service.known(subject, recipe)
         if m is None:
             return None
-        low, high = m.change.interval
-        return 100 * m.change.value, 100 * low, 100 * high
+        # Loss downward, whichever the score: what is drawn is what is gained.
+        sign = 1 if m.change.higher_is_better else -1
+        low, high = sorted(sign * end for end in m.change.interval or [m.change.value] * 2)
+        return scale * m.change.gain, scale * low, scale * high
 
     lines = (*found.by_sparsity[name], *found.by_bits[name])
     known = [service.known(subject, recipe) for recipe in lines]
-    changes = tuple(None if m is None else 100 * m.change.value for m in known)
+    scale = words.scale(subject.score.unit)
+    changes = tuple(None if m is None else scale * m.change.gain for m in known)
     n = len(SPARSITIES)
     return LayerRow(
         name,
@@ -166,16 +171,18 @@ def finding(service: MeasuringService, subject: Subject, recipe: Recipe, found: 
         return "Measuring which layer hurts"
     if len(left_alone) == 1:
         return f"One layer holds all weights: {words.change_interval(whole.change)}"
-    best = max(left_alone.values(), key=lambda m: m.accuracy.correct)
+    best = max(left_alone.values(), key=lambda m: m.merit)
     if not whole.change.surely_below(best.change):
-        return f"{whole.accuracy.n:,} rows cannot tell which layer hurts most"
+        return f"{whole.quality.n:,} rows cannot tell which layer hurts most"
     leading = [
         name
         for name, m in left_alone.items()
         if whole.change.surely_below(m.change) and not m.change.surely_below(best.change)
     ]
-    back = 100 * (best.accuracy.value - whole.accuracy.value)
-    of = f"{back:.1f} of {max(0.0, -100 * whole.change.value):.1f} points"
+    unit = whole.change.unit
+    back = words.bare(best.merit - whole.merit, unit)
+    of = f"{back} of {words.bare(max(0.0, -whole.change.gain), unit)}"
+    of = f"{of} points" if unit == "%" else f"{of} of {subject.score.spoken}"
     if len(leading) == 1:
         return f"{leading[0]} hurts most: left alone, {of} come back"
     if len(leading) < len(left_alone) and len(leading) <= 3:

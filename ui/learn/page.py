@@ -150,4 +150,4 @@ def _result(label: str, correct: int, n: int, place: DeltaGenerator) -> None:
     """Accuracy with its interval."""
     accuracy = Accuracy(correct, n)
     place.metric(label, words.percent(accuracy.value))
-    place.caption(f"{correct} of {n} test rows; {words.accuracy_interval(accuracy)}")
+    place.caption(f"{correct} of {n} test rows; {words.quality_interval(accuracy)}")

@@ -8,17 +8,20 @@ import streamlit as st
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import format_value
 
-from ui.state.address import LIMITS, SIZES, View
+from ui.base import words
+from ui.state.address import LIMITS, LOSSES, SIZES, Judged, View
 from ui.state.control import control
 from ui.state.session import session
 from ui.state.view import change, plain
 
 
-def budget_words(view: View) -> str:
+def budget_words(view: View, judged: Judged) -> str:
     """The budget in a few words."""
-    told = []
-    if view.drop is not None:
-        told.append(f"at most {view.drop:g} point{'' if view.drop == 1 else 's'} lost")
+    told, drop = [], view.drop_of(judged)
+    if drop is not None:
+        lost = words.limit(drop, judged.score.unit)
+        lost = lost.replace(" pt", " point" if drop == 0.01 else " points")
+        told.append(f"at most {lost} lost")
     if view.kb is not None:
         told.append(f"{format_value(view.kb)} kB {SIZES[view.size]}")
     if view.us is not None:
@@ -26,29 +29,30 @@ def budget_words(view: View) -> str:
     return ", ".join(told) or "no limit"
 
 
-def budget_fields(view: View) -> None:
+def budget_fields(view: View, judged: Judged) -> None:
     """The three limits; an empty field is no limit."""
-    shown = SIZES[view.size]
+    shown, score, drop = SIZES[view.size], judged.score, view.drop_of(judged)
+    unit = "points" if score.unit == "%" else score.unit
     fields = (
         (
             "drop",
-            "Largest drop, points",
-            view.drop,
-            "Of accuracy on these rows.",
+            f"Largest loss, {unit}" if unit else f"Largest loss of {score.spoken}",
+            None if drop is None else words.scale(score.unit) * drop,
+            f"Of {score.spoken} on these rows.",
         ),
         ("kb", f"Largest file, kB {shown}", view.kb, "1 kB is 1,000 bytes."),
         ("us", "Longest time, \u00b5s", view.us, "Of one row, the median, on this machine."),
     )
     row = st.container(horizontal=True)
     for name, label, value, text in fields:
-        shown = "" if value is None else format_value(value)
+        shown = "" if value is None else format_value(float(f"{value:.6g}"))
         limit = control(name, shown)
         row.text_input(
             label,
             shown,
             key=limit.key,
             placeholder="no limit",
-            on_change=limit.then(partial(_set_limit, name, label)),
+            on_change=limit.then(partial(_set_limit, name, label, score.unit == "%")),
             help=f"{text} Empty: no limit.",
         )
     wrong = session().take("wrong_limit")
@@ -56,13 +60,14 @@ def budget_fields(view: View) -> None:
         st.error(plain(wrong))
 
 
-def _set_limit(name: str, label: str, typed: str) -> None:
+def _set_limit(name: str, label: str, in_points: bool, typed: str) -> None:
     """Take what was typed, or say what is wrong with it and leave the limit as it was."""
     typed = typed.strip().replace(",", ".")
+    allowed = LIMITS[name] if in_points or name != "drop" else LOSSES
     try:
-        value = LIMITS[name].parse(label, typed) if typed else None
+        value = allowed.parse(label, typed) if typed else None
         if value is not None:
-            LIMITS[name].check(label, value)
+            allowed.check(label, value)
         change(**{name: value})
     except ParetoscopeError as error:
         session().wrong_limit = str(error)

@@ -43,8 +43,8 @@ BROAD = replace(PAGE, height=470, widths=BROAD_WIDTHS)  # the one picture of a p
 
 def share_of(record: TradeOff, x: float, y: float) -> tuple[float, float]:
     """Where a place lies, as shares of the chart's width and height."""
-    (left, right), (low, high) = record.x_range, record.y_range
-    up = (y - low) / (high - low)
+    left, right = record.x_range
+    up = record.height_of(y)
     if record.axis == "time":
         return (x - left) / (right - left), up
     return math.log(x / left) / math.log(right / left), up
@@ -54,21 +54,21 @@ def _room(record: TradeOff, frame: Frame) -> Room:
     """The plot area with what is drawn in it."""
     room = Room(frame.plot_height, frame.widths)
     for line in (record.curve, *record.lines):
-        room.line(share_of(record, p.x, p.accuracy) for p in line.points)
+        room.line(share_of(record, p.x, p.y) for p in line.points)
         for p in line.points:
-            room.mark(*share_of(record, p.x, p.accuracy), 6)
-    places = [share_of(record, p.x, p.accuracy) for p in record.front]
+            room.mark(*share_of(record, p.x, p.y), 6)
+    places = [share_of(record, p.x, p.y) for p in record.front]
     steps: list[tuple[float, float]] = []
     for place in places:
         if steps:
             steps.append((place[0], steps[-1][1]))
         steps.append(place)
     room.line(steps, 0.7)
-    for x, y in zip(record.dots.x, record.dots.accuracy, strict=True):
+    for x, y in zip(record.dots.x, record.dots.y, strict=True):
         room.mark(*share_of(record, x, y), 2.5, 0.2)
     for _, p in record.pins:
-        room.mark(*share_of(record, p.x, p.accuracy), 10)
-    across = [record.limits[0], None if record.baseline is None else record.baseline.accuracy]
+        room.mark(*share_of(record, p.x, p.y), 10)
+    across = [record.limits[0], None if record.baseline is None else record.baseline.y]
     for level in across:
         if level is not None:
             _, up = share_of(record, record.x_range[1], level)
@@ -76,7 +76,7 @@ def _room(record: TradeOff, frame: Frame) -> Room:
                 room.mark(along / _ALONG, up, 1.0)
     for large in (record.baseline, record.cursor):
         if large is not None:
-            room.mark(*share_of(record, large.x, large.accuracy), 12)
+            room.mark(*share_of(record, large.x, large.y), 12)
     return room
 
 
@@ -90,7 +90,7 @@ def label_annotations(record: TradeOff, theme: Theme, frame: Frame) -> list[dict
     if record.band is not None:
         found.append(_band_name(record, theme, room, frame))
     least, _ = record.limits
-    if least is not None and record.y_range[0] < least < record.y_range[1]:
+    if least is not None and 0 < record.height_of(least) < 1:
         found.append(_budget_name(record, theme, room, least, frame))
     if record.front and by_size:
         found.append(_front_name(record, theme, room, frame))
@@ -136,11 +136,11 @@ def _ring_label(record: TradeOff, theme: Theme, room: Room, frame: Frame) -> dic
         return None
     lines = [f"<b>{cursor.shown}</b>"]
     if record.axis != "time":
-        lines = [f"<b>{words.percent(cursor.accuracy)}, {cursor.shown}</b>", record.brief]
+        lines = [f"<b>{words.valued(cursor.y, record.unit)}, {cursor.shown}</b>", record.brief]
     for n in range(len(lines), 0, -1):
         width, height = extent([_plain(line) for line in lines[:n]], frame.font, frame.wide)
         places = around(width + 10, height + 10, 22)
-        spots = [(cursor.x, cursor.accuracy, place) for place in places]
+        spots = [(cursor.x, cursor.y, place) for place in places]
         found = _label(record, room, lines[:n], frame.font, frame, spots, border=5)
         if found is not None:
             return found | {
@@ -176,7 +176,7 @@ def _star_name(record: TradeOff, theme: Theme, room: Room, frame: Frame) -> dict
     places = [Place(-width / 2 - 6, 15), Place(-width / 2 - 6, -15), Place(0, 20), Place(0, -20)]
     places += [Place(-width / 2 - 6, -15 - 20 * k) for k in range(1, 6)]
     places += [Place(width / 2 + 6, 15), Place(width / 2 + 6, -15)]
-    spots = [(star.x, star.accuracy, place) for place in places]
+    spots = [(star.x, star.y, place) for place in places]
     return _in(theme.ink, _label(record, room, ["uncompressed"], size, frame, spots))
 
 
@@ -212,7 +212,7 @@ def _front_name(record: TradeOff, theme: Theme, room: Room, frame: Frame) -> dic
         places += [Place(side * (width / 2 + 8), -height / 2 - 24 * k) for k in range(1, 5)]
         places += [Place(-side * (width / 2 + 12), -height / 2 - 12 - 24 * k) for k in range(4)]
         some = record.front[:: 1 + len(record.front) // _FEW]
-        spots = [(p.x, p.accuracy, place) for place in places for p in some]
+        spots = [(p.x, p.y, place) for place in places for p in some]
         found = _label(record, room, lines, size, frame, spots)
         if found is not None:
             return _in(theme.ink, found)
@@ -224,11 +224,10 @@ def _line_name(
 ) -> dict[str, Any] | None:
     """Beside one of the line's points, of those that are equally clear the lowest."""
     size = frame.font - 1
-    seen = [p for p in line.points if p.accuracy > record.y_range[0]]
+    seen = [p for p in line.points if record.height_of(p.y) > 0]
     places = _beside(*extent([line.name], size, frame.wide))
-    spots = [
-        (p.x, p.accuracy, place) for p in sorted(seen, key=lambda p: p.accuracy) for place in places
-    ]
+    lowest_first = sorted(seen, key=lambda p: record.height_of(p.y))
+    spots = [(p.x, p.y, place) for p in lowest_first for place in places]
     return _in(colour, _label(record, room, [line.name], size, frame, spots))
 
 

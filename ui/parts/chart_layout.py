@@ -15,7 +15,7 @@ from ui.base import words
 from ui.base.plot import MARK, Shape, line_across, rectangle
 from ui.base.theme import FONT, PICTURE, PLAIN, SQUARE, Theme
 from ui.parts.chart_labels import Frame, label_annotations
-from ui.parts.charts import AXIS_TITLES, TITLES, TradeOff
+from ui.parts.charts import AXIS_TITLES, TradeOff
 
 _MOST_TICKS = 6
 
@@ -50,7 +50,7 @@ def layout(record: TradeOff, theme: Theme, frame: Frame) -> dict[str, Any]:
         "margin": frame.margin,
         "showlegend": False,
         "title": {
-            "text": f"<b>{TITLES[record.axis]}</b>",
+            "text": f"<b>{record.title}</b>",
             "font": {"size": frame.font + 3},
             "x": 0,
             "xref": "paper",
@@ -62,7 +62,7 @@ def layout(record: TradeOff, theme: Theme, frame: Frame) -> dict[str, Any]:
         },
         "xaxis": x_axis,
         "yaxis": {
-            "tickformat": ".0%" if record.y_range[1] - record.y_range[0] > 0.05 else ".1%",
+            "tickformat": _tick_format(record),
             "range": record.y_range,
             "gridcolor": theme.grid,
             "tickfont": font,
@@ -74,6 +74,12 @@ def layout(record: TradeOff, theme: Theme, frame: Frame) -> dict[str, Any]:
         "hoverlabel": {"font": {"size": 13}},
         "uirevision": f"{record.network} {record.axis}",
     }
+
+
+def _tick_format(record: TradeOff) -> str:
+    if record.unit != "%":
+        return ""  # as many digits as the ticks need
+    return ".0%" if abs(record.y_range[1] - record.y_range[0]) > 0.05 else ".1%"
 
 
 def _ticks(low: float, high: float) -> list[int]:
@@ -91,8 +97,10 @@ def _shapes(record: TradeOff, theme: Theme) -> list[Shape]:
     least, most = record.limits
     (left, right), (low, high) = record.x_range, record.y_range
     if least is not None or most is not None:
-        floor, edge = max(low, low if least is None else least), min(right, most or right)
-        if floor < high and edge > left:
+        floor, edge = low, min(right, most or right)
+        if least is not None and record.height_of(least) > 0:
+            floor = least
+        if record.height_of(floor) < 1 and edge > left:
             shapes.append(
                 rectangle(x0=left, x1=edge, y0=floor, y1=high, fillcolor=theme.sweet)
                 | {"xref": "x", "yref": "y"}
@@ -109,7 +117,7 @@ def _shapes(record: TradeOff, theme: Theme) -> list[Shape]:
         )
     if record.baseline:
         dashes = {"color": theme.ink, "width": 1, "dash": "dash"}
-        shapes.append(line_across("y", record.baseline.accuracy, dashes))
+        shapes.append(line_across("y", record.baseline.y, dashes))
     return shapes
 
 

@@ -15,20 +15,23 @@ from paretoscope.methods.activations import FloatActivations
 from paretoscope.methods.pruning import Criterion
 from paretoscope.methods.recipe import Recipe
 from paretoscope.methods.recovery import NoRecovery
-from paretoscope.problems.accuracy import Change
+from paretoscope.problems.accuracy import Difference
+from paretoscope.problems.classification import Correct
+from paretoscope.problems.score import Score
 from paretoscope.sweeps.front import is_efficient
 
 from ui.base import words
 from ui.parts import provenance
 from ui.parts.headline import headline, sentence
 from ui.parts.method_controls import axis_of, place_label
-from ui.state.address import View
+from ui.state.address import Judged, View
 
 Axis = Literal["gzip", "size", "ratio", "time"]
 
-# How far below the uncompressed model is drawn: where decisions are made, and wider in steps where
-# the chosen recipe lies lower.
+# How far below the uncompressed model is drawn, as a share of the score's range or of its
+# own score: where decisions are made, and wider in steps where the chosen recipe lies lower.
 _DEPTHS = (0.10, 0.20, 0.40, 1.0)
+_FAR = (2.0, 4.0, 10.0)  # of scores without an end
 _ABOVE = 0.08  # of the depth, above the uncompressed model at least
 _CELLS = (300, 200)  # of dots that lie nearer to each other only one is drawn
 AXIS_TITLES: dict[Axis, str] = {
@@ -38,26 +41,27 @@ AXIS_TITLES: dict[Axis, str] = {
     "time": "Inference time of one row, \u00b5s (median)",
 }
 _SPOKEN: dict[Axis, str] = {
-    "gzip": "accuracy against size, zipped",
-    "size": "accuracy against size, on disk",
-    "ratio": "accuracy against compression ratio",
-    "time": "accuracy against time",
+    "gzip": "size, zipped",
+    "size": "size, on disk",
+    "ratio": "compression ratio",
+    "time": "time",
 }
-TITLES: dict[Axis, str] = {
-    "gzip": "Accuracy against size",
-    "size": "Accuracy against size",
-    "ratio": "Accuracy against compression ratio",
-    "time": "Accuracy against time",
+_TITLES: dict[Axis, str] = {
+    "gzip": "size",
+    "size": "size",
+    "ratio": "compression ratio",
+    "time": "time",
 }
 _KINDS: dict[Axis, str] = {"gzip": "zipped", "size": "on disk"}
 
 
 @dataclass(frozen=True)
 class Point:
-    """One recipe on a chart: `x` in the axis's unit, `shown` in words; accuracy as shares."""
+    """One recipe on a chart: `x` in the axis's unit, `shown` in words; the score `y` between `low`
+    and `high`."""
 
     x: float
-    accuracy: float
+    y: float
     low: float
     high: float
     computed: bool
@@ -81,7 +85,7 @@ class Dots:
     """Recipes that are drawn small: places, and whether the rows cannot tell one from the front."""
 
     x: tuple[float, ...] = ()
-    accuracy: tuple[float, ...] = ()
+    y: tuple[float, ...] = ()
     recipes: tuple[str, ...] = ()
     undecided: tuple[bool, ...] = ()
 
@@ -92,7 +96,8 @@ class TradeOff:
 
     `headline` and `sentence` stand above it where it is a picture by itself, `recipe` and
     `provenance` (lines) below; `brief` stands beside the ring. `n_known` recipes
-    are what the front is of.
+    are what the front is of. `y_range` runs from the worse end to the better: upward is better on
+    every chart, also of a score of which less is better.
     """
 
     network: str
@@ -116,11 +121,28 @@ class TradeOff:
     budget: str = ""
     pins: tuple[tuple[str, Point], ...] = ()
     lines: tuple[Line, ...] = ()
+    score: str = "Accuracy"
+    spoken: str = "accuracy"
+    unit: str = "%"
+
+    @property
+    def title(self) -> str:
+        less = "" if self.rises else " (less is better, and drawn higher)"
+        return f"{self.score} against {_TITLES[self.axis]}{less}"
+
+    @property
+    def rises(self) -> bool:
+        """Whether the score's axis rises upward."""
+        return self.y_range[1] > self.y_range[0]
+
+    def height_of(self, y: float) -> float:
+        """Where a score lies, as a share of the chart's height."""
+        return _height(y, self.y_range)
 
     @property
     def alt(self) -> str:
         """The chart in a sentence, for screen readers."""
-        told = [f"{self.network}: {_SPOKEN[self.axis]}"]
+        told = [f"{self.network}: {self.spoken} against {_SPOKEN[self.axis]}"]
         if self.lines:
             told.append("; ".join(f"{line.name}: {len(line.points)} points" for line in self.lines))
         elif self.curve.points:
@@ -135,28 +157,31 @@ class TradeOff:
 @dataclass(frozen=True)
 class Asked:
     """What a visitor set of a chart: the horizontal axis, whether all of the vertical one is shown,
-    the budget, and the drop that is asked about."""
+    the budget, the drop that is asked about, and the score."""
 
     axis: Axis
     whole: bool = False
     zipped: bool = True
     budget: Budget = field(default_factory=Budget)
     margin: float = 0.005
+    score: Score = field(default_factory=Correct)
 
 
-def size_asked(view: View) -> Asked:
-    """What a view asks of the chart of accuracy against size."""
+def size_asked(view: View, judged: Judged) -> Asked:
+    """What a view asks of the chart of a score against size."""
     size: Axis = "gzip" if view.zipped else "size"
-    return _asked_of(view, "ratio" if view.across == "ratio" else size)
+    return _asked_of(view, "ratio" if view.across == "ratio" else size, judged)
 
 
-def time_asked(view: View) -> Asked:
-    """What a view asks of the chart of accuracy against time."""
-    return _asked_of(view, "time")
+def time_asked(view: View, judged: Judged) -> Asked:
+    """What a view asks of the chart of a score against time."""
+    return _asked_of(view, "time", judged)
 
 
-def _asked_of(view: View, axis: Axis) -> Asked:
-    return Asked(axis, view.span == "whole", view.zipped, view.budget, view.margin / 100)
+def _asked_of(view: View, axis: Axis, judged: Judged) -> Asked:
+    whole = view.span == "whole"
+    losses = view.budget_of(judged), view.margin_of(judged)
+    return Asked(axis, whole, view.zipped, *losses, judged.score)
 
 
 def trade_off(
@@ -171,7 +196,7 @@ def trade_off(
     kernels: str | None = None,
     lines: Sequence[tuple[str, Sequence[Measurement]]] = (),
 ) -> TradeOff:
-    """What the chart of accuracy against `asked.axis` draws.
+    """What the chart of a score against `asked.axis` draws.
 
     Measurements that lack the axis's figure are left out until it is there. `timing` is that of the
     recipe by protocol, if there is one: then the band is its noise, else quick quartiles. `pins`
@@ -192,7 +217,7 @@ def trade_off(
     compared = tuple(Line(name, scale.points(line)) for name, line in lines)
     y_range = _y_range(asked, baseline, chosen, list(every.values()))
     best = _front(ranked, scale)
-    front = tuple(p for p in best if p.accuracy >= y_range[0])  # others would be out of sight
+    front = tuple(p for p in best if _height(p.y, y_range) >= 0)  # others would be out of sight
     cursor = None if chosen is None else scale.point(chosen)
     by_protocol = timing
     timing = timing if axis == "time" else None
@@ -200,7 +225,7 @@ def trade_off(
         start, cursor = _by_protocol(timing, start, cursor)
     time = by_protocol or (None if chosen is None else chosen.latency())
     drawn = (*points, *front, *(p for line in compared for p in line.points))
-    seen = [p for p in drawn if p.accuracy >= y_range[0]]
+    seen = [p for p in drawn if _height(p.y, y_range) >= 0]
     x_range = scale.range(seen)
     words_of = {"zipped": asked.zipped}
     return TradeOff(
@@ -224,9 +249,12 @@ def trade_off(
         x_range=x_range,
         y_range=y_range,
         limits=_limits(asked, baseline),
-        budget=_budget_name(asked.budget),
+        budget=_budget_name(asked),
         pins=tuple((letter, p) for letter, m in pins if (p := scale.point(m))),
         lines=compared,
+        score=asked.score.title,
+        spoken=asked.score.spoken,
+        unit=asked.score.unit,
     )
 
 
@@ -237,41 +265,45 @@ def standing(axis: Axis, chosen: Measurement, known: Sequence[Measurement]) -> s
     if x is None or axis == "time":  # quick times of different loads rank nothing
         return ""
     placed = [(m, place) for m in known if (place := _x(m, axis)) is not None]
-    right = chosen.accuracy.correct
+    right = chosen.merit
     ahead = [
         (m, place)
         for m, place in placed
-        if (place <= x and m.accuracy.correct > right)
-        or (place < x and m.accuracy.correct == right)
+        if (place <= x and m.merit > right) or (place < x and m.merit == right)
     ]
     if not ahead:
         return f"On the front of the {len(placed):,} recipes known by now."
-    best, place = max(ahead, key=lambda pair: (pair[0].accuracy.correct, -pair[1]))
+    best, place = max(ahead, key=lambda pair: (pair[0].merit, -pair[1]))
     smaller = words.smaller(place, x) if place < x else "no larger"
-    gain = words.points(best.accuracy.value - chosen.accuracy.value).removeprefix("+")
-    if best.accuracy.correct == right:
-        return f"As accurate and {smaller} {_KINDS[axis]}: {best.recipe}."
+    gain = words.amount(best.merit - right, chosen.change.unit)
+    if best.merit == right:
+        good = "accurate" if chosen.score == "accuracy" else "good"
+        return f"As {good} and {smaller} {_KINDS[axis]}: {best.recipe}."
     if chosen.change.surely_below(best.change):
         return f"Beaten by {best.recipe}: {smaller} {_KINDS[axis]}, and better by {gain}."
     return (
         f"{best.recipe} is {smaller} {_KINDS[axis]} and better by {gain}, which "
-        f"{chosen.accuracy.n:,} rows cannot tell for certain."
+        f"{chosen.quality.n:,} rows cannot tell for certain."
     )
 
 
 def _limits(asked: Asked, baseline: Measurement) -> tuple[float | None, float | None]:
-    """The least accuracy, and the most of the axis's unit that the budget allows (of a ratio: the
+    """The worst score, and the most of the axis's unit that the budget allows (of a ratio: the
     least)."""
-    budget = asked.budget
-    least = None if budget.drop is None else baseline.accuracy.value - budget.drop
+    budget, least = asked.budget, None
+    if budget.drop is not None:
+        lost = -budget.drop if asked.score.higher_is_better else budget.drop
+        least = baseline.quality.value + lost
     most = {"gzip": budget.gzip_bytes, "size": budget.file_bytes, "time": budget.time_us}
     return least, most.get(asked.axis)
 
 
-def _budget_name(budget: Budget) -> str:
-    if budget.drop is None:
+def _budget_name(asked: Asked) -> str:
+    if asked.budget.drop is None:
         return "within your budget"
-    lost = f"{100 * budget.drop:g}"
+    if asked.score.unit != "%":
+        return f"within your budget: {words.amount(asked.budget.drop, asked.score.unit)}"
+    lost = f"{100 * asked.budget.drop:g}"
     return f"within your budget: {lost} point{'' if lost == '1' else 's'}"
 
 
@@ -300,20 +332,37 @@ def _band(axis: Axis, baseline: Measurement, timing: Timing | None) -> tuple[flo
 def _y_range(
     asked: Asked, baseline: Measurement, chosen: Measurement | None, known: Sequence[Measurement]
 ) -> tuple[float, float]:
-    """The last points below the uncompressed model, so deep that the chosen recipe is in sight; and
-    a little above the best."""
-    start = baseline.accuracy.value
-    lost = 0.0 if chosen is None else start - chosen.accuracy.value
-    depth = 1.0 if asked.whole else next(d for d in _DEPTHS if lost < 0.95 * d or d == 1.0)
-    gained = max([0.0, *(m.accuracy.value - start for m in known)])
+    """The last stretch below the uncompressed model, so deep that the chosen recipe is in sight;
+    and a little above the best."""
+    score, start = asked.score, baseline.merit
+    ends = sorted((score.low, score.high) if score.higher_is_better else (-score.high, -score.low))
+    whole = min(ends[1] - ends[0], abs(start)) or 1.0
+    if score.higher_is_better and math.isfinite(score.high) and math.isfinite(score.low):
+        whole = score.high - score.low
+    lost = 0.0 if chosen is None else start - chosen.merit
+    if asked.whole:
+        lost = max([whole if math.isfinite(ends[0]) else 0.0, *(start - m.merit for m in known)])
+    steps = (*_DEPTHS, *_FAR)
+    far = math.ceil(lost / (0.95 * whole))
+    depth = whole * next((d for d in steps if lost <= 0.95 * d * whole), far)
+    if math.isfinite(ends[0]):
+        depth = min(depth, whole)
+    gained = max([0.0, *(m.merit - start for m in known)])
     # In steps, so that no new dot moves the axis, and with it a visitor's zoom.
-    above = max(_ABOVE * depth, 0.01 * math.ceil(100 * gained + 0.5) if gained > 0 else 0.0)
-    return max(0.0, start - depth), min(start + above, 1.0 + 0.5 * _ABOVE * depth)
+    step = 0.01 * whole
+    above = max(_ABOVE * depth, step * math.ceil(gained / step + 0.5) if gained > 0 else 0.0)
+    worst, best = max(ends[0], start - depth), min(start + above, ends[1] + 0.5 * _ABOVE * depth)
+    return (worst, best) if score.higher_is_better else (-worst, -best)
+
+
+def _height(y: float, y_range: tuple[float, float]) -> float:
+    worst, best = y_range
+    return (y - worst) / (best - worst)
 
 
 def _front(known: Sequence[Measurement], scale: _Scale) -> tuple[Point, ...]:
     """The points that none beats, from left to right, each recipe's files once."""
-    costs = np.array([(scale.cost(m), -m.accuracy.value) for m in known], np.float64)
+    costs = np.array([(scale.cost(m), -m.merit) for m in known], np.float64)
     efficient = is_efficient(costs.reshape(-1, 2))
     best = [m for m, stands in zip(known, efficient, strict=True) if stands]
     return tuple(sorted(scale.points(best), key=lambda p: (p.x, p.recipe)))
@@ -327,18 +376,19 @@ def _dots(
 ) -> Dots:
     """What is known within sight, of those at nearly one place the best. One is undecided where the
     rows cannot tell it from the best that costs no more: it is not drawn as beaten."""
-    (left, right), (low, high) = x_range, y_range
-    best: Change | None = None
+    left, right = x_range
+    best: Difference | None = None
     found: dict[tuple[int, int], tuple[float, float, str, bool]] = {}
-    for m in sorted(known, key=lambda m: (scale.cost(m), -m.accuracy.correct)):
-        if best is None or m.change.value > best.value:
+    for m in sorted(known, key=lambda m: (scale.cost(m), -m.merit)):
+        if best is None or m.change.gain > best.gain:
             best = m.change
-        x, y = scale.x(m), m.accuracy.value
+        x, y = scale.x(m), m.quality.value
         assert x is not None
-        if not (left <= x <= right and low <= y <= high) or m.recipe == Recipe():
+        height = _height(y, y_range)
+        if not (left <= x <= right and 0 <= height <= 1) or m.recipe == Recipe():
             continue
         across = (math.log(x) - math.log(left)) / (math.log(right) - math.log(left))
-        cell = round(across * _CELLS[0]), round((y - low) / (high - low) * _CELLS[1])
+        cell = round(across * _CELLS[0]), round(height * _CELLS[1])
         found.setdefault(cell, (x, y, str(m.recipe), not m.change.surely_below(best)))
     if not found:
         return Dots()
@@ -388,11 +438,11 @@ class _Scale:
                 shown = f"{latency.ratio:.2f} of the time"
                 told = f"{shown} ({words.duration(latency.median_us)} beside {beside})"
         state = "computed, not yet run" if m.computed else "measured on its file"
-        text = f"{words.percent(m.accuracy.value)}, {told}, {words.percent(m.sparsity)} zeros"
+        text = f"{words.quality(m.quality)}, {told}, {words.percent(m.sparsity)} zeros"
         return Point(
             x,
-            m.accuracy.value,
-            *m.accuracy.interval,
+            m.quality.value,
+            *(m.quality.interval or (m.quality.value, m.quality.value)),
             m.computed,
             f"{text}, {state}",
             x_low=spread[0],
@@ -453,7 +503,7 @@ def _provenance(
 
 def note(baseline: Measurement, chosen: Measurement | None) -> str:
     """The line of provenance beneath a chart on the page."""
-    told = [f"{baseline.accuracy.n:,} {words.rows(baseline.split)}", "whiskers 95 %"]
+    told = [f"{baseline.quality.n:,} {words.rows(baseline.split)}", "whiskers 95 %"]
     if chosen is not None and chosen.file_sha256:
         told.append(f"file {chosen.file_sha256[:7]}")
     return " \u00b7 ".join(told)

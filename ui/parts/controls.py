@@ -19,6 +19,7 @@ from paretoscope.network.network import Network
 from paretoscope.sweeps.sweep import CURVE_POINTS, at, stops
 from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 
+from ui.base import words
 from ui.parts import kernel_choice
 from ui.parts.budget_fields import budget_fields, budget_words
 from ui.parts.layer_controls import layer_controls
@@ -37,9 +38,10 @@ from ui.parts.method_controls import (
     with_linked,
 )
 from ui.state import server, view
-from ui.state.address import MARGINS
+from ui.state.address import LOSSES, MARGINS, USUAL, View
 from ui.state.control import control
 from ui.state.session import session
+from ui.state.subject import Subject
 
 _SCOPES = {"global": "Network", "layer": "Layer", "output": "Output"}
 
@@ -52,10 +54,15 @@ def recipe_controls(network: Network, recipe: Recipe) -> None:
     """
     with st.sidebar:
         now = view.current()
-        with _fold("Budget", "fold-budget", budget_words(now)) as fold:
+        subject = server.subject(now.dataset, now.model, network, now.score)
+        told = budget_words(now, subject)
+        if subject.score != subject.dataset.problem.scores[0]:
+            told = f"{subject.score.spoken}, {told}"
+        with _fold("Score and budget", "fold-budget", told) as fold:
             if fold.open:
-                budget_fields(now)
-                _margin(now.margin)
+                _score(subject)
+                budget_fields(now, subject)
+                _margin(now, subject)
         criterion = pruner_of(recipe)
         ranked = "" if axis_of(criterion) == "pattern" else f", {_SCOPES[criterion.scope].lower()}"
         with _fold("Method", "fold-method", f"{criterion.title.lower()}{ranked}") as fold:
@@ -89,18 +96,44 @@ def recipe_controls(network: Network, recipe: Recipe) -> None:
                     layer_controls(network, recipe, rows)
 
 
-def _margin(margin: float) -> None:
+def _score(subject: Subject) -> None:
+    """What quality is judged by: all figures, charts, budgets and searches go by it."""
+    offered = {score.name: score.title for score in subject.dataset.problem.scores}
+    shown = control("score", subject.score.name)
+    st.selectbox(
+        "Judged by",
+        list(offered),
+        index=list(offered).index(subject.score.name),
+        format_func=offered.__getitem__,
+        key=shown.key,
+        on_change=shown.then(_judge_by),
+        help="What all figures, charts, budgets and searches go by.",
+    )
+
+
+def _judge_by(name: str) -> None:
+    """Another score; losses of another unit would mean something else."""
+    view.change(score=name, margin=USUAL, drop=USUAL)
+
+
+def _margin(now: View, subject: Subject) -> None:
+    score, scale = subject.score, words.scale(subject.score.unit)
+    margin = float(f"{scale * now.margin_of(subject):.6g}")
+    allowed = MARGINS if score.unit == "%" else LOSSES
     shown = control("margin", margin)
     st.number_input(
-        "Margin, points",
-        MARGINS.low,
-        MARGINS.high,
-        margin,
-        step=0.1,
+        "Margin, points" if score.unit == "%" else f"Margin of {score.spoken}",
+        allowed.low,
+        allowed.high,
+        min(max(margin, allowed.low), allowed.high),
+        step=0.1 if score.unit == "%" else margin / 5,
         format="%.3g",
         key=shown.key,
         on_change=shown.then(lambda points: view.change(margin=float(points))),
-        help="The figures say whether accuracy dropped by less than this, or how many rows it "
+        help=f"The figures say whether less {score.spoken} than this was lost, or how many rows it "
+        "would take to tell."
+        if score.higher_is_better
+        else f"The figures say whether {score.spoken} rose by less than this, or how many rows it "
         "would take to tell.",
     )
 

@@ -66,7 +66,7 @@ def _dots(record: TradeOff, theme: Theme) -> dict[str, Any]:
     dots = record.dots
     return {
         "x": dots.x,
-        "y": dots.accuracy,
+        "y": dots.y,
         "recipes": dots.recipes,
         "dark": dots.undecided,
         "colours": [theme.dot, theme.undecided],
@@ -80,7 +80,7 @@ def _dots_trace(record: TradeOff, theme: Theme) -> Trace:
     colours = [theme.undecided if u else theme.dot for u in dots.undecided]
     return scatter(
         x=dots.x,
-        y=dots.accuracy,
+        y=dots.y,
         mode="markers",
         marker={"size": 5, "color": colours},
         name="known recipes",
@@ -94,18 +94,23 @@ def _front_trace(record: TradeOff, theme: Theme) -> Trace:
     points = record.front
     first, last = points[0], points[-1]
     bottom = record.y_range[0]
-    x, y = [p.x for p in points], [p.accuracy for p in points]
+    x, y = [p.x for p in points], [p.y for p in points]
     if record.axis == "ratio":  # what costs least stands on the right
-        x, y = [record.x_range[0], *x, last.x], [first.accuracy, *y, bottom]
+        x, y = [record.x_range[0], *x, last.x], [first.y, *y, bottom]
     else:
-        x, y = [first.x, *x, record.x_range[1]], [bottom, *y, last.accuracy]
+        x, y = [first.x, *x, record.x_range[1]], [bottom, *y, last.y]
     shown: list[Point | None] = [None, *points, None]
+    if not record.rises:  # zero is not beneath it
+        corner = record.x_range[0] if record.axis == "ratio" else record.x_range[1]
+        x, y, shown = [*x, corner], [*y, bottom], [*shown, None]
+        if record.axis == "ratio":
+            x, y = [corner, *x[:-1]], [bottom, *y[:-1]]
     return scatter(
         x=x,
         y=y,
         mode="lines+markers",
         line={"color": theme.ink, "width": 2.4, "shape": "vh" if record.axis == "ratio" else "hv"},
-        fill="tozeroy",
+        fill="tozeroy" if record.rises else "toself",
         fillcolor=theme.under,
         marker={
             "size": [0 if p is None else 5 for p in shown],
@@ -124,7 +129,7 @@ def _curve_trace(record: TradeOff, theme: Theme) -> Trace:
     points = record.curve.points
     return scatter(
         x=[p.x for p in points],
-        y=[p.accuracy for p in points],
+        y=[p.y for p in points],
         mode="lines+markers" if record.axis != "time" else "markers",
         name=record.curve.name,
         line={"color": theme.curve, "width": 2},
@@ -145,7 +150,7 @@ def _line_trace(line: Line, number: int, record: TradeOff, theme: Theme) -> Trac
     look = look_of(line, number, theme)
     return scatter(
         x=[p.x for p in line.points],
-        y=[p.accuracy for p in line.points],
+        y=[p.y for p in line.points],
         mode="lines+markers" if record.axis != "time" else "markers",
         name=line.name,
         line={"color": look.colour, "width": 2, "dash": look.dash},
@@ -165,7 +170,7 @@ def _pin_trace(letter: str, number: int, point: Point, theme: Theme) -> Trace:
     colour = pin_colour(number, theme)
     return scatter(
         x=[point.x],
-        y=[point.accuracy],
+        y=[point.y],
         mode="markers+text",
         marker={"symbol": "square", "size": 17, "color": colour},
         text=[f"<b>{letter}</b>"],
@@ -180,8 +185,8 @@ def _pin_trace(letter: str, number: int, point: Point, theme: Theme) -> Trace:
 def _whiskers(points: Sequence[Point], colour: str) -> dict[str, Any]:
     return {
         "type": "data",
-        "array": [p.high - p.accuracy for p in points],
-        "arrayminus": [p.accuracy - p.low for p in points],
+        "array": [p.high - p.y for p in points],
+        "arrayminus": [p.y - p.low for p in points],
         "thickness": 1.2,
         "width": 0,
         "color": colour,
@@ -203,7 +208,7 @@ def _time_whiskers(points: Sequence[Point], colour: str) -> dict[str, Any]:
 def _baseline_trace(baseline: Point, theme: Theme) -> Trace:
     return scatter(
         x=[baseline.x],
-        y=[baseline.accuracy],
+        y=[baseline.y],
         mode="markers",
         name="uncompressed",
         marker={"symbol": "star", "size": 15, "color": theme.ink},
@@ -216,7 +221,7 @@ def _cursor_trace(cursor: Point) -> Trace:
     """A ring where the sliders are."""
     return scatter(
         x=[cursor.x],
-        y=[cursor.accuracy],
+        y=[cursor.y],
         mode="markers",
         name="your recipe",
         marker={"symbol": "circle-open", "size": 20, "color": CURSOR, "line": {"width": 3}},

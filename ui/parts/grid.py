@@ -17,6 +17,7 @@ from paretoscope.methods.quantization import FixedPoint, Float32
 from paretoscope.methods.recipe import Recipe
 from paretoscope.methods.recovery import NoRecovery
 from paretoscope.network.network import Network
+from paretoscope.problems.problems import spoken, title
 from paretoscope.sweeps.sweep import CURVE_POINTS, at, stops
 
 from ui.base import words
@@ -28,7 +29,7 @@ QS = 14
 BACKDROP_QS = (2.0, 4.0, 8.0, 16.0)
 _HEIGHT = 500
 _NEAR = 3
-_TITLES = {"accuracy": "Accuracy", "size": "Size", "time": "Time of one row"}
+_TITLES = {"size": "Size", "time": "Time of one row"}
 
 Known = dict[str, Measurement]
 
@@ -89,15 +90,23 @@ class Heat:
     most: float | None
     cursor: tuple[float, float] | None
     provenance: str
+    score: str = "accuracy"
+    unit: str = "%"
+    higher_is_better: bool = True
+
+    @property
+    def title(self) -> str:
+        return _TITLES[self.what] if self.what in _TITLES else title(self.score)
 
     @property
     def alt(self) -> str:
         known = [v for row in self.values for v in row if v is not None]
         if not known:
-            return f"{self.network}: {_TITLES[self.what]} of threshold by Q, nothing known yet."
-        low, high = (_shown(self.what, bound) for bound in (min(known), max(known)))
+            return f"{self.network}: {self.title} of threshold by Q, nothing known yet."
+        low, high = (_shown(self.what, bound, self.unit) for bound in (min(known), max(known)))
+        name = self.title.lower() if self.what in _TITLES else spoken(self.score)
         return (
-            f"{self.network}: {_TITLES[self.what].lower()} over {len(self.columns)} thresholds and "
+            f"{self.network}: {name} over {len(self.columns)} thresholds and "
             f"{len(self.qs)} values of Q, from {low} to {high}; {len(self.measured)} of "
             f"{len(known)} measured on their files."
         )
@@ -113,7 +122,7 @@ def heat(
     budget: Budget,
     zipped: bool,
 ) -> Heat:
-    """What the heatmap of accuracy, size or time draws."""
+    """What the heatmap of the score, size or time draws."""
     found = [[known.get(str(r)) for r in line] for line in lines]
     criterion = lines[0][0].pruner
     assert isinstance(criterion, Criterion)
@@ -138,13 +147,24 @@ def heat(
             for j, m in enumerate(line)
             if m is not None and not m.computed
         ),
-        accuracies=_rows(found, lambda m: m.accuracy.value),
+        accuracies=_rows(found, lambda m: m.quality.value),
         sizes=_rows(found, lambda m: shown_size(m, zipped)),
-        least=None if budget.drop is None else baseline.accuracy.value - budget.drop,
+        least=_least(baseline, budget),
         most=size_limit,
         cursor=_cursor(recipe, axis, places, [float(line[0].quantizer.q) for line in lines]),  # type: ignore[attr-defined]
         provenance="<br>".join(provenance.lines(baseline)),
+        score=baseline.score,
+        unit=baseline.change.unit,
+        higher_is_better=baseline.change.higher_is_better,
     )
+
+
+def _least(baseline: Measurement, budget: Budget) -> float | None:
+    """The worst score within the budget."""
+    if budget.drop is None:
+        return None
+    lost = -budget.drop if baseline.change.higher_is_better else budget.drop
+    return baseline.quality.value + lost
 
 
 def _rows(found: Sequence[Sequence[Measurement | None]], value: Any) -> Any:
@@ -158,7 +178,7 @@ def shown_size(m: Measurement, zipped: bool) -> int | None:
 
 def _value(what: str, m: Measurement, zipped: bool) -> float | None:
     if what == "accuracy":
-        return m.accuracy.value
+        return m.quality.value
     if what == "size":
         return shown_size(m, zipped)
     latency = m.latency()
@@ -175,7 +195,7 @@ def _text(m: Measurement | None, zipped: bool) -> str:
     state = "computed, not yet run" if m.computed else "measured on its file"
     change = words.change_interval(m.change)
     zeros = f"{words.percent(m.sparsity)} zeros"
-    return f"{words.percent(m.accuracy.value)}, {change}<br>{size}, {zeros}<br>{state}"
+    return f"{words.quality(m.quality)}, {change}<br>{size}, {zeros}<br>{state}"
 
 
 def _cursor(
@@ -190,9 +210,9 @@ def _cursor(
     return x, y
 
 
-def _shown(what: str, value: float) -> str:
+def _shown(what: str, value: float, unit: str) -> str:
     if what == "accuracy":
-        return words.percent(value)
+        return words.valued(value, unit)
     return words.size(value) if what == "size" else words.duration(value)
 
 
@@ -212,7 +232,7 @@ def heat_figure(record: Heat, theme: Theme, *, clicks: bool = True) -> Figure:
             ],
             "hovertemplate": "%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
             "colorscale": "Cividis",
-            "reversescale": record.what != "accuracy",
+            "reversescale": record.what != "accuracy" or not record.higher_is_better,
             "colorbar": _colorbar(record, z, logarithmic),
             "xgap": 1,
             "ygap": 1,
@@ -244,8 +264,8 @@ def heat_figure(record: Heat, theme: Theme, *, clicks: bool = True) -> Figure:
             )
         )
     lines = ["Click a cell to go there."] if clicks else []
-    title = f"{record.network}: {_TITLES[record.what]}"
-    base = layout(theme, title, lines, _HEIGHT, record.provenance)
+    heading = f"{record.network}: {record.title}"
+    base = layout(theme, heading, lines, _HEIGHT, record.provenance)
     base["margin"] |= {"t": 106, "r": 8, "b": 136}
     base["annotations"][0]["yshift"] = -132
     shown = range(0, len(record.columns), 2)
@@ -273,7 +293,7 @@ def heat_figure(record: Heat, theme: Theme, *, clicks: bool = True) -> Figure:
 def _colorbar(record: Heat, z: Any, logarithmic: bool) -> dict[str, Any]:
     bar: dict[str, Any] = {"thickness": 12, "outlinewidth": 0, "len": 1.0}
     if record.what == "accuracy":
-        return bar | {"tickformat": ".0%"}
+        return bar | ({"tickformat": ".0%"} if record.unit == "%" else {})
     if logarithmic and np.isfinite(z).any():
         low, high = np.nanmin(z), np.nanmax(z)
         ticks = [m * 10**e for e in range(1, 9) for m in (1, 2, 5) if low <= m * 10**e <= high]
@@ -309,9 +329,7 @@ def advice(known: Sequence[Measurement], budget: Budget, zipped: bool) -> Advice
     whose size is known."""
     sized = [(n_bytes, m) for m in known if (n_bytes := shown_size(m, zipped)) is not None]
     within = [(n_bytes, m) for n_bytes, m in sized if budget.allows(m)]
-    smallest, best = min(
-        within, key=lambda one: (one[0], -one[1].accuracy.value), default=(None, None)
-    )
+    smallest, best = min(within, key=lambda one: (one[0], -one[1].merit), default=(None, None))
     over = [
         (m, excess)
         for n_bytes, m in sized

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from paretoscope.measurement.measurement import Measurement
 from paretoscope.methods.recipe import Recipe
-from paretoscope.problems.accuracy import Change
+from paretoscope.problems.accuracy import Difference
+from paretoscope.problems.problems import spoken
 
 from ui.base import words
 from ui.base.words import Compared
@@ -28,7 +29,7 @@ def headline(
     time : Latency, Timing or None
         By protocol where it was taken, else the quick one; None: nothing is said of time.
     margin : float
-        The drop that is asked about, as a share.
+        The loss that is asked about, in the score's unit.
     zipped : bool
         Whether sizes are those of the zipped files.
     """
@@ -40,8 +41,8 @@ def headline(
     if time is not None:
         gains.append(_speed(time))
     told = words.listed([gain for gain in gains if gain])
-    told = told or "Accuracy is known, the size is still to come"
-    return f"{told[0].upper()}{told[1:]}{_cost(now.change, margin)}"
+    told = told or "The score is known, the size is still to come"
+    return f"{told[0].upper()}{told[1:]}{_cost(now, margin)}"
 
 
 def _size(now: Measurement, before: Measurement, *, zipped: bool) -> str:
@@ -68,18 +69,36 @@ def _by(factor: float, word: str) -> str:
     return f"a little {word}" if round(factor, 1) == 1 else f"{times(factor)} {word}"
 
 
-def _cost(change: Change, margin: float) -> str:
-    """What is paid in accuracy, as far as the rows can tell."""
+def _cost(now: Measurement, margin: float) -> str:
+    """What is paid in quality, as far as the rows can tell."""
+    change, name = now.change, spoken(now.score)
+    if change.interval is None:
+        return f"; no interval tells what it costs in {name}"
     low, high = change.interval
-    lost = abs(round(100 * change.value, 1))
-    unit = "point" if lost == 1 else "points"
-    if high < 0:
-        return f", for {lost:g} {unit}"
-    if low > 0:
-        return f", and {lost:g} {unit} more accurate"
+    if low > 0 or high < 0:
+        return f", {_paid(change, name)}"
     if change.verdict(margin) == "not worse":
-        return ", with no measurable change in accuracy"
+        return f", with no measurable change in {name}"
     return f"; {change.n:,} rows cannot tell what it costs"
+
+
+def _paid(change: Difference, name: str) -> str:
+    """
+    >>> from paretoscope.problems.figure import EstimatedDifference
+    >>> _paid(EstimatedDifference(0.31, 9, (0.1, 0.5), higher_is_better=False), "RMSE")
+    'for 0.31 more RMSE'
+    """
+    if change.unit != "%":
+        direction = "more" if change.value > 0 else "less"
+        joint = "for" if change.gain < 0 else "and"
+        return f"{joint} {words.amount(change.value, change.unit)} {direction} {name}"
+    lost = abs(round(100 * change.value, 1))
+    amount = f"{lost:g} {'point' if lost == 1 else 'points'}"
+    if change.gain < 0:
+        return f"for {amount}" if name == "accuracy" else f"for {amount} of {name}"
+    if name == "accuracy":
+        return f"and {amount} more accurate"
+    return f"and {amount} better in {name}"
 
 
 def times(factor: float) -> str:
@@ -94,9 +113,13 @@ def sentence(
     title: str, now: Measurement, before: Measurement, time: Compared | None, *, zipped: bool
 ) -> str:
     """The figures beneath a headline, with the interval of accuracy."""
-    low, high = now.accuracy.interval
-    told = f"{title}: {words.percent(now.accuracy.value)} ({100 * low:.1f} to {100 * high:.1f})"
-    start = [words.percent(before.accuracy.value)]
+    told = f"{title}: {words.quality(now.quality)}"
+    if now.score != "accuracy":
+        told = f"{title}: {spoken(now.score)} {words.quality(now.quality)}"
+    if now.quality.interval is not None:
+        low, high = (words.bare(end, now.quality.unit) for end in now.quality.interval)
+        told = f"{told} ({low} to {high})"
+    start = [words.quality(before.quality)]
     n_bytes, n_before = (m.gzip_bytes if zipped else m.size_bytes for m in (now, before))
     ends = []
     if n_bytes is not None and n_before is not None:

@@ -10,7 +10,7 @@ from paretoscope.data.dataset import OPEN
 from paretoscope.measurement.latency_protocol import Timing
 from paretoscope.measurement.measurement import Measurement
 from paretoscope.methods.recipe import Recipe
-from paretoscope.problems.accuracy import Change
+from paretoscope.problems.accuracy import Change, Difference
 
 from ui.base import words
 from ui.base.words import Compared
@@ -37,10 +37,10 @@ def show(
     """Draw them; `timing` is that of one row by protocol, `several` those of more rows."""
     with st.container(horizontal=True, key="figures"):
         if now is None or before is None:
-            for label in ("Accuracy", f"Size, {_kind(view)}", "Time, one row"):
+            for label in (subject.score.title, f"Size, {_kind(view)}", "Time, one row"):
                 _metric(label, "…", "measuring", "gray")
             return
-        _accuracy(view, subject, now, before)
+        _quality(view, subject, now, before)
         _size(view, subject, now, before)
         _time(subject, now, before, timing, several)
 
@@ -69,36 +69,35 @@ def _label(name: str, before: str) -> str:
     return f"{name} :gray[from {before}]"
 
 
-def _accuracy(view: View, subject: Subject, now: Measurement, before: Measurement) -> None:
+def _quality(view: View, subject: Subject, now: Measurement, before: Measurement) -> None:
     change = now.change
-    low, high = (words.points(bound).removesuffix(" pt") for bound in change.interval)
-    told = f"{low} to {high}, n = {change.n:,}"
+    told = f"{words.ends(change)}, n = {change.n:,}"
     if now.computed:
         told = f"{told}, computed"
-    verdict, colour = _verdict(change, view.margin / 100)
+    verdict, colour = _verdict(change, view.margin_of(subject))
     if now.recipe == Recipe():  # it need not be told from itself
-        verdict, told = "uncompressed", words.accuracy_interval(now.accuracy)
+        verdict, told = "uncompressed", words.quality_interval(now.quality)
     _metric(
-        _label("Accuracy", words.percent(before.accuracy.value)),
-        words.percent(now.accuracy.value),
+        _label(subject.score.title, words.quality(before.quality)),
+        words.quality(now.quality),
         verdict,
         colour,
         told,
-        f"{words.change_words(change, view.margin / 100)}. "
-        f"{words.accuracy_interval(now.accuracy)}{_learned(subject, now)}. {_flips(now)}",
+        f"{words.change_words(change, view.margin_of(subject))}. "
+        f"{words.quality_interval(now.quality)}{_learned(subject, now)}. {_flips(change)}",
     )
 
 
-def _verdict(change: Change, margin: float) -> tuple[str, Colour]:
+def _verdict(change: Difference, margin: float) -> tuple[str, Colour]:
     """In the words of a badge, with its colour."""
+    if change.interval is None:
+        return "no interval", "gray"
     low, high = change.interval
-    by = words.points(abs(change.value)).removeprefix("+").removesuffix(" pt")
-    if high < 0:
-        return f"{by} points worse", "orange"
-    if low > 0:
-        return f"{by} points better", "green"
+    by = words.amount(change.value, change.unit).replace(" pt", " points")
+    if low > 0 or high < 0:
+        return (f"{by} worse", "orange") if change.gain < 0 else (f"{by} better", "green")
     if change.verdict(margin) == "not worse":
-        return f"not worse by {100 * margin:g} pt", "green"
+        return f"not worse by {words.limit(margin, change.unit)}", "green"
     return "cannot tell", "gray"
 
 
@@ -116,8 +115,9 @@ def _learned(subject: Subject, now: Measurement) -> str:
     return f"{told}; the recipe learned from {len(subject.dataset.train):,} of them"
 
 
-def _flips(now: Measurement) -> str:
-    change = now.change
+def _flips(change: Difference) -> str:
+    if not isinstance(change, Change):
+        return ""
     return (
         f"{change.newly_wrong:,} of {change.n:,} rows are newly wrong, {change.newly_right:,} "
         f"newly right (McNemar's exact {words.probability(change.p_value)}). "

@@ -66,7 +66,7 @@ def _figures(service: MeasuringService, subject: Subject, recipe: Recipe) -> str
         return plain(failure)
     if m is None:
         return "not measured yet"
-    told = [words.percent(m.accuracy.value), words.change_interval(m.change)]
+    told = [words.quality(m.quality), words.change_interval(m.change)]
     told.append(words.sized(m.size_bytes, zipped=False))
     if m.gzip_bytes is not None:
         told.append(words.sized(m.gzip_bytes, zipped=True))
@@ -103,7 +103,7 @@ def _parts(m: Measurement) -> dict[str, str]:
         "recovery": str(recipe.recovery),
         "storage": str(recipe.storage),
         "run as": recipe.kernel.title.lower(),
-        "accuracy": f"{words.percent(m.accuracy.value)}, {words.accuracy_interval(m.accuracy)}",
+        "accuracy": f"{words.quality(m.quality)}, {words.quality_interval(m.quality)}",
         "change": words.change_interval(m.change),
         "zeros": words.percent(m.sparsity),
         "bits": "; ".join(f"{name}: {bits} ({kind})" for name, bits, kind in m.bits),

@@ -16,7 +16,7 @@ _SHOWN_SHA = 8
 def lines(measurement: Measurement, *, file: str | None = None) -> list[str]:
     """What was measured on which rows, and by what. `file` is the sha256 of the file, where the
     figures are of one."""
-    rows = f"{_short(measurement.dataset)}, n = {measurement.accuracy.n:,} "
+    rows = f"{_short(measurement.dataset)}, n = {measurement.quality.n:,} "
     rows += words.rows(measurement.split)
     network = f"network {measurement.network_sha256[:_SHOWN_SHA]} (seed {measurement.seed})"
     made = network if file is None else f"{network}, file {file[:_SHOWN_SHA]}"

@@ -7,13 +7,14 @@ from paretoscope.measurement.measurement import Measurement
 from ui.base import words
 from ui.parts.grid import shown_size
 from ui.parts.headline import times
-from ui.state.address import View
+from ui.state.address import Judged, View
 
 
 def finding(
     best: Measurement | None,
     before: Measurement | None,
     view: View,
+    judged: Judged,
     *,
     searched: bool,
     searching: bool,
@@ -28,14 +29,18 @@ def finding(
         Of the uncompressed model.
     view : View
         Its budget and aim.
+    judged : Judged
+        The score, for the budget's loss.
     searched, searching : bool
         Whether a search has ended, and whether one is at work.
     """
     if before is None:
         return "Measuring the uncompressed model"
     within = "within your budget"
-    if view.drop is not None and view.kb is None and view.us is None:
-        within = f"within {view.drop:g} point{'' if view.drop == 1 else 's'}"
+    drop = None if before is None else view.drop_of(judged)
+    if drop is not None and view.kb is None and view.us is None:
+        within = f"within {words.limit(drop, judged.score.unit)}"
+        within = within.replace(" pt", " point" if drop == 0.01 else " points")
     if best is None:
         if searched:
             return f"Nothing was found {within}"

@@ -34,9 +34,9 @@ from ui.state.view import change, go_to
 _POLL_S = 0.6
 
 
-def ask(view: View) -> None:
+def ask(view: View, subject: Subject) -> None:
     """The controls: the budget, what is aimed at, and what is searched over."""
-    budget_fields(view)
+    budget_fields(view, subject)
     aim = control("aim", view.aim)
     st.selectbox(
         "Aim",
@@ -82,7 +82,7 @@ def arguments_of(subject: Subject, view: View) -> dict[str, Any]:
     asked = subject.arguments(Recipe())
     del asked["recipe"]
     return asked | {
-        "budget": asdict(view.budget),
+        "budget": asdict(view.budget_of(subject)),
         "aim": view.aim,
         "criteria": list(view.over),
         "recoveries": [name for name in view.recover if name != "layers"],
@@ -154,8 +154,8 @@ def _show(
     if searching:
         _tell_found(service, subject, view)
     before, best = service.before(subject), _best(service, subject, view, result)
-    told = finding(best, before, view, searched=result is not None, searching=searching)
-    frame.say(place, told, f"{title} \u00b7 {budget_words(view)} \u00b7 {AIMS[view.aim]}")
+    told = finding(best, before, view, subject, searched=result is not None, searching=searching)
+    frame.say(place, told, f"{title} \u00b7 {budget_words(view, subject)} \u00b7 {AIMS[view.aim]}")
     if before is None:
         st.skeleton(height=int(BROAD.height))
         st.caption("Measuring the uncompressed model")
@@ -190,7 +190,9 @@ def _best(
         return service.known(subject, result.best.recipe) or result.best
     if result is not None or view.aim == "time":
         return None
-    best = grid.advice(service.everything(subject), view.budget, view.aim == "gzip").best
+    best = grid.advice(
+        service.everything(subject), view.budget_of(subject), view.aim == "gzip"
+    ).best
     return None if best is None or best.recipe == Recipe() else best
 
 
@@ -203,7 +205,7 @@ def _drawn(
     baseline = service.before(subject)
     assert baseline is not None
     record = charts.trade_off(
-        charts.size_asked(replace(view, across="size")),
+        charts.size_asked(replace(view, across="size"), subject),
         title,
         Recipe() if best is None else best.recipe,
         [],
@@ -247,9 +249,9 @@ def _card(
                 st.markdown(f"`{best.recipe}`")
                 st.button("Take it", type="primary", on_click=_take, args=(str(best.recipe),))
             st.caption(
-                f"Chosen on these {best.accuracy.n:,} rows, it looks better on them than it is: "
+                f"Chosen on these {best.quality.n:,} rows, it looks better on them than it is: "
                 "confirm it on test rows (page Evidence).  \n"
-                + provenance.caption(provenance.of_subject(subject, best.accuracy.n))
+                + provenance.caption(provenance.of_subject(subject, best.quality.n))
             )
     elif result is not None:
         st.warning(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Protocol
 
 from paretoscope.base.errors import ParetoscopeError, one_of
 from paretoscope.base.parameters import Number, format_value
@@ -21,12 +21,15 @@ from paretoscope.measurement.budget import Budget
 from paretoscope.methods.pruning import CRITERIA
 from paretoscope.methods.recipe import Recipe
 from paretoscope.methods.recovery import RECOVERIES
+from paretoscope.problems.score import Score
 from paretoscope.training.training import fits, models
 
 Read = Callable[["View", str], Any]
 
 VERSION = "1"
 MARGINS = Number(0.1, 20.0)  # points
+LOSSES = Number(1e-9, 1e9)  # of other scores, in their own unit
+USUAL = "usual"  # of a margin or a drop: what is asked about where nothing is said
 WHOLE = "all"
 SECTIONS = {
     WHOLE: "Whole report",
@@ -90,14 +93,47 @@ def _beside(view: View, text: str) -> tuple[str, ...]:
     return names
 
 
-def _margin(_: View, text: str) -> float:
-    margin = MARGINS.parse("margin", text)
-    MARGINS.check("margin", margin)
+def _score(view: View, text: str) -> str:
+    names = [score.name for score in _offered(view)]
+    if text and text not in names:
+        raise one_of(f"score for {find_source(view.dataset).title}", text, names)
+    return text
+
+
+def _offered(view: View) -> tuple[type[Score], ...]:
+    return find_source(view.dataset).problem.offers
+
+
+def _in_points(view: View) -> bool:
+    """Whether losses are points of a share."""
+    known = {score.name: score for score in _offered(view)}
+    return known.get(view.score, _offered(view)[0]).unit == "%"
+
+
+def _margin(view: View, text: str) -> float | str:
+    if text == USUAL:
+        return USUAL
+    allowed = MARGINS if _in_points(view) else LOSSES
+    margin = allowed.parse("margin", text)
+    allowed.check("margin", margin)
     return margin
 
 
-def _limit_text(limit: float | None) -> str:
-    return NO_LIMIT if limit is None else format_value(limit)
+def _limit_text(limit: float | str | None) -> str:
+    if limit is None or isinstance(limit, str):
+        return NO_LIMIT if limit is None else limit
+    return format_value(limit)
+
+
+def _drop(view: View, text: str) -> float | str | None:
+    if text == USUAL:
+        return USUAL
+    if text == NO_LIMIT:
+        return None
+    allowed = LIMITS["drop"] if _in_points(view) else LOSSES
+    drop = allowed.parse("drop", text)
+    allowed.check("drop", drop)
+    return drop
 
 
 def _together(parts: tuple[object, ...]) -> str:
@@ -152,13 +188,30 @@ def _part(default: Any, read: Read, write: Callable[[Any], str] = str) -> Any:
     return field(default=default, metadata={"read": read, "write": write})
 
 
+class Judged(Protocol):
+    """What is looked at, and the score that it is judged by."""
+
+    @property
+    def score(self) -> Score: ...
+
+    @property
+    def usual_loss(self) -> float: ...
+
+
+def _loss(asked: float | str, judged: Judged, usual: float) -> float:
+    if isinstance(asked, str):
+        return usual
+    return asked / 100 if judged.score.unit == "%" else asked
+
+
 @dataclass(frozen=True)
 class View:
     """What a visitor looks at, a field for each part of the address, in the order in which they are
     read: which models there are depends on the dataset.
 
     `across` is what the size chart shows from left to right, `span` how much of its accuracy.
-    `margin` is the drop that is asked about, and `drop`, `kb` and `us` are the budget: points,
+    `score` is what quality is judged by, or nothing: what suits the data. `margin` is the loss that
+    is asked about, and `drop`, `kb` and `us` are the budget: points, or the score's own unit,
     kilobytes and microseconds. `section` is the evidence, `heat` the heatmap, `curves`, `variants`
     and `beside` (other models) what Compare draws, `aim`, `over` and `recover` what Search is
     asked.
@@ -168,9 +221,10 @@ class View:
     model: str = _part("mlp-64-32", _model)
     recipe: Recipe = _part(_DEFAULT_RECIPE, lambda _, text: Recipe.parse(text))
     size: str = _part("gzip", _word("size", SIZES))
-    margin: float = _part(0.5, _margin, format_value)
+    score: str = _part("", _score)
+    margin: float | str = _part(USUAL, _margin, _limit_text)
     section: str = _part(WHOLE, _word("section", SECTIONS))
-    drop: float | None = _part(1.0, _limit("drop"), _limit_text)
+    drop: float | str | None = _part(USUAL, _drop, _limit_text)
     kb: float | None = _part(None, _limit("kb"), _limit_text)
     us: float | None = _part(None, _limit("us"), _limit_text)
     heat: str = _part("accuracy", _word("heat", HEATS))
@@ -195,11 +249,18 @@ class View:
         """Whether the size that is shown everywhere is that of the zipped file."""
         return self.size == "gzip"
 
-    @property
-    def budget(self) -> Budget:
-        """The limits, on the size that is shown."""
+    def margin_of(self, judged: Judged) -> float:
+        """The loss that is asked about, in the score's unit."""
+        return _loss(self.margin, judged, judged.usual_loss)
+
+    def drop_of(self, judged: Judged) -> float | None:
+        """The loss that the budget allows, in the score's unit; None where any is."""
+        return None if self.drop is None else _loss(self.drop, judged, 2 * judged.usual_loss)
+
+    def budget_of(self, judged: Judged) -> Budget:
+        """The limits, on the score and the size that are shown."""
         limit = None if self.kb is None else 1000 * self.kb
-        drop = None if self.drop is None else self.drop / 100
+        drop = self.drop_of(judged)
         sizes = {"gzip_bytes" if self.zipped else "file_bytes": limit}
         return Budget(drop=drop, time_us=self.us, **sizes)
 

@@ -71,10 +71,10 @@ class MeasuringRequest:
 
 @dataclass(frozen=True)
 class Apart:
-    """Of so many files that were computed and then run, the largest difference in rows right."""
+    """Of so many files that were computed and then run, the largest difference of the score."""
 
     files: int = 0
-    rows: int = 0
+    largest: float = 0.0
 
 
 class MeasuringService:
@@ -115,7 +115,7 @@ class MeasuringService:
     def everything(self, subject: Subject) -> list[Measurement]:
         """All that is known of a network by now, whoever asked for it."""
         with self._changed:
-            return [m for (sha256, _), m in self._known.items() if sha256 == subject.network.sha256]
+            return [m for (whose, _), m in self._known.items() if whose == subject.whose]
 
     def tell(self, subject: Subject, measurements: Sequence[Measurement]) -> None:
         """Let it know what others found out, as searches do."""
@@ -126,7 +126,7 @@ class MeasuringService:
 
     def version(self, subject: Subject) -> int:
         """A number that rises with all that becomes known of a network."""
-        return self._versions[subject.network.sha256]
+        return self._versions[subject.whose]
 
     def failure(self, subject: Subject, recipe: Recipe) -> str | None:
         """The sentence why a recipe cannot be measured, if it cannot."""
@@ -197,7 +197,7 @@ class MeasuringService:
 
     def apart(self, subject: Subject) -> Apart:
         """How far computed and measured accuracies of this network lie apart, so far."""
-        return self._apart.get(subject.network.sha256, Apart())
+        return self._apart.get(subject.whose, Apart())
 
     def progress(self, visitor: str) -> tuple[int, int, int]:
         """How many of a visitor's files are measured, how many failed, of how many."""
@@ -235,7 +235,7 @@ class MeasuringService:
         """Learn what other servers measured of a request."""
         left = [recipe for recipe, key in request.keyed if not self._is_measured(key)]
         for text, found in self._team.find(request.subject, left).items():
-            self._learn((request.subject.network.sha256, text), found)
+            self._learn((request.subject.whose, text), found)
 
     def _to_learn_on(self) -> MeasuringRequest | None:
         """When nobody waits for anything: a request whose first line this process may compute."""
@@ -413,9 +413,9 @@ class MeasuringService:
             if known is not None and measurement.entropy_bytes is None:
                 measurement = replace(measurement, entropy_bytes=known.entropy_bytes)
             if known is not None and known.computed and not measurement.computed:
-                apart = abs(known.accuracy.correct - measurement.accuracy.correct)
+                apart = abs(known.merit - measurement.merit)
                 so_far = self._apart.get(key[0], Apart())
-                self._apart[key[0]] = Apart(so_far.files + 1, max(so_far.rows, apart))
+                self._apart[key[0]] = Apart(so_far.files + 1, max(so_far.largest, apart))
             if known is None or known.computed or not measurement.computed:
                 self._known[key] = measurement
                 self._versions[key[0]] += 1

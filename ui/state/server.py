@@ -186,13 +186,17 @@ def result(subject: Subject, task: Task[Answer], arguments: dict[str, Any]) -> A
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
-def _subject(dataset_name: str, model: str, sha256: str, _trained: Network) -> Subject:
-    return Subject(dataset_name, SPLIT_SEED, model, SEED, _trained, dataset(dataset_name))
+def _subject(dataset_name: str, model: str, score: str, sha256: str, _trained: Network) -> Subject:
+    data = dataset(dataset_name)
+    if score not in [offered.name for offered in data.problem.scores]:
+        score = ""
+    return Subject(dataset_name, SPLIT_SEED, model, SEED, _trained, data, score)
 
 
-def subject(dataset_name: str, model: str, trained: Network) -> Subject:
-    """What the service needs to know to measure recipes of a network."""
-    found: Subject = _subject(dataset_name, model, trained.sha256, trained)
+def subject(dataset_name: str, model: str, trained: Network, score: str = "") -> Subject:
+    """What the service needs to know to measure recipes of a network by a score; by default by what
+    suits the data."""
+    found: Subject = _subject(dataset_name, model, score, trained.sha256, trained)
     return found
 
 

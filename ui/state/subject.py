@@ -7,18 +7,21 @@ from functools import cached_property
 from typing import Any
 
 from paretoscope.data.dataset import Dataset
-from paretoscope.measurement.measurement import Baseline
+from paretoscope.measurement.measurement import USUAL, Baseline, judged_on, usual_loss
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.network import Network
+from paretoscope.problems.classification import Classification
+from paretoscope.problems.score import Score
 
 _AT_ONCE = 2e7  # rows times weights and values that a page may compute itself: mostly under 10 ms
 
-Key = tuple[str, str]  # the network's hash, the recipe's text
+Key = tuple[str, str]  # the network's hash with the score, the recipe's text
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A network with the dataset that its recipes are measured on."""
+    """A network with the dataset that its recipes are measured on, and the score that they are
+    judged by; without a name what suits the data."""
 
     dataset_name: str
     split_seed: int
@@ -26,10 +29,38 @@ class Subject:
     seed: int
     network: Network = field(repr=False)
     dataset: Dataset = field(repr=False)
+    score_name: str = ""
 
     @cached_property
     def baseline(self) -> Baseline:
-        return Baseline(self.network, self.dataset)
+        name = self.score_name or self.opens_with[0].name
+        return Baseline(self.network, self.dataset, score_name=name)
+
+    @cached_property
+    def opens_with(self) -> tuple[Score, str]:
+        """The score that suits the data, and why it is not the usual one."""
+        rows = self.dataset.rows(judged_on(self.network))
+        return self.dataset.problem.opens_with(rows.y)
+
+    @property
+    def score(self) -> Score:
+        return self.baseline.score
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether rows are of classes, so that they can be newly wrong."""
+        return isinstance(self.dataset.problem, Classification)
+
+    @cached_property
+    def usual_loss(self) -> float:
+        """How much is asked about where nothing is said, in the score's unit."""
+        return usual_loss(self.baseline)
+
+    @property
+    def whose(self) -> str:
+        """What tells its figures from those of other networks, and of other scores."""
+        name = self.score.name
+        return self.network.sha256 if name == USUAL else f"{self.network.sha256} by {name}"
 
     def at_once(self, recipe: Recipe) -> bool:
         """Whether a page may compute a point itself."""
@@ -45,7 +76,7 @@ class Subject:
         )
 
     def key(self, recipe: Recipe) -> Key:
-        return self.network.sha256, str(recipe)
+        return self.whose, str(recipe)
 
     def arguments(self, recipe: Recipe) -> dict[str, Any]:
         """What tasks are told of the network and the recipe."""
@@ -54,5 +85,6 @@ class Subject:
             "split_seed": self.split_seed,
             "model": self.model,
             "seed": self.seed,
+            "score": self.score.name,
             "recipe": str(recipe),
         }

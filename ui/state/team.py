@@ -40,7 +40,11 @@ class Team:
             return {}
         try:
             return history.find(
-                subject.network, subject.dataset, judged_on(subject.network), recipes
+                subject.network,
+                subject.dataset,
+                judged_on(subject.network),
+                recipes,
+                score=subject.score.name,
             )
         except ParetoscopeError as error:
             self._leave_alone(error)

@@ -24,7 +24,7 @@ from paretoscope.methods.recovery import RecoveryInput, Stored
 from paretoscope.network.network import Network
 
 RTOL, ATOL = 1e-5, 1e-4
-FUSED_LABELS_APART = 0.005
+FUSED_APART = 0.005  # of the rows, of which something else is said
 _CHECK_ROWS, _FEWEST_CHECKED = 512, 32
 _CHECK_VALUES = 2**19  # so that large images, of which fewer tell as much, take no minutes
 _REFERENCE_ROWS, _REFERENCE_APART = 128, 2
@@ -142,12 +142,12 @@ def compress(
         return _as_checked(draft)
     expected, asked, recipe = draft.scores(features), recipe.kernel, draft.recipe
     fused = recipe.kernel == Fused() and _fuses(draft.stored)
-    if fused and _agrees(draft.onnx_bytes, features, expected, fused=True):
+    if fused and _agrees(network, draft.onnx_bytes, features, expected, fused=True):
         return _as_checked(draft)
     if asked == Auto():
         recipe = replace(recipe, kernel=Folded() if fused else recipe.kernel)
     folded = write_artifact(network, draft.reduced, recipe, draft.stored, "folded")
-    if not _agrees(folded, features, expected, fused=False):
+    if not _agrees(network, folded, features, expected, fused=False):
         raise ParetoscopeError(
             f"ONNX Runtime computes other scores for {recipe} than float arithmetic on the stored "
             "values; the file is not used"
@@ -240,29 +240,33 @@ def _check_features(network: Network, train_rows: Rows | None) -> FloatArray:
 
 
 def _check_integers(draft: Draft, X: FloatArray) -> None:
-    """The runtime's integer kernels against ONNX's own reference evaluator, in labels."""
+    """The runtime's integer kernels against ONNX's own reference evaluator, in what is said of
+    rows."""
     import onnx
     from onnx.reference import ReferenceEvaluator
 
     model = onnx.load_model_from_string(draft.onnx_bytes)
     (expected,) = ReferenceEvaluator(model).run(None, {draft.network.input_name: X})
-    labels = np.asarray(expected).argmax(1)
-    apart = OnnxRuntime(draft.onnx_bytes).scores(X).argmax(1) != labels
-    if np.count_nonzero(apart) > _REFERENCE_APART:
+    outputs = OnnxRuntime(draft.onnx_bytes).scores(X)
+    n_apart = np.count_nonzero(draft.network.problem.told_apart(outputs, np.asarray(expected)))
+    if n_apart > _REFERENCE_APART:
         raise ParetoscopeError(
-            f"ONNX Runtime labels {np.count_nonzero(apart)} of {len(X)} rows otherwise than its "
-            f"operators are defined for {draft.recipe}; the file is not used"
+            f"ONNX Runtime predicts {n_apart} of {len(X)} rows otherwise than its operators are "
+            f"defined for {draft.recipe}; the file is not used"
         )
 
 
-def _agrees(onnx_bytes: bytes, X: FloatArray, expected: FloatArray, *, fused: bool) -> bool:
+def _agrees(
+    network: Network, onnx_bytes: bytes, X: FloatArray, expected: FloatArray, *, fused: bool
+) -> bool:
     """Whether the runtime's scores are those of float arithmetic.
 
-    For the fused kernel, which rounds activations to 8 bits, that is a matter of labels; otherwise
-    of scores, relative to the largest one, since sums of large products lose that much in float32.
+    For the fused kernel, which rounds activations to 8 bits, that is a matter of what is said of
+    rows; otherwise of scores, relative to the largest one, since sums of large products lose that
+    much in float32.
     """
     scores = OnnxRuntime(onnx_bytes).scores(X)
     if fused:
-        return bool(np.mean(scores.argmax(1) != expected.argmax(1)) <= FUSED_LABELS_APART)
+        return bool(np.mean(network.problem.told_apart(scores, expected)) <= FUSED_APART)
     allowed = ATOL + RTOL * np.abs(expected).max(initial=0)
     return bool((np.abs(scores - expected) <= allowed).all())

@@ -35,10 +35,6 @@ class Runtime(ABC):
     def __init__(self, onnx_bytes: bytes, threads: int | None = None) -> None: ...
 
     @abstractmethod
-    def labels(self, X: FloatArray) -> npt.NDArray[np.int64]:
-        """The class of each row of X, of shape (n, d)."""
-
-    @abstractmethod
     def caller(self, X: FloatArray) -> Callable[[], Any]:
         """A function that predicts `X` with as little around it as can be."""
 
@@ -86,10 +82,6 @@ class OnnxRuntime(Runtime):
         chunks = [X[i : i + _CHUNK_ROWS] for i in range(0, len(X), _CHUNK_ROWS)] or [X]
         return np.concatenate([self.run(chunk) for chunk in chunks])
 
-    def labels(self, X: FloatArray) -> npt.NDArray[np.int64]:
-        found: npt.NDArray[np.int64] = self.scores(X).argmax(1)
-        return found
-
     def run(self, X: FloatArray) -> FloatArray:
         """One call of the session, with all rows at once."""
         result: FloatArray = self._session.run(self._outputs, {self._input: X})[0]
@@ -126,10 +118,6 @@ class Numpy(Runtime):
             h = stage.steps(z, h.shape)[-1]
         return self._chain.scores(z)
 
-    def labels(self, X: FloatArray) -> npt.NDArray[np.int64]:
-        found: npt.NDArray[np.int64] = self.scores(X).argmax(1)
-        return found
-
     def caller(self, X: FloatArray) -> Callable[[], Any]:
         _limit_blas(self._threads)
         return lambda: self.scores(X)
@@ -159,9 +147,9 @@ class ScikitLearn(Runtime):
         self._pipeline = _pipeline(_chain(onnx_bytes))
         self._threads = threads
 
-    def labels(self, X: FloatArray) -> npt.NDArray[np.int64]:
-        found: npt.NDArray[np.int64] = np.asarray(self._pipeline.predict(X), np.int64)
-        return found
+    def predict(self, X: FloatArray) -> npt.NDArray[Any]:
+        """What scikit-learn says of each row: its class, or its value."""
+        return np.asarray(self._pipeline.predict(X))
 
     def caller(self, X: FloatArray) -> Callable[[], Any]:
         _limit_blas(self._threads)

@@ -46,11 +46,15 @@ def _decoded(kind: Any, plain: Any) -> Any:
         return kind(**{name: _decoded(hints[name], one) for name, one in plain.items()})  # type: ignore[operator]
     whole, parts = get_origin(kind), get_args(kind)
     if whole in (Union, types.UnionType):
-        (kind,) = (part for part in parts if part is not type(None))
-        return None if plain is None else _decoded(kind, plain)
+        if plain is None:
+            return None
+        kinds: list[Any] = [part for part in parts if part is not type(None)]
+        if len(kinds) > 1:  # records of several types, told by the names of their fields
+            kinds = [one for one in kinds if {f.name for f in fields(one)} == set(plain)]
+        return _decoded(kinds[0], plain)
     if whole is tuple:
-        kinds = [parts[0]] * len(plain) if parts[-1] is Ellipsis else parts
-        return tuple(_decoded(k, one) for k, one in zip(kinds, plain, strict=True))
+        each = [parts[0]] * len(plain) if parts[-1] is Ellipsis else parts
+        return tuple(_decoded(k, one) for k, one in zip(each, plain, strict=True))
     if whole in (dict, Mapping):
         return {name: _decoded(parts[1], one) for name, one in plain.items()}
     return plain

@@ -14,14 +14,14 @@ import numpy as np
 
 import paretoscope as ps
 from paretoscope.base.errors import ParetoscopeError, one_of
-from paretoscope.base.parameters import parse_member
+from paretoscope.base.parameters import Number, parse_member
 from paretoscope.base.store import write_atomically
 from paretoscope.cli.subject import class_names, grid, recipe_of, stem, subject
 from paretoscope.data.dataset import SOURCES, SPLITS, Dataset, find_source, is_present
-from paretoscope.measurement.measurement import Baseline, Measured
+from paretoscope.measurement.measurement import USUAL, Baseline, Measured, usual_loss
 from paretoscope.measurement.provenance import record_path, remeasure, to_json
 from paretoscope.methods.recovery import RECOVERIES
-from paretoscope.problems.accuracy import Accuracy
+from paretoscope.problems.accuracy import Accuracy, Change, Difference, Figure
 from paretoscope.searches.search import AIMS
 from paretoscope.sweeps.export import ENDINGS, table
 from paretoscope.sweeps.sweep import MEASURED
@@ -87,28 +87,46 @@ def compress(arguments: argparse.Namespace) -> None:
     path = _checked_output(arguments.output or f"{stem(arguments)}.onnx", (".onnx",))
     data, network = subject(arguments, "RECIPE")
     artifact = ps.compress(network, recipe, data.train, data.validation)
-    figures = ps.measure(artifact, data)
+    figures = ps.measure(artifact, data, baseline=_baseline(arguments, network, data))
     write_atomically(path, artifact.onnx_bytes)
     write_atomically(record_path(path), to_json(figures))
     print(f"{path}: {artifact.sizes.file:,} bytes, {artifact.sizes.gzip:,} under gzip -9, {recipe}")
-    print(f"{_accuracy(figures.accuracy, figures.split)}; {_change(figures)}")
+    print(f"{_quality(figures.score, figures.quality, figures.split)}; {_change(figures)}")
     print(f"{record_path(path)}: its figures, with date and machine")
     if network.brought is not None:
         _warn_of_chance(figures, data)
 
 
+def _baseline(
+    arguments: argparse.Namespace, network: ps.Network, data: Dataset, split: str = ""
+) -> Baseline:
+    """What is compared with, by the score that was asked for."""
+    found = Baseline(network, data, split, arguments.score or "")
+    found.score  # noqa: B018  (refuses a score that the problem does not offer, before any work)
+    return found
+
+
 def _change(m: Measured) -> str:
-    low, high = m.change.interval
-    return (
-        f"change {100 * m.change.value:+.2f} points (95 % interval {100 * low:+.2f} to "
-        f"{100 * high:+.2f}) against the uncompressed model"
-    )
+    told = f"change {_differing(m.change.value, m.change)}"
+    if m.change.interval is not None:
+        low, high = (_differing(end, m.change).removesuffix(" points") for end in m.change.interval)
+        told = f"{told} (95 % interval {low} to {high})"
+    return f"{told} against the uncompressed model"
+
+
+def _differing(value: float, change: Difference) -> str:
+    """In points where the score is a share, else in its own unit."""
+    if change.unit == "%":
+        return f"{100 * value:+.2f} points"
+    return f"{value:+.4g} {change.unit}".rstrip()
 
 
 def _warn_of_chance(m: Measured, data: Dataset) -> None:
     """Say where the rows do not show that a model that was brought, uncompressed, has learned
     anything: most likely it was trained on other columns, or on these in another order."""
-    before = Accuracy(m.accuracy.correct - m.change.newly_right + m.change.newly_wrong, m.change.n)
+    if not (isinstance(m.quality, Accuracy) and isinstance(m.change, Change)):
+        return
+    before = Accuracy(m.quality.correct - m.change.newly_right + m.change.newly_wrong, m.change.n)
     counts = np.bincount(data.rows(m.split).y)
     if before.interval[0] <= counts.max() / m.change.n:
         print(
@@ -133,7 +151,8 @@ def measure(arguments: argparse.Namespace) -> None:
     _check_split(arguments.split)
     data, network = subject(arguments, "RECIPE")
     artifact = ps.compress(network, recipe, data.train, data.validation)
-    for name, value in ps.measure(artifact, data, arguments.split).row().items():
+    baseline = _baseline(arguments, network, data, arguments.split)
+    for name, value in ps.measure(artifact, data, baseline=baseline).row().items():
         print(f"{name:<20} {value:.6g}" if isinstance(value, float) else f"{name:<20} {value}")
 
 
@@ -141,22 +160,25 @@ def _measure_file(path: Path) -> None:
     found = remeasure(path)
     split = "validation" if found.recorded is None else found.recorded.split
     print(f"{path}: {found.origin.recipe} of {found.origin.model} on {found.origin.dataset}")
-    print(f"here      {_accuracy(found.here, split)}")
+    print(f"here      {_quality(found.score, found.here, split)}")
     if found.recorded is None:
         print(f"recorded  nothing: {record_path(path)} is not there")
     else:
         then = f"on {found.recorded.date}, {found.recorded.environment.cpu}"
-        print(f"recorded  {_accuracy(found.recorded.accuracy, split)}, {then}")
+        print(f"recorded  {_quality(found.score, found.recorded.quality, split)}, {then}")
     for sentence in found.why:
         print(sentence)
 
 
-def _accuracy(found: Accuracy, split: str) -> str:
+def _quality(score: str, found: Figure, split: str) -> str:
+    named = "" if score == USUAL else f"{score} "
+    rows = f"{found.n:,} {split} rows"
+    if isinstance(found, Accuracy):
+        rows = f"{found.correct:,} of {rows}"
+    if found.interval is None:
+        return f"{named}{found.value:.4f} ({rows}, no interval: {found.why})"
     low, high = found.interval
-    return (
-        f"{found.value:.4f} ({found.correct:,} of {found.n:,} {split} rows, 95 % interval "
-        f"{low:.4f} to {high:.4f})"
-    )
+    return f"{named}{found.value:.4f} ({rows}, 95 % interval {low:.4f} to {high:.4f})"
 
 
 def sweep(arguments: argparse.Namespace) -> None:
@@ -175,6 +197,7 @@ def sweep(arguments: argparse.Namespace) -> None:
             data,
             recipes,
             arguments.split,
+            score=arguments.score or "",
             measured=arguments.measured,
             history=None if arguments.anew else ps.History(report=_say),
             cluster=cluster,
@@ -214,10 +237,16 @@ def search(arguments: argparse.Namespace) -> None:
     if arguments.aim not in AIMS:
         raise one_of("--aim", arguments.aim, list(AIMS))
     size = {"gzip_bytes" if arguments.aim == "gzip" else "file_bytes": arguments.bytes}
-    budget = ps.Budget(drop=arguments.drop / 100, time_us=arguments.us, **size)
     recoveries: Any = [parse_member(t, RECOVERIES) for t in arguments.recover.split(",") if t]
     data, network, recipes = grid(arguments)
-    baseline = Baseline(network, data)
+    baseline = _baseline(arguments, network, data)
+    drop = arguments.drop
+    if drop is None:
+        drop = usual_loss(baseline)
+    elif baseline.score.unit == "%":
+        Number(0, 100).check("--drop", drop)
+        drop = drop / 100
+    budget = ps.Budget(drop=drop, time_us=arguments.us, **size)
     timed = arguments.aim == "time" or arguments.us is not None
 
     def measure(recipe: ps.Recipe) -> Measured:
@@ -242,18 +271,19 @@ def search(arguments: argparse.Namespace) -> None:
         print("none is within the budget; the nearest:")
     else:
         m = found.measurement
-        print(f"{found.best.recipe}: {_accuracy(m.accuracy, m.split)}")
+        print(f"{found.best.recipe}: {_quality(m.score, m.quality, m.split)}")
         print(
-            f"change {100 * m.change.value:+.2f} points, {m.size_bytes:,} bytes, {m.gzip_bytes:,} "
-            "under gzip -9; chosen on these rows, so judge it on others: measure --split test"
+            f"change {_differing(m.change.value, m.change)}, {m.size_bytes:,} bytes, "
+            f"{m.gzip_bytes:,} under gzip -9; chosen on these rows, so judge it on others: measure "
+            "--split test"
         )
         print("cheaper, but over:" if found.near else "nothing cheaper came near")
     for near in found.near:
-        print(f"  {near.recipe}: change {100 * near.change.value:+.2f} points")
+        print(f"  {near.recipe}: change {_differing(near.change.value, near.change)}")
     if path is not None and found.best is not None:
         artifact = ps.compress(network, found.best.recipe, data.train, data.validation)
         write_atomically(path, artifact.onnx_bytes)
-        write_atomically(record_path(path), to_json(ps.measure(artifact, data)))
+        write_atomically(record_path(path), to_json(ps.measure(artifact, data, baseline=baseline)))
         print(f"{path}: written, its figures beside it")
 
 

@@ -122,7 +122,10 @@ def _search(ways: Any) -> None:
     add_family(command, "criterion", CRITERIA)
     add_family(command, "quantizer", QUANTIZERS, default="q")
     command.add_argument(
-        "--drop", type=float, default=0.5, help="of accuracy, at most, in points (default: 0.5)"
+        "--drop",
+        type=float,
+        help="what may be lost at most: of accuracy and other shares in points (default: 0.5), of "
+        "other scores in their own unit (default: about 1 %% of the uncompressed model's)",
     )
     command.add_argument("--bytes", type=float, help="of the file, at most: zipped, or on disk")
     command.add_argument("--us", type=float, help="for one row, at most, in microseconds")

@@ -11,7 +11,7 @@ from paretoscope.measurement.classes import Confusion, Recall
 from paretoscope.measurement.corruptions import Robustness
 from paretoscope.measurement.latency_protocol import Timing
 from paretoscope.measurement.measurement import Computed, Measured
-from paretoscope.problems.accuracy import Change
+from paretoscope.problems.accuracy import Difference
 from paretoscope.problems.comparison import Scored
 
 Answer = TypeVar("Answer")
@@ -85,7 +85,7 @@ class KernelsResult:
 
 @dataclass(frozen=True)
 class RobustnessResult:
-    """Accuracy before and after compression on `n` rows, at each strength of each corruption."""
+    """The score before and after compression on `n` rows, at each strength of each corruption."""
 
     points: tuple[Robustness, ...]
     n: int
@@ -103,7 +103,7 @@ class NearMiss:
     """A recipe, by its text, that is cheaper than the best but lost too much."""
 
     recipe: str
-    change: Change
+    change: Difference
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class SearchResult:
     n : int
         Rows.
     front : tuple of Computed
-        Of all candidates, each better than the others in one of accuracy and size.
+        Of all candidates, each better than the others in one of quality and size.
     """
 
     best: Measured | None

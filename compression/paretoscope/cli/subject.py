@@ -38,6 +38,12 @@ def add_subject(command: argparse.ArgumentParser, *, recipe: bool = False) -> No
     command.add_argument(
         "--model", metavar="FILE", help="one's own .onnx or .skops file in place of MODEL"
     )
+    command.add_argument(
+        "--score",
+        metavar="NAME",
+        help="what quality is judged by, like balanced-accuracy or mae (default: accuracy, or rmse "
+        "where a number is predicted)",
+    )
     command.add_argument("--seed", type=int, default=0, help="of the training (default: 0)")
     command.add_argument("--split-seed", type=int, default=0, help="of the split (default: 0)")
     add_table_options(command)

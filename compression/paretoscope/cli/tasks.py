@@ -1,6 +1,7 @@
 """What the app lets jobs do: arguments and results are JSON, as `paretoscope.base.jobs` says.
 
-Each task names its network by ``{"dataset", "split_seed", "model", "seed"}``, and most a "recipe".
+Each task names its network by ``{"dataset", "split_seed", "model", "seed"}``, and most a "recipe";
+what it is judged by is a "score", or the usual one.
 A file that was trained is found in the store by its "artifact_sha256", for training again could
 give another; any other is made again, the same.
 """
@@ -74,7 +75,7 @@ Arguments = Mapping[str, Any]
 Emit = Callable[[Mapping[str, Any]], None]
 
 _LOG = logging.getLogger(__name__)
-_FORMAT = 5  # raise it when results change, so that kept ones are found no more
+_FORMAT = 6  # raise it when results change, so that kept ones are found no more
 _SHOWN_FLIPS = 24  # of each kind
 _ROBUSTNESS_ROWS = 2_000
 
@@ -133,7 +134,8 @@ def surface_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
     cluster = cluster_of_the_server()
     if cluster is not None and len(recipes) > 1:
         try:
-            asked = (baseline.network, baseline.dataset, baseline.split, recipes)
+            score_name = baseline.score_name
+            asked = (baseline.network, baseline.dataset, baseline.split, recipes, score_name)
             found = dict(cluster.compute(*asked))
         except ClusterError as error:
             _LOG.warning("%s: points are computed here", error)
@@ -199,9 +201,9 @@ def rows_task(arguments: Arguments, emit: Emit) -> RowsResult:
     baseline = _baseline_of(arguments)
     data = baseline.dataset
     emit({"fraction": None, "text": "running the file on the validation rows"})
-    y = baseline.rows.y
-    now = OnnxRuntime(_file(arguments, emit)).labels(baseline.rows.X)
-    before = baseline.predictions
+    y = _labels(baseline)
+    outputs = OnnxRuntime(_file(arguments, emit)).scores(baseline.rows.X)
+    now, before = data.problem.predict(outputs).classes, baseline.predictions
     confusion = grown_confusion(now, before, y, data.class_names)
     flipped = flips(now, before, y)
 
@@ -223,24 +225,25 @@ def rows_task(arguments: Arguments, emit: Emit) -> RowsResult:
 def scores_task(arguments: Arguments, emit: Emit) -> ScoresResult:
     """Every score of the dataset's problem on validation rows, before and now."""
     baseline = _baseline_of(arguments)
-    rows, problem = baseline.rows, baseline.dataset.problem
+    rows, problem = baseline.rows, baseline.problem
     emit({"fraction": None, "text": "running the file on the validation rows"})
     now = OnnxRuntime(_file(arguments, emit)).scores(rows.X)
-    before = OnnxRuntime(baseline.artifact.onnx_bytes).scores(rows.X)
-    first, why = problem.opens_with(rows.y)
-    return ScoresResult(compare(problem, now, before, rows.y), first.name, why, len(rows))
+    found = compare(problem, now, baseline.outputs, baseline.targets)
+    first, why = problem.opens_with(baseline.targets)
+    return ScoresResult(found, first.name, why, len(rows))
 
 
 @remembered
 def flips_task(arguments: Arguments, emit: Emit) -> FlipsResult:
     """Two files on the same validation rows: "recipe" and "other"."""
     baseline = _baseline_of(arguments)
-    X, y = baseline.rows.X, baseline.rows.y
+    X, y = baseline.rows.X, _labels(baseline)
     second = {"recipe": arguments["other"], "artifact_sha256": arguments.get("other_sha256", "")}
     labels = []
     for asked in (arguments, {**arguments, **second}):
         emit({"fraction": None, "text": f"running {asked['recipe']}"})
-        labels.append(OnnxRuntime(_file(asked, emit)).labels(X))
+        outputs = OnnxRuntime(_file(asked, emit)).scores(X)
+        labels.append(baseline.problem.predict(outputs).classes)
     one, other = labels[0] == y, labels[1] == y
     places = np.flatnonzero(one != other)
     shown = ((int(i), int(y[i]), int(labels[0][i]), int(labels[1][i])) for i in places)
@@ -261,7 +264,8 @@ def confirm_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
     onnx_bytes = _file(arguments, emit)
     emit({"fraction": None, "text": "reading the test rows"})
     recipe = Recipe.parse(arguments["recipe"])
-    confirm(onnx_bytes, recipe, baseline.network, baseline.dataset)
+    score_name = baseline.score_name
+    confirm(onnx_bytes, recipe, baseline.network, baseline.dataset, score=score_name)
     return {}
 
 
@@ -305,13 +309,14 @@ def size_task(arguments: Arguments, emit: Emit) -> SizeReport:
 
 @remembered
 def robustness_task(arguments: Arguments, emit: Emit) -> RobustnessResult:
-    """Accuracy before and after compression under corruptions, on at most 2,000 validation rows."""
+    """The score before and after compression under corruptions, on at most 2,000 rows."""
     baseline = _baseline_of(arguments)
     onnx_bytes = _file(arguments, emit)
     rows = Rows(baseline.rows.X[:_ROBUSTNESS_ROWS], baseline.rows.y[:_ROBUSTNESS_ROWS])
     total = sum(len(c.strengths) for c in corruptions(baseline.dataset))
     found = []
-    for point in robustness(onnx_bytes, baseline.artifact.onnx_bytes, baseline.dataset, rows):
+    files = onnx_bytes, baseline.artifact.onnx_bytes
+    for point in robustness(*files, baseline.dataset, rows, baseline.score):
         found.append(point)
         emit({"fraction": len(found) / total, "text": f"{point.corruption} {point.strength:g}"})
     return RobustnessResult(tuple(found), len(rows))
@@ -333,7 +338,8 @@ def seeds_task(arguments: Arguments, emit: Emit) -> SeedsResult:
         data = load_dataset(arguments["dataset"], seed)
         network = train(arguments["model"], data, seed, report=report)
         artifact = compress(network, recipe, data.train, data.validation, report)
-        found.append(measure(artifact, data, batches=()))
+        baseline = Baseline(network, data, score_name=arguments.get("score", ""))
+        found.append(measure(artifact, data, batches=(), baseline=baseline))
     return SeedsResult(tuple(found))
 
 
@@ -381,11 +387,11 @@ def search_task(arguments: Arguments, emit: Emit) -> SearchResult:
         if len(computed) % 21 == 0:
             emit({"fraction": 0.7 + 0.3 * done, "text": f"computed {len(computed):,} candidates"})
     if arguments["aim"] == "gzip":  # by the bound of their weights first, then by their files
-        near = pareto_front(computed, ("accuracy", "entropy"))
+        near = pareto_front(computed, ("quality", "entropy"))
         zipped = [with_gzip(m, make_draft(network, m.recipe, data.train)) for m in near]
-        front = pareto_front(zipped, ("accuracy", "gzip"))
+        front = pareto_front(zipped, ("quality", "gzip"))
     else:
-        front = pareto_front(computed, ("accuracy", "size"))
+        front = pareto_front(computed, ("quality", "size"))
     return SearchResult(
         best=found.measurement,
         near=tuple(NearMiss(str(n.recipe), n.change) for n in found.near),
@@ -426,13 +432,21 @@ def _file(arguments: Arguments, emit: Emit) -> bytes:
 
 
 def _baseline_of(arguments: Arguments) -> Baseline:
-    return _baseline(*(arguments[k] for k in ("dataset", "split_seed", "model", "seed")))
+    named = (arguments[k] for k in ("dataset", "split_seed", "model", "seed"))
+    return _baseline(*named, arguments.get("score", ""))
+
+
+def _labels(baseline: Baseline) -> npt.NDArray[np.int64]:
+    """The true classes of the rows. Raises a ParetoscopeError where there are none."""
+    if baseline.targets.dtype.kind != "i":
+        raise ParetoscopeError(f"{baseline.dataset.title} has no classes")
+    return baseline.targets.astype(np.int64)
 
 
 @lru_cache(maxsize=2)  # of the worker's process, which serves one network for a while
-def _baseline(dataset: str, split_seed: int, model: str, seed: int) -> Baseline:
+def _baseline(dataset: str, split_seed: int, model: str, seed: int, score_name: str) -> Baseline:
     data = load_dataset(dataset, split_seed)
     network = find_trained(model, data, seed)
     if network is None:
         raise ParetoscopeError(f"{model} on {dataset} with seed {seed} has not been trained yet")
-    return Baseline(network, data)
+    return Baseline(network, data, score_name=score_name)

@@ -1,10 +1,12 @@
-"""Datasets: rows with labels, split once into train, validation and test.
+"""Datasets: rows with their targets, split once into train, validation and test.
 
 To add one, write a function ``() -> Raw`` and add a `Source` at the foot of this file.
 """
 
 from __future__ import annotations
 
+import csv
+import gzip
 import hashlib
 import io
 import json
@@ -28,11 +30,12 @@ from paretoscope.base.wording import counted
 from paretoscope.data.idx import idx_bytes, read_idx
 from paretoscope.problems.classification import Classification
 from paretoscope.problems.problem import Problem
+from paretoscope.problems.problems import PROBLEMS
+from paretoscope.problems.regression import Regression
+from paretoscope.problems.score import Labels, Targets
 
 SplitName = Literal["train", "validation", "test"]
 Report = Callable[[float | None, str], None]
-Labels = npt.NDArray[np.int64]
-
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 OPEN = "open"  # all rows but those of the test, for networks that were not trained on any of them
 IDX_FILES = (
@@ -51,10 +54,11 @@ _MOST_OPEN = 10_000
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Features `X`, float32 of shape (n, d), and labels `y`, int64 of shape (n,)."""
+    """Features `X`, float32 of shape (n, d), and targets `y`: of classes int64 of shape (n,), of
+    numbers float64 of shape (n,) or (n, outputs)."""
 
     X: FloatArray
-    y: Labels
+    y: Targets
 
     def __len__(self) -> int:
         return len(self.y)
@@ -62,13 +66,21 @@ class Rows:
 
 @dataclass(frozen=True)
 class Raw:
-    """What a source gives: all rows, and how many of the last ones are official test rows."""
+    """What a source gives: all rows, and how many of the last ones are official test rows.
+
+    Without a problem, the targets are labels of the classes that are named.
+    """
 
     X: npt.NDArray[Any]
-    y: Labels
+    y: Targets
     feature_names: tuple[str, ...]
-    class_names: tuple[str, ...]
+    class_names: tuple[str, ...] = ()
     n_test: int = 0
+    stated: Problem | None = None
+
+    @property
+    def problem(self) -> Problem:
+        return self.stated or Classification(self.class_names)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +119,7 @@ class Dataset:
     @cached_property
     def problem(self) -> Problem:
         """What is predicted, and how a prediction is judged."""
-        return Classification(self.class_names)
+        return self.raw.problem
 
     @cached_property
     def train(self) -> Rows:
@@ -136,7 +148,7 @@ class Dataset:
 
     @cached_property
     def sha256(self) -> str:
-        """Of features, labels and split: what a trained network depends on."""
+        """Of features, targets and split: what a trained network depends on."""
         digest = hashlib.sha256(f"{self.seed} {self.raw.X.dtype} {self.raw.X.shape}".encode())
         digest.update(np.ascontiguousarray(self.raw.X).data)
         digest.update(np.ascontiguousarray(self.raw.y).data)
@@ -144,7 +156,8 @@ class Dataset:
 
     @cached_property
     def _indices(self) -> dict[SplitName, npt.NDArray[np.intp]]:
-        return split_indices(self.raw.y, self.raw.n_test, self.seed)
+        strata = self.problem.strata(self.raw.y)
+        return split_indices(strata, self.raw.n_test, self.seed)
 
     def _rows(self, split: SplitName) -> Rows:
         return self._of(self._indices[split])
@@ -153,16 +166,16 @@ class Dataset:
         return Rows(self.raw.X[chosen].astype(np.float32), self.raw.y[chosen])
 
 
-def split_indices(y: Labels, n_test: int, seed: int) -> dict[SplitName, npt.NDArray[np.intp]]:
-    """Row numbers of a stratified split, each class within one row of its share.
+def split_indices(strata: Labels, n_test: int, seed: int) -> dict[SplitName, npt.NDArray[np.intp]]:
+    """Row numbers of a stratified split, each stratum within one row of its share.
 
     With `n_test` official test rows at the end, those are the test rows and a sixth of the others
     the validation rows; without, 20 % each are test and validation rows, rounded up.
     """
-    n_open = len(y) - n_test
-    order = _stratified_order(y[:n_open], np.random.default_rng(seed))
+    n_open = len(strata) - n_test
+    order = _stratified_order(strata[:n_open], np.random.default_rng(seed))
     if n_test:
-        n_validation, test = n_open // 6, np.arange(n_open, len(y))
+        n_validation, test = n_open // 6, np.arange(n_open, len(strata))
     else:
         n_validation, n_held = (math.ceil(s * n_open) for s in (_VALIDATION_SHARE, _TEST_SHARE))
         test = order[n_validation : n_validation + n_held]
@@ -171,11 +184,11 @@ def split_indices(y: Labels, n_test: int, seed: int) -> dict[SplitName, npt.NDAr
     return {name: np.sort(parts[name]) for name in SPLITS}
 
 
-def _stratified_order(y: Labels, rng: np.random.Generator) -> npt.NDArray[np.intp]:
-    """Rows in an order of which every stretch holds the classes in their proportions."""
-    place = np.empty(len(y))
-    for label in np.unique(y):
-        members = np.flatnonzero(y == label)
+def _stratified_order(strata: Labels, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+    """Rows in an order of which every stretch holds the strata in their proportions."""
+    place = np.empty(len(strata))
+    for stratum in np.unique(strata):
+        members = np.flatnonzero(strata == stratum)
         place[rng.permutation(members)] = (np.arange(len(members)) + rng.random()) / len(members)
     return np.argsort(place, kind="stable")
 
@@ -185,7 +198,8 @@ def _stratified_order(y: Labels, rng: np.random.Generator) -> npt.NDArray[np.int
 
 @dataclass(frozen=True)
 class Source:
-    """A dataset that can be loaded: its names, its shape, and the function that reads it."""
+    """A dataset that can be loaded: its names, its problem and shape, and the function that reads
+    it."""
 
     name: str
     title: str
@@ -194,6 +208,7 @@ class Source:
     image_shape: tuple[int, int, int] | None = None
     largest: float | None = None
     openml_id: int | None = None
+    problem: type[Problem] = Classification
 
 
 def load_dataset(name: str, seed: int = 0) -> Dataset:
@@ -261,7 +276,7 @@ def is_present(name: str) -> bool:
 def loads_at_once(name: str) -> bool:
     """Whether the dataset can be loaded without the import of scikit-learn, which takes seconds."""
     source = find_source(name)
-    if source.openml_id is not None or name.startswith(_OWN):
+    if source.openml_id is not None or name.startswith(_OWN) or name == "bikes":
         return is_present(name)
     return default_store().find(_key(source.name)) is not None
 
@@ -288,6 +303,7 @@ def keep_own(raw: Raw, title: str, notes: Sequence[str] = ()) -> str:
         What was done to the rows when they were read.
     """
     about = {"classes": raw.class_names, "features": raw.feature_names, "title": title}
+    about |= _about(raw.stated)
     data = _packed(raw.X, raw.y, about | {"notes": list(notes)})
     digest = hashlib.sha256(_packed(raw.X, raw.y, about)).hexdigest()
     name = f"{_OWN}{digest[:_OWN_DIGITS]}"
@@ -349,14 +365,31 @@ def is_own(name: str) -> bool:
 def _own_source(name: str) -> Source:
     arrays, about = _unpacked(_own_data(name))
     n, d = arrays["X"].shape
-    n_classes = len(about["classes"])
-    summary = f"{counted(n, 'row')}, {counted(d, 'feature')}, {n_classes} classes; your own"
+    stated = _stated(about)
+    what = f"{len(about['classes'])} classes" if stated is None else "a number to predict"
+    summary = f"{counted(n, 'row')}, {counted(d, 'feature')}, {what}; your own"
 
     def read() -> Raw:
         features, classes = tuple(about["features"]), tuple(about["classes"])
-        return Raw(arrays["X"], arrays["y"], features, classes)
+        return Raw(arrays["X"], arrays["y"], features, classes, stated=stated)
 
-    return Source(name, str(about["title"]), summary, read)
+    kind = Classification if stated is None else type(stated)
+    return Source(name, str(about["title"]), summary, read, problem=kind)
+
+
+def _about(stated: Problem | None) -> dict[str, Any]:
+    """A problem other than classification, as it is kept beside rows; `_stated` is its inverse."""
+    if stated is None:
+        return {}
+    assert isinstance(stated, Regression), "no other problem's rows are kept"
+    return {"problem": stated.name, "targets": stated.target_names, "unit": stated.unit}
+
+
+def _stated(about: dict[str, Any]) -> Problem | None:
+    if "problem" not in about:
+        return None
+    assert PROBLEMS[about["problem"]] is Regression
+    return Regression(tuple(about["targets"]), str(about["unit"]))
 
 
 @lru_cache(maxsize=8)
@@ -373,7 +406,7 @@ def _own_data(name: str) -> bytes:
     return kept
 
 
-def _packed(X: FloatArray, y: Labels, about: dict[str, Any]) -> bytes:
+def _packed(X: FloatArray, y: Targets, about: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, X=X, y=y, names=np.frombuffer(json.dumps(about).encode(), np.uint8))
     return buffer.getvalue()
@@ -404,6 +437,32 @@ def _read_sklearn(name: str, loader: str) -> Raw:
         store.keep(key, kept)
     arrays, about = _unpacked(kept)
     return Raw(arrays["X"], arrays["y"], tuple(about["features"]), tuple(about["classes"]))
+
+
+def _read_diabetes() -> Raw:
+    """In the units that were measured, not as scikit-learn scales them."""
+    store, key = default_store(), _key("diabetes")
+    kept = store.find(key)
+    if kept is None:
+        from sklearn.datasets import load_diabetes
+
+        bunch = load_diabetes(scaled=False)
+        X, y = bunch.data.astype(np.float32), bunch.target.astype(np.float64)
+        kept = _packed(X, y, {"features": list(map(str, bunch.feature_names))})
+        store.keep(key, kept)
+    arrays, about = _unpacked(kept)
+    problem = Regression(("progression after a year",))
+    return Raw(arrays["X"], arrays["y"], tuple(about["features"]), stated=problem)
+
+
+@lru_cache(maxsize=1)
+def _read_bikes() -> Raw:
+    with gzip.open(Path(__file__).with_name("bikes.csv.gz"), "rt", encoding="utf-8") as file:
+        names, *rows = csv.reader(file)
+    numbers = np.array(rows, np.float64)
+    problem = Regression((names[-1],))
+    X = numbers[:, :-1].astype(np.float32)
+    return Raw(X, numbers[:, -1], tuple(names[:-1]), stated=problem)
 
 
 def _read_mnist_like(name: str, class_names: Sequence[str]) -> Raw:
@@ -588,5 +647,19 @@ SOURCES: tuple[Source, ...] = (
         (1, 28, 28),
         255.0,
         openml_id=554,
+    ),
+    Source(
+        "diabetes",
+        "Diabetes",
+        "442 patients, 10 measurements, how far the disease went in a year",
+        _read_diabetes,
+        problem=Regression,
+    ),
+    Source(
+        "bikes",
+        "Bikes",
+        "8,645 hours, 11 facts of day and weather, how many bicycles were rented",
+        _read_bikes,
+        problem=Regression,
     ),
 )

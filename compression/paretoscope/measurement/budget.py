@@ -1,4 +1,4 @@
-"""A budget: how much accuracy may drop, and how many bytes and microseconds a file may take."""
+"""A budget: how much quality may drop, and how many bytes and microseconds a file may take."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Budget:
     Parameters
     ----------
     drop : float, optional
-        Of accuracy, as a share: 0.005 is half a point.
+        Of quality, in the unit of its score; of accuracy as a share: 0.005 is half a point.
     file_bytes, gzip_bytes : float, optional
         Of the file on disk, and under gzip.
     time_us : float, optional
@@ -27,7 +27,7 @@ class Budget:
     Raises
     ------
     ParetoscopeError
-        A limit below zero, or a drop that is no share.
+        A limit below zero.
     """
 
     drop: float | None = None
@@ -65,13 +65,13 @@ def _time_us(measurement: Measurement) -> float | None:
 
 
 _LIMITS: Mapping[str, Number] = {
-    "drop": Number(0, 1),
+    "drop": Number(0),
     "file_bytes": Number(1),
     "gzip_bytes": Number(1),
     "time_us": Number(0),
 }
 _KNOWN: Mapping[str, Callable[[Measurement], float | None]] = {
-    "drop": lambda m: -m.change.value,
+    "drop": lambda m: -m.change.gain,
     "file_bytes": lambda m: m.size_bytes,
     "gzip_bytes": lambda m: m.gzip_bytes,
     "time_us": _time_us,

@@ -8,30 +8,33 @@ reading is counted, by dataset and network.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from filelock import FileLock
 
-from paretoscope.artifact.artifact import compress
 from paretoscope.artifact.runtimes import OnnxRuntime
 from paretoscope.base.store import Store, default_store, sha256
 from paretoscope.data.dataset import Dataset
+from paretoscope.measurement.measurement import USUAL, Baseline, difference_of, figure_of
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.network import Network
-from paretoscope.problems.accuracy import Accuracy, Change, accuracy, change
+from paretoscope.problems.accuracy import Difference, Figure
+from paretoscope.problems.figure import to_plain
 
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What a file scored on the test rows. `date` is when they were read, in UTC."""
+    """What a file scored on the test rows, and by which score. `date` is when they were read."""
 
     recipe: str
     artifact_sha256: str
-    accuracy: Accuracy
-    change: Change
+    quality: Figure
+    change: Difference
     date: str
+    score: str = USUAL
 
 
 def confirmations(
@@ -41,16 +44,7 @@ def confirmations(
     kept = (store or default_store()).find(_key(network, data))
     if kept is None:
         return []
-    return [
-        Confirmation(
-            **{
-                **plain,
-                "accuracy": Accuracy(**plain["accuracy"]),
-                "change": Change.from_dict(plain["change"]),
-            }
-        )
-        for plain in json.loads(kept)
-    ]
+    return [_of_json(plain) for plain in json.loads(kept)]
 
 
 def confirm(
@@ -59,6 +53,7 @@ def confirm(
     network: Network,
     data: Dataset,
     *,
+    score: str = "",
     store: Store | None = None,
 ) -> list[Confirmation]:
     """Run a file on the test rows, unless it was before, and keep the reading.
@@ -70,6 +65,8 @@ def confirm(
     recipe : Recipe
     network : Network
     data : Dataset
+    score : str, optional
+        What it is judged by; by default the usual score of the dataset's problem.
     store : Store, optional
 
     Returns
@@ -82,20 +79,32 @@ def confirm(
     store.folder.mkdir(parents=True, exist_ok=True)
     with FileLock(store.folder / "confirming.lock"):  # two readings at once would lose one
         known = confirmations(network, data, store=store)
-        if any(reading.artifact_sha256 == name for reading in known):
+        baseline = Baseline(network, data, "test", score)
+        read = {(reading.artifact_sha256, reading.score) for reading in known}
+        if (name, baseline.score.name) in read:
             return known
-        baseline = compress(network, Recipe(), data.train).onnx_bytes
-        rows = data.test
-        now, before = (OnnxRuntime(b).labels(rows.X) for b in (onnx_bytes, baseline))
+        found = baseline.judge(OnnxRuntime(onnx_bytes).scores(data.test.X))
         date = datetime.now(UTC).isoformat(timespec="seconds")
-        found = accuracy(now, rows.y), change(now, before, rows.y)
-        known.append(Confirmation(str(recipe), name, *found, date))
+        figures = found["quality"], found["change"], date, found["score"]
+        known.append(Confirmation(str(recipe), name, *figures))
         store.keep(_key(network, data), _as_json(known))
         return known
 
 
 def _as_json(known: Sequence[Confirmation]) -> bytes:
-    return json.dumps([asdict(reading) for reading in known]).encode()
+    return json.dumps([_plain(reading) for reading in known]).encode()
+
+
+def _plain(reading: Confirmation) -> dict[str, Any]:
+    figures = {"quality": to_plain(reading.quality), "change": to_plain(reading.change)}
+    return vars(reading) | figures
+
+
+def _of_json(plain: Mapping[str, Any]) -> Confirmation:
+    """Records of before there were other scores hold an "accuracy"."""
+    given = dict(plain)
+    quality = figure_of(given.pop("accuracy", None) or given["quality"])
+    return Confirmation(**given | {"quality": quality, "change": difference_of(given["change"])})
 
 
 def _key(network: Network, data: Dataset) -> str:

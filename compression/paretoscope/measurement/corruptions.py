@@ -16,7 +16,9 @@ from paretoscope.artifact.runtimes import OnnxRuntime
 from paretoscope.base.parameters import FloatArray
 from paretoscope.data.dataset import Dataset, Rows
 from paretoscope.measurement.corruption import Corruption, by_turns, within
-from paretoscope.problems.accuracy import Accuracy, Change, accuracy, change
+from paretoscope.problems.accuracy import Difference, Figure
+from paretoscope.problems.problem import Problem
+from paretoscope.problems.score import Score
 
 _SEED = 0
 
@@ -97,13 +99,13 @@ class Blur(Corruption):
 
 @dataclass(frozen=True)
 class Robustness:
-    """Accuracy before and after compression on rows with a corruption at a strength."""
+    """A score before and after compression on rows with a corruption at a strength."""
 
     corruption: str
     strength: float
-    before: Accuracy
-    now: Accuracy
-    change: Change
+    before: Figure
+    now: Figure
+    change: Difference
 
 
 def corruptions(data: Dataset) -> list[Corruption]:
@@ -112,7 +114,11 @@ def corruptions(data: Dataset) -> list[Corruption]:
 
 
 def robustness(
-    onnx_bytes: bytes, baseline_bytes: bytes, data: Dataset, rows: Rows
+    onnx_bytes: bytes,
+    baseline_bytes: bytes,
+    data: Dataset,
+    rows: Rows,
+    score: Score | None = None,
 ) -> Iterator[Robustness]:
     """Run both files on the same rows under each corruption at each of its strengths.
 
@@ -124,18 +130,22 @@ def robustness(
         What the rows are of.
     rows : Rows
         Validation rows.
+    score : Score, optional
+        By default the usual one of the dataset's problem.
     """
+    problem: Problem = data.problem
+    score = score or problem.scores[0]
     ours, theirs = OnnxRuntime(onnx_bytes), OnnxRuntime(baseline_bytes)
     for corruption in corruptions(data):
         for strength in corruption.strengths:
             X = corruption.apply(rows.X, strength, data) if strength else rows.X
-            now, before = ours.labels(X), theirs.labels(X)
+            now, before = (problem.predict(runtime.scores(X)) for runtime in (ours, theirs))
             yield Robustness(
                 corruption.name,
                 strength,
-                accuracy(before, rows.y),
-                accuracy(now, rows.y),
-                change(now, before, rows.y),
+                score.figure(before, rows.y),
+                score.figure(now, rows.y),
+                score.difference(now, before, rows.y),
             )
 
 

@@ -24,11 +24,14 @@ from paretoscope.base.parameters import FloatArray
 from paretoscope.data.dataset import OPEN, Dataset, Rows, public_name
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.network import Network
-from paretoscope.problems.accuracy import Accuracy, Change, accuracy, change
+from paretoscope.problems.accuracy import Accuracy, Change, Difference, Figure
+from paretoscope.problems.figure import Estimate, EstimatedDifference, of_plain, to_plain
+from paretoscope.problems.problem import Problem
+from paretoscope.problems.score import Labels, Predicted, Score, Targets
 
 _ZIP_AT_ONCE_BYTES = 64_000  # zipping less takes at most a few milliseconds
 
-Predictions = npt.NDArray[np.int64]
+USUAL = "accuracy"  # the score of records that name none
 M = TypeVar("M", bound="Measurement")
 
 
@@ -60,8 +63,11 @@ class Measurement(ABC):
     dataset, split : str
     split_seed, seed : int
         Of the split, and of the training.
-    accuracy : Accuracy
-    change : Change
+    score : str
+        What it was judged by.
+    quality : Figure
+        The score: for accuracy an `Accuracy`, for others an estimate in the score's own unit.
+    change : Difference
         Against the uncompressed network on the same rows.
     size_bytes, gzip_bytes : int
         The file as it lies on disk, and under gzip -9 (None: not yet known).
@@ -78,18 +84,31 @@ class Measurement(ABC):
     network_sha256: str
     dataset: str
     split: str
-    accuracy: Accuracy
-    change: Change
+    quality: Figure
+    change: Difference
     size_bytes: int
     sparsity: float
     bits: tuple[tuple[str, int, str], ...]
     gzip_bytes: int | None = None
     entropy_bytes: float | None = None
+    score: str = USUAL
     split_seed: int = 0
     seed: int = 0
     date: str = field(default_factory=lambda: datetime.now(UTC).date().isoformat(), compare=False)
     environment: Environment = field(default_factory=environment)
-    predictions: Predictions | None = field(default=None, repr=False, compare=False)
+    predictions: Labels | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """The quality, where that is accuracy. Raises a ParetoscopeError."""
+        if not isinstance(self.quality, Accuracy):
+            raise ParetoscopeError(f"this was judged by {self.score}: read its quality")
+        return self.quality
+
+    @property
+    def merit(self) -> float:
+        """The score, turned so that more is better whatever the score is."""
+        return self.quality.value if self.change.higher_is_better else -self.quality.value
 
     @property
     @abstractmethod
@@ -111,8 +130,8 @@ class Measurement(ABC):
         return plain | {
             "computed": self.computed,
             "recipe": str(self.recipe),
-            "accuracy": asdict(self.accuracy),
-            "change": asdict(self.change),
+            "quality": to_plain(self.quality),
+            "change": to_plain(self.change),
             "environment": asdict(self.environment),
         }
 
@@ -124,8 +143,8 @@ class Measurement(ABC):
         latencies = given.pop("latencies", ())
         given |= {
             "recipe": Recipe.parse(plain["recipe"]),
-            "accuracy": Accuracy(**plain["accuracy"]),
-            "change": Change.from_dict(plain["change"]),
+            "quality": figure_of(given.pop("accuracy", None) or plain["quality"]),
+            "change": difference_of(plain["change"]),
             "bits": tuple((name, bits, storage) for name, bits, storage in plain["bits"]),
             "environment": Environment(**plain["environment"]),
         }
@@ -140,24 +159,29 @@ class Measurement(ABC):
 
     def row(self) -> dict[str, Any]:
         """Flat, for tables: one column a figure, with its unit in the name."""
-        low, high = self.accuracy.interval
-        change_low, change_high = self.change.interval
+        low, high = self.quality.interval or (None, None)
+        change_low, change_high = self.change.interval or (None, None)
         flat: dict[str, Any] = {
             "recipe": str(self.recipe),
             "dataset": self.dataset,
             "split": self.split,
             "split_seed": self.split_seed,
             "seed": self.seed,
-            "n": self.accuracy.n,
-            "correct": self.accuracy.correct,
-            "accuracy": self.accuracy.value,
-            "accuracy_low": low,
-            "accuracy_high": high,
+            "n": self.quality.n,
+        }
+        if isinstance(self.quality, Accuracy):
+            flat["correct"] = self.quality.correct
+        flat |= {
+            self.score: self.quality.value,
+            f"{self.score}_low": low,
+            f"{self.score}_high": high,
             "change": self.change.value,
             "change_low": change_low,
             "change_high": change_high,
-            "broken": self.change.newly_wrong,  # columns keep their names: notebooks know them
-            "mended": self.change.newly_right,
+        }
+        if isinstance(self.change, Change):  # columns keep their names: notebooks know them
+            flat |= {"broken": self.change.newly_wrong, "mended": self.change.newly_right}
+        flat |= {
             "computed": self.computed,
             "sparsity": self.sparsity,
             "size_bytes": self.size_bytes,
@@ -245,6 +269,18 @@ class Computed(Measurement):
         return self.draft_sha256
 
 
+def figure_of(plain: Mapping[str, Any]) -> Figure:
+    """From JSON types, as `to_plain` gave them."""
+    return Accuracy(**plain) if "correct" in plain else Estimate(**of_plain(plain))
+
+
+def difference_of(plain: Mapping[str, Any]) -> Difference:
+    """From JSON types, as `to_plain` gave them, here or in a version before this."""
+    if "higher_is_better" in plain:
+        return EstimatedDifference(**of_plain(plain))
+    return Change.from_dict(plain)
+
+
 def judged_on(network: Network) -> str:
     """The split that choices are made on: "validation", or, for a network that was brought and
     so was trained on other rows, "open": all rows that are not kept for the end."""
@@ -261,6 +297,8 @@ class Baseline:
     dataset : Dataset
     split : str, optional
         By default `judged_on` that network.
+    score_name : str, optional
+        One of those that the dataset's problem offers; by default the usual one.
     part_of : (Baseline, array of int), optional
         Of another one only the rows at these places: see `part`.
     """
@@ -268,10 +306,26 @@ class Baseline:
     network: Network
     dataset: Dataset
     split: str = ""
+    score_name: str = ""
     part_of: tuple[Baseline, npt.NDArray[np.intp]] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "split", self.split or judged_on(self.network))
+
+    @property
+    def problem(self) -> Problem:
+        return self.dataset.problem
+
+    @cached_property
+    def score(self) -> Score:
+        """What quality is judged by."""
+        name = self.score_name
+        return self.problem.score(name) if name else self.problem.scores[0]
+
+    @property
+    def counts_largest(self) -> bool:
+        """Whether quality is accuracy of the class with the largest score: a matter of counting."""
+        return self.score.name == USUAL and self.problem.takes_largest
 
     def part(self, places: npt.NDArray[np.intp]) -> Baseline:
         """The same on some of the rows."""
@@ -285,15 +339,39 @@ class Baseline:
         return Rows(whole.rows.X[places], whole.rows.y[places])
 
     @cached_property
+    def targets(self) -> Targets:
+        return self.rows.y
+
+    @cached_property
     def artifact(self) -> Artifact:
         return compress(self.network, Recipe(), None)  # training rows are many, and not needed
 
     @cached_property
-    def predictions(self) -> Predictions:
+    def outputs(self) -> FloatArray:
+        """What the network gives for its rows, of shape (n, outputs)."""
         if self.part_of is None:
-            return _predict(self.artifact.onnx_bytes, self.rows.X)
+            return OnnxRuntime(self.artifact.onnx_bytes).scores(self.rows.X)
         whole, places = self.part_of
-        return whole.predictions[places]
+        return whole.outputs[places]
+
+    @cached_property
+    def predicted(self) -> Predicted:
+        return self.problem.predict(self.outputs)
+
+    @property
+    def predictions(self) -> Labels:
+        """The classes that the network decides for."""
+        return self.predicted.classes
+
+    def judge(self, outputs: FloatArray) -> dict[str, Any]:
+        """Score, quality, change and labels of a file that gives these outputs for the rows."""
+        now = self.problem.predict(outputs)
+        return {
+            "score": self.score.name,
+            "quality": self.score.figure(now, self.targets),
+            "change": self.score.difference(now, self.predicted, self.targets),
+            "predictions": now.labels,
+        }
 
     @cached_property
     def session(self) -> OnnxRuntime:
@@ -302,6 +380,15 @@ class Baseline:
     def batch(self, size: int) -> FloatArray:
         """`size` rows to time with; rows repeat where the split has fewer."""
         return np.ascontiguousarray(np.resize(self.rows.X, (size, self.rows.X.shape[1])))
+
+
+def usual_loss(baseline: Baseline) -> float:
+    """How much is asked about where nothing is said, in the score's unit: half a point of a share,
+    else 1 % of what the uncompressed network scores, to one digit."""
+    if baseline.score.unit == "%":
+        return 0.005
+    value = abs(baseline.score.figure(baseline.predicted, baseline.targets).value)
+    return float(f"{value / 100:.1g}") or 0.01
 
 
 def measure(
@@ -334,22 +421,22 @@ def measure(
 
 
 def score(artifact: Artifact, baseline: Baseline) -> Measured:
-    """Accuracy and file size of an artifact, by running it; the zipped size of small files too."""
-    predictions = _predict(artifact.onnx_bytes, baseline.rows.X)
-    return Measured(**_figures(artifact, baseline, predictions), artifact_sha256=artifact.sha256)
+    """Quality and file size of an artifact, by running it; the zipped size of small files too."""
+    outputs = OnnxRuntime(artifact.onnx_bytes).scores(baseline.rows.X)
+    return Measured(**_figures(artifact, baseline, outputs), artifact_sha256=artifact.sha256)
 
 
 def compute(network: Network, recipe: Recipe, baseline: Baseline) -> tuple[Draft, Computed]:
     """The same by numpy's float arithmetic on the values in the file, without running it.
 
     Returns the draft, too. The accuracy differs from the measured one where the
-    file runs through fused kernels, by at most `paretoscope.artifact.artifact.FUSED_LABELS_APART`
+    file runs through fused kernels, by at most `paretoscope.artifact.artifact.FUSED_APART`
     of the labels.
     """
     draft = make_draft(network, recipe, baseline.dataset.train, baseline.dataset.validation)
-    predictions = draft.scores(baseline.rows.X).argmax(1)
+    outputs = draft.scores(baseline.rows.X)
     entropy = sum(entropy_bytes(codes.values) for codes in draft.stored.codes.values())
-    figures = _figures(draft, baseline, predictions) | {"entropy_bytes": entropy}
+    figures = _figures(draft, baseline, outputs) | {"entropy_bytes": entropy}
     return draft, Computed(**figures, draft_sha256=draft.sha256)
 
 
@@ -384,9 +471,8 @@ def as_brought(measurement: Measurement, network: Network) -> Measurement:
     return replace(measurement, size_bytes=size, gzip_bytes=zipped)
 
 
-def _figures(file: Draft, baseline: Baseline, predictions: Predictions) -> dict[str, Any]:
-    """What is said of a file by its rows' labels, whoever gave these."""
-    y = baseline.rows.y
+def _figures(file: Draft, baseline: Baseline, outputs: FloatArray) -> dict[str, Any]:
+    """What is said of a file by its outputs for the rows, whoever gave these."""
     return {
         "recipe": file.recipe,
         "network_sha256": file.network.sha256,
@@ -394,16 +480,8 @@ def _figures(file: Draft, baseline: Baseline, predictions: Predictions) -> dict[
         "split": baseline.split,
         "split_seed": baseline.dataset.seed,
         "seed": int(file.network.metadata.get("seed", 0)),
-        "accuracy": accuracy(predictions, y),
-        "change": change(predictions, baseline.predictions, y),
         "size_bytes": file.sizes.file,
         "gzip_bytes": file.sizes.gzip if file.sizes.file <= _ZIP_AT_ONCE_BYTES else None,
         "sparsity": float(file.sparsity),
         "bits": tuple((name, c.bits, c.storage) for name, c in file.stored.codes.items()),
-        "predictions": predictions,
-    }
-
-
-def _predict(onnx_bytes: bytes, X: FloatArray) -> Predictions:
-    predicted: Predictions = OnnxRuntime(onnx_bytes).scores(X).argmax(1)
-    return predicted
+    } | baseline.judge(outputs)

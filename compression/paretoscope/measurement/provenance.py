@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from paretoscope.artifact.runtimes import OnnxRuntime
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.store import SHORT_SHA, sha256
@@ -21,7 +19,7 @@ from paretoscope.data.dataset import load_dataset, named_publicly
 from paretoscope.measurement.measurement import Measured, environment
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.network import Network
-from paretoscope.problems.accuracy import Accuracy, accuracy
+from paretoscope.problems.accuracy import Accuracy, Figure
 
 _FORMAT = 1
 _NEEDED = ("dataset", "split_seed", "model", "seed", "recipe")
@@ -42,13 +40,14 @@ class Origin:
 
 @dataclass(frozen=True)
 class Remeasured:
-    """A file's accuracy here, and as recorded where it was made.
+    """A file's quality here, and as recorded where it was made.
 
     `recorded` is None without a record; `why` says in sentences what can make the two differ.
     """
 
     origin: Origin
-    here: Accuracy
+    score: str
+    here: Figure
     recorded: Measured | None
     why: tuple[str, ...]
 
@@ -141,18 +140,21 @@ def remeasure(path: Path) -> Remeasured:
     data = load_dataset(named_publicly(found.dataset), found.split_seed)
     rows = data.rows(recorded.split if recorded is not None else "validation")
     try:
-        labels = OnnxRuntime(onnx_bytes).scores(rows.X).argmax(1)
+        predicted = data.problem.predict(OnnxRuntime(onnx_bytes).scores(rows.X))
     except ParetoscopeError:
         raise
     except Exception as error:  # the runtime's errors share no base class but Exception
         raise ParetoscopeError(f"{path} does not run on {found.dataset}: {error}") from error
-    here = accuracy(labels.astype(np.int64), rows.y)
+    score = data.problem.scores[0] if recorded is None else data.problem.score(recorded.score)
+    here = score.figure(predicted, rows.y)
     same_data = found.dataset_sha256 in ("", data.sha256[:SHORT_SHA])
-    return Remeasured(found, here, recorded, tuple(_why(here, recorded, same_data=same_data)))
+    return Remeasured(
+        found, score.name, here, recorded, tuple(_why(here, recorded, same_data=same_data))
+    )
 
 
-def _why(here: Accuracy, recorded: Measured | None, *, same_data: bool) -> list[str]:
-    """What can make the accuracy here another than the recorded one."""
+def _why(here: Figure, recorded: Measured | None, *, same_data: bool) -> list[str]:
+    """What can make the quality here another than the recorded one."""
     told = []
     if not same_data:
         told.append(
@@ -161,8 +163,10 @@ def _why(here: Accuracy, recorded: Measured | None, *, same_data: bool) -> list[
         )
     if recorded is None:
         return told
-    if here == recorded.accuracy:
-        return [*told, "Both machines count the same rows as right."]
+    if here == recorded.quality:
+        counted = isinstance(here, Accuracy)
+        same = "count the same rows as right" if counted else "find the same figure"
+        return [*told, f"Both machines {same}."]
     now, then = environment(), recorded.environment
     if now.cpu != then.cpu:
         told.append(

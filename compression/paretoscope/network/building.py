@@ -33,18 +33,28 @@ class Convolution:
     pool: int = 2
 
 
+@dataclass(frozen=True)
+class TargetScale:
+    """What makes numbers to predict of a last layer's outputs z: ``z * factor + center``, each of
+    shape (outputs,). It stays in float, as the scaling of the features does."""
+
+    factor: FloatArray
+    center: FloatArray
+
+
 def build(
     layers: Sequence[Dense | Convolution],
     center: FloatArray | None,
     factor: FloatArray,
     metadata: Mapping[str, str],
     image_shape: tuple[int, int, int] | None = None,
+    targets: TargetScale | None = None,
 ) -> Network:
     """A chain of layers with ReLU between them, behind ``(x - center) * factor``.
 
     Convolutions come first and need `image_shape` (channels, height, width). A last layer of width
     1 is the log-odds z of the second of two classes and becomes the two scores (-z/2, z/2), whose
-    softmax is the model's probability.
+    softmax is the model's probability. With `targets` the outputs are numbers.
     """
     n_features = layers[0].weight.shape[0] if image_shape is None else math.prod(image_shape)
     features = ir.Value(
@@ -66,11 +76,15 @@ def build(
                 value = builder.op("Flatten", value)
         else:
             value = builder.dense(value, f"dense{number}", layer, relu=not last)
-    if layers[-1].weight.shape[1] == 1:
+    n_outputs = layers[-1].weight.shape[1]
+    if targets is not None:
+        value = builder.op("Mul", value, builder.constant("target_factor", targets.factor))
+        value = builder.op("Add", value, builder.constant("target_center", targets.center))
+    elif n_outputs == 1:
         halves = np.array([[-0.5, 0.5]], np.float32)
         value = builder.op("Mul", value, builder.constant("two_classes", halves))
-    n_classes = max(2, layers[-1].weight.shape[1])
-    value.name, value.shape = "scores", ir.Shape(["n", n_classes])
+        n_outputs = 2
+    value.name, value.shape = "scores", ir.Shape(["n", n_outputs])
     value.type = ir.TensorType(ir.DataType.FLOAT)
     return Network(builder.finish(features, value, metadata))
 

@@ -147,14 +147,17 @@ class Preparation:
 class Chain:
     """Weights (in, out) and biases (out,) by layer name, in order.
 
-    `halves` is the row (-0.5, 0.5) that makes two scores of one log-odds, or None.
+    `halves` is the row (-0.5, 0.5) that makes two scores of one log-odds, or None; `factor` and
+    `center`, of shape (outputs,), make numbers to predict of the last layer's output.
     """
 
     weights: Mapping[str, FloatArray]
     biases: Mapping[str, FloatArray]
     stages: tuple[Stage, ...]
     preparation: Preparation
-    halves: FloatArray | None
+    halves: FloatArray | None = None
+    factor: FloatArray | None = None
+    center: FloatArray | None = None
 
     @property
     def names(self) -> list[str]:
@@ -170,11 +173,15 @@ class Chain:
             h = stage.steps(z, h.shape)[-1]
 
     def scores(self, z: FloatArray) -> FloatArray:
-        """The scores (n, classes) for the last layer's output."""
-        return z if self.halves is None else z * self.halves
+        """The scores (n, outputs) for the last layer's output."""
+        for by in (self.halves, self.factor):
+            z = z if by is None else z * by
+        return z if self.center is None else z + self.center
 
     def gradient_of_output(self, of_scores: FloatArray) -> FloatArray:
         """The gradient by the last layer's output, for one by the scores."""
+        if self.factor is not None:
+            of_scores = of_scores * self.factor
         if self.halves is None:
             return of_scores
         total: FloatArray = (of_scores * self.halves).sum(1, keepdims=True, dtype=np.float32)
@@ -213,6 +220,8 @@ def as_chain(network: Network) -> Chain:
         ),
         Preparation(tuple(reader.scaling), reader.image_shape),
         reader.halves,
+        reader.factor,
+        reader.center,
     )
 
 
@@ -226,6 +235,8 @@ class _Reader:
         self.scaling: list[tuple[str, tuple[int, ...], bytes]] = []
         self.image_shape: tuple[int, ...] | None = None
         self.halves: FloatArray | None = None
+        self.factor: FloatArray | None = None
+        self.center: FloatArray | None = None
         self._last: Any = None
 
     def read(self, node: ir.Node) -> None:
@@ -273,6 +284,23 @@ class _Reader:
             after.append(Flatten())
         elif node.op_type == "Mul" and known is not None and self._makes_two_scores(known):
             self.halves = known.numpy()
+        else:
+            return known is not None and self._scales_outputs(node.op_type, known)
+        return True
+
+    def _scales_outputs(self, op_type: str, known: ir.TensorProtocol) -> bool:
+        """Whether a constant scales the outputs of the last layer, or moves them."""
+        n = self.n_outputs[self.stages[-1][0]]
+        at_the_end = len(self.stages) == len(self.layers) and not self.stages[-1][2]
+        if not at_the_end or self.halves is not None or known.dtype != ir.DataType.FLOAT:
+            return False
+        if tuple(known.shape.numpy()) not in ((), (1,), (n,), (1, n)) or self.center is not None:
+            return False
+        constant = np.array(np.broadcast_to(known.numpy().reshape(-1), n))
+        if op_type == "Mul" and self.factor is None:
+            self.factor = constant
+        elif op_type == "Add":
+            self.center = constant
         else:
             return False
         return True

@@ -12,17 +12,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from paretoscope.base.parameters import FloatArray
 from paretoscope.network.chain import Chain
+from paretoscope.problems.score import Targets
 
 Arrays = dict[str, FloatArray]
 # (name, weight, share of the descent done) -> the weight to compute with
 Effective = Callable[[str, FloatArray, float], FloatArray]
 # (weights, biases, share done) after each epoch
 AfterEpoch = Callable[[Arrays, Arrays, float], None]
+Loss = Callable[[FloatArray, Targets], tuple[float, FloatArray]]
 
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
 
@@ -68,14 +69,15 @@ class _Adam:
 def descend(
     chain: Chain,
     X: FloatArray,
-    targets: FloatArray,
+    targets: Targets,
     schedule: Schedule,
+    loss: Loss,
     *,
     effective: Effective | None = None,
     after_step: Callable[[str, FloatArray, float], None] | None = None,
     after_epoch: AfterEpoch | None = None,
 ) -> tuple[Arrays, Arrays]:
-    """Minimise the cross entropy between targets and the chain's probabilities.
+    """Minimise a loss between targets and the chain's outputs.
 
     Parameters
     ----------
@@ -83,9 +85,11 @@ def descend(
         Where to start. It is left as it is.
     X : float32 array of shape (n, d)
         Features, as they come.
-    targets : float32 array of shape (n, classes)
-        Probabilities: one-hot labels, or another network's (Hinton et al. 2015, arXiv 1503.02531).
+    targets : array of n rows
+        Those of a problem.
     schedule : Schedule
+    loss : callable
+        A problem's own: ``loss(outputs, targets)`` is its mean and its derivative by the outputs.
     effective : callable, optional
         The weight to compute with; its gradient is taken for the weight's own (straight-through,
         Bengio et al. 2013, arXiv 1308.3432).
@@ -102,14 +106,15 @@ def descend(
     # A second thread gains little on products this small, and where another process wants the
     # processors it costs ten times: one epoch of LeNet took 1.3 s with one and 7 s with two.
     with threadpool_limits(1, user_api="blas"):
-        return _descend(chain, X, targets, schedule, effective, after_step, after_epoch)
+        return _descend(chain, X, targets, schedule, loss, effective, after_step, after_epoch)
 
 
 def _descend(
     chain: Chain,
     X: FloatArray,
-    targets: FloatArray,
+    targets: Targets,
     schedule: Schedule,
+    loss: Loss,
     effective: Effective | None,
     after_step: Callable[[str, FloatArray, float], None] | None,
     after_epoch: AfterEpoch | None,
@@ -131,7 +136,8 @@ def _descend(
             used = weights if effective is None else {
                 name: effective(name, w, done) for name, w in weights.items()
             }  # fmt: skip
-            gradients = backward(chain.with_layers(used, biases), features[rows], targets[rows])
+            at_work = chain.with_layers(used, biases)
+            gradients = backward(at_work, features[rows], targets[rows], loss)
             for name, (of_weight, of_bias) in gradients.items():
                 moments[name][0].step(of_weight, rate, number)
                 moments[name][1].step(of_bias, rate, number)
@@ -143,9 +149,9 @@ def _descend(
 
 
 def backward(
-    chain: Chain, features: FloatArray, targets: FloatArray
+    chain: Chain, features: FloatArray, targets: Targets, loss: Loss
 ) -> dict[str, tuple[FloatArray, FloatArray]]:
-    """Gradients of the mean cross entropy by each weight and bias, for scaled features."""
+    """Gradients of the mean loss by each weight and bias, for scaled features."""
     trail = []
     h = features
     for stage in chain.stages:
@@ -154,8 +160,8 @@ def backward(
         steps = stage.steps(z, h.shape)
         trail.append((stage, rows, h.shape, steps))
         h = steps[-1]
-    probabilities = softmax(chain.scores(h))
-    delta = chain.gradient_of_output((probabilities - targets) / np.float32(len(features)))
+    _, of_scores = loss(chain.scores(h), targets)
+    delta = chain.gradient_of_output(of_scores)
     found: dict[str, tuple[FloatArray, FloatArray]] = {}
     for stage, rows, shape, steps in reversed(trail):
         delta = stage.gradient_of_rows(delta, steps)
@@ -163,17 +169,6 @@ def backward(
         if stage is not chain.stages[0]:
             delta = stage.gradient_of_input(delta @ chain.weights[stage.name].T, shape)
     return found
-
-
-def softmax(scores: FloatArray) -> FloatArray:
-    """Probabilities of shape (n, classes)."""
-    shifted = np.exp(scores - scores.max(1, keepdims=True))
-    probabilities: FloatArray = shifted / shifted.sum(1, keepdims=True)
-    return probabilities
-
-
-def one_hot(y: npt.NDArray[np.int64], n_classes: int) -> FloatArray:
-    return np.eye(n_classes, dtype=np.float32)[y]
 
 
 def copy_of(arrays: Mapping[str, FloatArray]) -> Arrays:

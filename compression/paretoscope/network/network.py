@@ -2,8 +2,9 @@
 
 Weights have shape (in, out), so that a layer computes ``x @ w + b``; those of a convolution are
 seen so too, one column a filter, its rows ordered by channel, height and width. The output is
-scores of shape (n, classes), also for two classes; softmax of the scores gives probabilities where
-the model has them. Scaling of the features is part of the graph and stays in float.
+scores of shape (n, outputs): for classes one each, also for two, of which softmax gives
+probabilities where the model has them; else the numbers that are predicted. Scaling of the features
+and of such numbers is part of the graph and stays in float.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from paretoscope.base.parameters import FloatArray, Weights
 from paretoscope.base.store import sha256
 from paretoscope.network.operators import OPERATORS
 from paretoscope.network.windows import Window
+from paretoscope.problems.classification import Classification
+from paretoscope.problems.problem import Problem
+from paretoscope.problems.problems import PROBLEMS
 
 OPSET = 21  # the first with int4; int2 needs 25 and is asked for by the artifacts that use it
 IR_VERSION = 10
@@ -109,6 +113,13 @@ class Network:
             return None
         size, zipped = map(int, found.split(","))
         return size, zipped
+
+    @cached_property
+    def problem(self) -> Problem:
+        """What its outputs say, as its metadata tell; without, which class."""
+        kind = PROBLEMS.get(self.metadata.get("problem", ""), Classification)
+        names = json.loads(self.metadata.get("targets", self.metadata.get("classes", "[]")))
+        return kind.of(tuple(names) or tuple(map(str, range(self.n_scores))))
 
     def with_metadata(self, **more: str) -> Network:
         """The same network with more in its metadata."""

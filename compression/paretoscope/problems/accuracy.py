@@ -1,4 +1,5 @@
-"""Accuracy with its uncertainty: alone, and against the uncompressed network on the same rows.
+"""Shares of rows with their uncertainty: alone, and against the uncompressed network on the same
+rows. Accuracy is the share of rows whose class is right; others count what else a row can be.
 
 Both intervals cover the truth at least 93 % of the time from 100 rows on, whatever it is: shown in
 `benchmarks/intervals.py`. Wilson's falls to 84 % near 100 %, where good models are.
@@ -10,11 +11,18 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from paretoscope.problems.figure import Verdict
+from paretoscope.problems.figure import (
+    MOST_ROWS,
+    Estimate,
+    EstimatedDifference,
+    Verdict,
+    verdict_of,
+)
 
 Z95 = 1.959963984540054  # the 97.5 % point of the normal distribution
 _HALVINGS = 60
@@ -27,6 +35,14 @@ class Accuracy:
 
     correct: int
     n: int
+
+    @property
+    def why(self) -> str:
+        return ""
+
+    @property
+    def unit(self) -> str:
+        return "%"
 
     @property
     def value(self) -> float:
@@ -69,6 +85,22 @@ class Change:
     def value(self) -> float:
         """Accuracy now minus accuracy before."""
         return (self.newly_right - self.newly_wrong) / self.n
+
+    @property
+    def gain(self) -> float:
+        return self.value
+
+    @property
+    def higher_is_better(self) -> bool:
+        return True
+
+    @property
+    def why(self) -> str:
+        return ""
+
+    @property
+    def unit(self) -> str:
+        return "%"
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -115,12 +147,9 @@ class Change:
         "not worse": the drop is smaller than the margin. "worse": there is a drop, and it may be
         as large as the margin. "cannot tell": neither.
         """
-        low, high = self.interval
-        if low > -margin:
-            return "not worse"
-        return "worse" if high < 0 else "cannot tell"
+        return verdict_of(self.interval, margin)
 
-    def surely_below(self, other: Change) -> bool:
+    def surely_below(self, other: Any) -> bool:
         """Whether this is worse than another change of the same network on the same rows, whatever
         rows the two differ in.
 
@@ -144,7 +173,7 @@ class Change:
         """
         if self.verdict(margin) != "cannot tell":
             return None
-        low, high = 1.0, 1000.0
+        low, high = 1.0, MOST_ROWS
         if self._times(high).verdict(margin) == "cannot tell":
             return None
         for _ in range(_HALVINGS):
@@ -170,6 +199,11 @@ class Change:
         if variance <= 0:
             return math.copysign(math.inf, distance) if distance else 0.0
         return distance / math.sqrt(variance)
+
+
+# A score, and how it differs from the uncompressed model's: counted, or estimated.
+Figure = Accuracy | Estimate
+Difference = Change | EstimatedDifference
 
 
 @lru_cache(maxsize=65_536)  # a grid of points asks for few different counts, many times

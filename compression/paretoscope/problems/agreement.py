@@ -41,7 +41,8 @@ class SameLabel(Share):
 class Divergence(OfMeans):
     """The mean Kullback-Leibler divergence of the probabilities from those of before, in nats."""
 
-    name, title, unit = "kl", "KL divergence", "nats"
+    name, title, spoken = "kl", "KL divergence", "KL divergence"
+    unit = "nats"
     higher_is_better = False
     low = 0.0
 
@@ -97,6 +98,13 @@ class Agreement(Problem):
 
     labels: bool = True
     name, title = "agreement", "Agreement"
+    offers = (SameLabel, Divergence, Cosine, RelativeError)
+
+    @classmethod
+    def of(cls, names: tuple[str, ...]) -> Agreement:
+        """Of outputs without names, as embeddings and pixels are; labels are asked for."""
+        del names
+        return cls(labels=False)
 
     @property
     def scores(self) -> tuple[Score, ...]:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import FloatArray
 from paretoscope.problems import intervals
-from paretoscope.problems.figure import Difference, Figure, Interval
+from paretoscope.problems.accuracy import Difference, Figure
+from paretoscope.problems.figure import Interval
 from paretoscope.problems.intervals import Floats
 from paretoscope.problems.problem import Problem
 from paretoscope.problems.score import (
@@ -80,7 +81,7 @@ class Brier(OfMeans):
     """The mean squared distance of the probabilities from what happened: of two classes that of
     the second alone, from 0 to 1; of more the sum over classes, from 0 to 2."""
 
-    name, title = "brier", "Brier score"
+    name, title, spoken = "brier", "Brier score", "Brier score"
     higher_is_better = False
     low, high = 0.0, 2.0
 
@@ -135,7 +136,7 @@ class OfConfusions(OfMeans):
         rows = self.rows(now, targets)
         value, n = self._of(rows), len(rows)
         if _fewest(targets, now.outputs.shape[1]) < FEWEST:
-            return Figure(value, n, None, _FEW)
+            return self._figure(value, n, None, _FEW)
         influences = intervals.influence(rows, self.of_means)
         return self._figure(
             value, n, intervals.of_difference(value, influences, self._unseen(rows))
@@ -145,11 +146,11 @@ class OfConfusions(OfMeans):
         ours, theirs = self.rows(now, targets), self.rows(before, targets)
         value, n = self._of(ours) - self._of(theirs), len(ours)
         if _fewest(targets, now.outputs.shape[1]) < FEWEST:
-            return Difference(value, n, None, self.higher_is_better, _FEW)
+            return self._difference(value, n, None, _FEW)
         influences = intervals.influence(ours, self.of_means)
         influences -= intervals.influence(theirs, self.of_means)
         interval = intervals.of_difference(value, influences, self._unseen(ours))
-        return Difference(value, n, interval, self.higher_is_better)
+        return self._difference(value, n, interval)
 
     def _unseen(self, rows: Floats) -> float:
         """The squared influence of one row of each class that changes from right to wrong."""
@@ -185,7 +186,7 @@ class F1(OfConfusions):
     """
 
     of: int | None = None
-    name, title = "f1", "F1"
+    name, title, spoken = "f1", "F1", "F1"
 
     def of_means(self, means: npt.NDArray[np.complex128]) -> npt.NDArray[np.complex128]:
         found, said, true = np.split(means, 3, axis=-1)
@@ -222,13 +223,15 @@ class Ranking(Score):
     def figure(self, now: Predicted, targets: Targets) -> Figure:
         fewest, n = _fewest(targets, now.outputs.shape[1]), len(targets)
         if fewest == 0:
-            return Figure(float("nan"), n, None, "a class has no rows")
+            return self._figure(float("nan"), n, None, "a class has no rows")
         value, influences = self._of(now, targets)
         if fewest < FEWEST:
-            return Figure(value, n, None, _FEW)
+            return self._figure(value, n, None, _FEW)
         if value == 1.0:
-            return Figure(value, n, (_all_right(fewest), 1.0))
-        return Figure(value, n, self._interval(value, influences, targets, now.outputs.shape[1]))
+            return self._figure(value, n, (_all_right(fewest), 1.0))
+        return self._figure(
+            value, n, self._interval(value, influences, targets, now.outputs.shape[1])
+        )
 
     def _interval(
         self, value: float, influences: Floats, targets: Targets, n_classes: int
@@ -241,12 +244,12 @@ class Ranking(Score):
         fewest, n = _fewest(targets, now.outputs.shape[1]), len(targets)
         if fewest == 0:
             nan = float("nan")
-            return Difference(nan, n, None, self.higher_is_better, "a class has no rows")
+            return self._difference(nan, n, None, "a class has no rows")
         (ours, mine), (theirs, others) = self._of(now, targets), self._of(before, targets)
         if fewest < FEWEST:
-            return Difference(ours - theirs, n, None, self.higher_is_better, _FEW)
+            return self._difference(ours - theirs, n, None, _FEW)
         interval = intervals.of_difference(ours - theirs, mine - others, df=fewest - 1)
-        return Difference(ours - theirs, n, interval, self.higher_is_better)
+        return self._difference(ours - theirs, n, interval)
 
 
 class RocArea(Ranking):
@@ -320,11 +323,11 @@ class Calibration(Score):
         return float(np.abs(np.bincount(bins, off, _BINS)).sum() / len(off))
 
     def figure(self, now: Predicted, targets: Targets) -> Figure:
-        return Figure(self.value(now, targets), len(targets), None, _FOLDED)
+        return self._figure(self.value(now, targets), len(targets), None, _FOLDED)
 
     def difference(self, now: Predicted, before: Predicted, targets: Targets) -> Difference:
         value = self.value(now, targets) - self.value(before, targets)
-        return Difference(value, len(targets), None, self.higher_is_better, _FOLDED)
+        return self._difference(value, len(targets), None, _FOLDED)
 
 
 @dataclass(frozen=True)
@@ -350,6 +353,9 @@ class Classification(Problem):
     cut: float | None = None
     costs: tuple[tuple[float, ...], ...] | None = None
     name, title = "classification", "Classification"
+    offers = (
+        *(Correct, Balanced, F1, LogLoss, Brier, RocArea, PrecisionArea, Calibration, Top, Cost),
+    )
 
     def __post_init__(self) -> None:
         n = len(self.class_names)
@@ -361,6 +367,14 @@ class Classification(Problem):
             raise ParetoscopeError(f"the cut must be between 0 and 1; got {self.cut!r}")
         if self.costs is not None and len(self.costs) != n:
             raise ParetoscopeError(f"costs must have a row for each of {n} classes")
+
+    @classmethod
+    def of(cls, names: tuple[str, ...]) -> Classification:
+        return cls(names)
+
+    @property
+    def takes_largest(self) -> bool:
+        return self.cut is None
 
     @property
     def scores(self) -> tuple[Score, ...]:
@@ -384,12 +398,22 @@ class Classification(Problem):
         return np.asarray(targets, np.int64)
 
     def loss(self, outputs: FloatArray, targets: Targets) -> tuple[float, FloatArray]:
-        """Cross-entropy."""
-        found = probabilities(outputs)
-        places = np.arange(len(outputs)), np.asarray(targets, np.int64)
-        value = float(-np.log(np.maximum(found[places], np.finfo(np.float64).tiny)).mean())
-        found[places] -= 1
-        return value, (found / len(outputs)).astype(np.float32)
+        """Cross-entropy with labels, or with probabilities of shape (n, classes)."""
+        found = _softmax(outputs)
+        wanted = np.asarray(targets, found.dtype)
+        if targets.ndim == 1:
+            wanted = np.eye(found.shape[1], dtype=found.dtype)[_whole(targets)]
+        logs = np.log(np.maximum(found, np.finfo(np.float32).tiny), dtype=np.float64)
+        value = float(-(wanted * logs).sum(1).mean())
+        return value, (found - wanted) / np.float32(len(outputs))
+
+    def as_targets(self, outputs: FloatArray) -> Targets:
+        """Their probabilities (Hinton et al. 2015, arXiv 1503.02531)."""
+        return _softmax(outputs)
+
+    def told_apart(self, outputs: FloatArray, expected: FloatArray) -> Hits:
+        """Those with another class."""
+        return np.asarray(decide(outputs, self.cut) != decide(expected, self.cut))
 
     def predict(self, outputs: FloatArray) -> Predicted:
         return Predicted(outputs, decide(outputs, self.cut))
@@ -412,6 +436,13 @@ def decide(outputs: npt.NDArray[np.floating], cut: float | None = None) -> Label
     if cut is None:
         return np.asarray(outputs.argmax(1), np.int64)
     return np.asarray(probabilities(outputs)[:, 1] > cut, np.int64)
+
+
+def _softmax(outputs: FloatArray) -> FloatArray:
+    """Probabilities as training takes them, in the outputs' own precision."""
+    shifted = np.exp(outputs - outputs.max(1, keepdims=True))
+    found: FloatArray = shifted / shifted.sum(1, keepdims=True)
+    return found
 
 
 def _whole(targets: Targets) -> Labels:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from paretoscope.base.parameters import FloatArray
-from paretoscope.problems.figure import Difference, Figure
+from paretoscope.problems.accuracy import Difference, Figure
 from paretoscope.problems.problem import Problem
 from paretoscope.problems.score import Targets
 

@@ -6,11 +6,15 @@ To add one, write its class with its scores in a file of its own, and name it in
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Self
+
+import numpy as np
 
 from paretoscope.base.errors import one_of
 from paretoscope.base.parameters import FloatArray
-from paretoscope.problems.score import Labels, Predicted, Score, Targets
+from paretoscope.problems.score import Hits, Labels, Predicted, Score, Targets
+
+_OFF = 0.02
 
 
 class Problem(ABC):
@@ -20,10 +24,23 @@ class Problem(ABC):
     ----------
     name, title : str
         In files and on screen.
+    offers : tuple of classes
+        The scores of every such problem, the usual one first.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
+    offers: ClassVar[tuple[type[Score], ...]]
+
+    @classmethod
+    @abstractmethod
+    def of(cls, names: tuple[str, ...]) -> Self:
+        """The problem of outputs with these names."""
+
+    @property
+    def takes_largest(self) -> bool:
+        """Whether what is said of a row is which of its outputs is the largest."""
+        return False
 
     @property
     @abstractmethod
@@ -40,7 +57,23 @@ class Problem(ABC):
 
     @abstractmethod
     def loss(self, outputs: FloatArray, targets: Targets) -> tuple[float, FloatArray]:
-        """The mean loss that training lowers, and its derivative by the outputs, of their shape."""
+        """The mean loss that training lowers, and its derivative by the outputs, of their shape.
+
+        The targets are those of rows, or what `as_targets` made of another model's outputs.
+        """
+
+    def as_targets(self, outputs: FloatArray) -> Targets:
+        """What to learn from another model's outputs."""
+        return outputs
+
+    def told_apart(self, outputs: FloatArray, expected: FloatArray) -> Hits:
+        """Of which rows outputs say something else than the expected ones, of shape (n,). By
+        default those with an output that is off by more than 2 % of its standard deviation over
+        the rows, which adds 0.02 % to an error as large as that deviation."""
+        allowed = _OFF * expected.std(0, keepdims=True)
+        off = np.abs(outputs - expected) > allowed
+        found: Hits = off.reshape(len(off), -1).any(1)
+        return found
 
     def predict(self, outputs: FloatArray) -> Predicted:
         """What is said of rows with these outputs."""

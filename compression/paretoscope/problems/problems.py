@@ -12,3 +12,16 @@ from paretoscope.problems.regression import Regression
 PROBLEMS: Mapping[str, type[Problem]] = {
     problem.name: problem for problem in (Classification, Regression, Agreement)
 }
+
+
+def title(score: str) -> str:
+    """What a score of some problem is called on screen."""
+    return _SCORES[score].title
+
+
+def spoken(score: str) -> str:
+    """What a score of some problem is called within a sentence."""
+    return _SCORES[score].spoken
+
+
+_SCORES = {score.name: score for problem in PROBLEMS.values() for score in problem.offers}

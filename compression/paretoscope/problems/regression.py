@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import FloatArray
-from paretoscope.problems.figure import Difference, Figure
+from paretoscope.problems.accuracy import Difference, Figure
 from paretoscope.problems.intervals import Floats
 from paretoscope.problems.problem import Problem
 from paretoscope.problems.score import Hits, Labels, OfMeans, Predicted, Score, Share, Targets
@@ -24,10 +24,12 @@ def errors(predicted: Predicted, targets: Targets) -> Floats:
     return np.asarray(predicted.outputs.reshape(len(targets), -1).astype(np.float64) - true)
 
 
+@dataclass(frozen=True)
 class RootMeanSquare(OfMeans):
     """The root of the mean squared error: in the target's unit, large errors weigh more."""
 
-    name, title, unit = "rmse", "RMSE", "target"
+    unit: str = ""
+    name, title, spoken = "rmse", "RMSE", "RMSE"
     higher_is_better = False
     low = 0.0
 
@@ -39,10 +41,12 @@ class RootMeanSquare(OfMeans):
         return found
 
 
+@dataclass(frozen=True)
 class MeanAbsolute(OfMeans):
     """The mean of the absolute errors: in the target's unit."""
 
-    name, title, unit = "mae", "Mean absolute error", "target"
+    unit: str = ""
+    name, title = "mae", "Mean absolute error"
     higher_is_better = False
     low = 0.0
 
@@ -54,7 +58,7 @@ class Explained(OfMeans):
     """R squared: the share of the targets' variance that predictions explain; of several outputs
     the mean. Below zero, predicting the mean would be better."""
 
-    name, title = "r2", "R squared"
+    name, title, spoken = "r2", "R squared", "R squared"
     high = 1.0
 
     def rows(self, predicted: Predicted, targets: Targets) -> Floats:
@@ -86,10 +90,12 @@ class Within(Share):
         return found
 
 
+@dataclass(frozen=True)
 class Largest(Score):
     """The largest absolute error of any row."""
 
-    name, title, unit = "largest", "Largest error", "target"
+    unit: str = ""
+    name, title = "largest", "Largest error"
     higher_is_better = False
     low = 0.0
 
@@ -97,11 +103,11 @@ class Largest(Score):
         return float(np.max(np.abs(errors(predicted, targets))))
 
     def figure(self, now: Predicted, targets: Targets) -> Figure:
-        return Figure(self.value(now, targets), len(targets), None, _EXTREME)
+        return self._figure(self.value(now, targets), len(targets), None, _EXTREME)
 
     def difference(self, now: Predicted, before: Predicted, targets: Targets) -> Difference:
         value = self.value(now, targets) - self.value(before, targets)
-        return Difference(value, len(targets), None, self.higher_is_better, _EXTREME)
+        return self._difference(value, len(targets), None, _EXTREME)
 
 
 @dataclass(frozen=True)
@@ -121,10 +127,16 @@ class Regression(Problem):
     unit: str = ""
     tolerance: float | None = None
     name, title = "regression", "Regression"
+    offers = (RootMeanSquare, MeanAbsolute, Explained, Largest, Within)
+
+    @classmethod
+    def of(cls, names: tuple[str, ...]) -> Regression:
+        return cls(names)
 
     @property
     def scores(self) -> tuple[Score, ...]:
-        found: list[Score] = [RootMeanSquare(), MeanAbsolute(), Explained(), Largest()]
+        found: list[Score] = [RootMeanSquare(self.unit), MeanAbsolute(self.unit), Explained()]
+        found.append(Largest(self.unit))
         if self.tolerance is not None:
             found.append(Within(self.tolerance))
         return tuple(found)

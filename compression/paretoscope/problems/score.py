@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from paretoscope.base.parameters import FloatArray
 from paretoscope.problems import intervals
-from paretoscope.problems.accuracy import Accuracy, Change
-from paretoscope.problems.figure import Difference, Figure, Interval
+from paretoscope.problems.accuracy import Accuracy, Change, Difference, Figure
+from paretoscope.problems.figure import Estimate, EstimatedDifference, Interval
 from paretoscope.problems.intervals import Floats
 
 Labels = npt.NDArray[np.int64]
@@ -46,11 +46,11 @@ class Score(ABC):
     ----------
     name : str
         In links, files and on the command line.
-    title : str
-        On screen.
+    title, spoken : str
+        On screen, and within a sentence.
     unit : str
-        Of its values: "%" for shares, which are kept as 0 to 1; "target" for the target's own;
-        else what stands behind the number, or nothing.
+        Of its values: "%" for shares, which are kept as 0 to 1, else what stands behind the number,
+        or nothing.
     higher_is_better : bool
     low, high : float
         Between which its values are.
@@ -58,10 +58,16 @@ class Score(ABC):
 
     name: ClassVar[str]
     title: ClassVar[str]
-    unit: ClassVar[str] = ""
+    spoken: ClassVar[str]
+    unit: str = ""
     higher_is_better: ClassVar[bool] = True
     low: ClassVar[float] = -np.inf
     high: ClassVar[float] = np.inf
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "title" in cls.__dict__ and "spoken" not in cls.__dict__:
+            cls.spoken = cls.title[0].lower() + cls.title[1:]
 
     @abstractmethod
     def figure(self, now: Predicted, targets: Targets) -> Figure:
@@ -71,9 +77,15 @@ class Score(ABC):
     def difference(self, now: Predicted, before: Predicted, targets: Targets) -> Difference:
         """The score of `now` minus that of `before`, on the same rows, with its interval."""
 
-    def _figure(self, value: float, n: int, interval: Interval) -> Figure:
-        low, high = interval
-        return Figure(value, n, (max(self.low, low), min(self.high, high)))
+    def _figure(self, value: float, n: int, interval: Interval | None, why: str = "") -> Figure:
+        if interval is not None:
+            interval = max(self.low, interval[0]), min(self.high, interval[1])
+        return Estimate(value, n, interval, why, self.unit)
+
+    def _difference(
+        self, value: float, n: int, interval: Interval | None, why: str = ""
+    ) -> Difference:
+        return EstimatedDifference(value, n, interval, self.higher_is_better, why, self.unit)
 
 
 class Share(Score):
@@ -88,14 +100,12 @@ class Share(Score):
 
     def figure(self, now: Predicted, targets: Targets) -> Figure:
         hit = self.hits(now, targets)
-        found = Accuracy(int(np.count_nonzero(hit)), len(hit))
-        return Figure(found.value, found.n, found.interval)
+        return Accuracy(int(np.count_nonzero(hit)), len(hit))
 
     def difference(self, now: Predicted, before: Predicted, targets: Targets) -> Difference:
         hit, was_hit = self.hits(now, targets), self.hits(before, targets)
         lost, won = np.count_nonzero(was_hit & ~hit), np.count_nonzero(hit & ~was_hit)
-        found = Change(int(lost), int(won), len(hit))
-        return Difference(found.value, found.n, found.interval, self.higher_is_better)
+        return Change(int(lost), int(won), len(hit))
 
 
 class OfMeans(Score):
@@ -117,18 +127,18 @@ class OfMeans(Score):
         rows = self.rows(now, targets)
         value = self._of(rows)
         if why := _undefined(value, len(rows)):
-            return Figure(value, len(rows), None, why)
+            return self._figure(value, len(rows), None, why)
         return self._figure(value, len(rows), intervals.of_score(value, rows, self.of_means))
 
     def difference(self, now: Predicted, before: Predicted, targets: Targets) -> Difference:
         ours, theirs = self.rows(now, targets), self.rows(before, targets)
         value = self._of(ours) - self._of(theirs)
         if why := _undefined(value, len(ours)):
-            return Difference(value, len(ours), None, self.higher_is_better, why)
+            return self._difference(value, len(ours), None, why)
         influences = intervals.influence(ours, self.of_means)
         influences -= intervals.influence(theirs, self.of_means)
         interval = intervals.of_difference(value, influences)
-        return Difference(value, len(ours), interval, self.higher_is_better)
+        return self._difference(value, len(ours), interval)
 
     def _of(self, rows: Floats) -> float:
         return float(np.real(self.of_means(rows.mean(0).astype(np.complex128))))

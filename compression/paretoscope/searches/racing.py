@@ -4,7 +4,7 @@ A recipe is judged on nested subsets of the rows, each row once. On a subset it 
 drop there exceeds the budget by more than 2.5 standard errors, of a subset drawn without
 replacement; who is left is judged on all rows, exactly. So one that is within the budget is seldom
 lost (0.6 % at a subset if its drop is the whole budget), and none that is not within it is ever
-taken for one.
+taken for one. Only accuracy is raced: other scores are judged on all rows at once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from paretoscope.artifact.artifact import Draft, make_draft
 from paretoscope.measurement.measurement import Baseline
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.network import Network
-from paretoscope.problems.accuracy import Change, change
+from paretoscope.problems.accuracy import Change, Difference
 from paretoscope.sweeps.lines import in_lines
 from paretoscope.sweeps.surface import Table, table
 
@@ -34,7 +34,7 @@ class Judged:
     """A recipe that was judged on all rows, by float arithmetic. `cost` is what was searched by."""
 
     recipe: Recipe
-    change: Change
+    change: Difference
     cost: float
 
 
@@ -52,39 +52,40 @@ class Race:
         self.evaluations = 0.0
         n = len(baseline.rows)
         order = np.random.default_rng(seed).permutation(n)
-        ends = {count for share in SHARES if FEWEST_ROWS <= (count := round(share * n)) < n}
+        shares = SHARES if baseline.counts_largest else ()
+        ends = {count for share in shares if FEWEST_ROWS <= (count := round(share * n)) < n}
         self._ends = [*sorted(ends), n]
         self._parts = [
             baseline.part(order[start:end])
             for start, end in zip([0, *self._ends[:-1]], self._ends, strict=True)
         ]
-        self._begun: dict[Recipe, Change] = {}
+        self._begun: dict[Recipe, Difference] = {}
         self._drafts = lru_cache(maxsize=1)(self._make_draft)
 
     def begin(self, recipes: Sequence[Recipe]) -> Table:
         """Take recipes through the first subset; the table's sizes take no rows."""
         found = table(self.network, recipes, self._parts[0])
-        n = self._ends[0]
-        self.evaluations += len(recipes) * n / self._ends[-1]
-        for recipe, newly_wrong, newly_right in zip(
-            recipes, found.newly_wrong.tolist(), found.newly_right.tolist(), strict=True
-        ):
-            self._begun[recipe] = Change(newly_wrong, newly_right, n)
+        self.evaluations += len(recipes) * self._ends[0] / self._ends[-1]
+        self._begun |= zip(recipes, found.changes, strict=True)
         return found
 
-    def first_change(self, recipe: Recipe) -> Change:
+    def first_change(self, recipe: Recipe) -> Difference:
         """A recipe's change on the first subset."""
         if recipe not in self._begun:
             self._begun[recipe] = self._change(recipe, 0)
         return self._begun[recipe]
 
-    def judge(self, recipe: Recipe, max_drop: float) -> Change | None:
+    def judge(self, recipe: Recipe, max_drop: float) -> Difference | None:
         """A recipe's change on all rows; None where a subset tells that it is too large."""
         first = self.first_change(recipe)
+        if len(self._ends) == 1:
+            return first
+        assert isinstance(first, Change)
         newly_wrong, newly_right = first.newly_wrong, first.newly_right
         for number, n in enumerate(self._ends):
             if number:
                 found = self._change(recipe, number)
+                assert isinstance(found, Change)
                 newly_wrong, newly_right = (
                     newly_wrong + found.newly_wrong,
                     newly_right + found.newly_right,
@@ -107,15 +108,14 @@ class Race:
         error = math.sqrt(max(newly_wrong + newly_right + 1 - n * drop * drop, 1.0) * rest) / n
         return drop - ERRORS * error > max_drop
 
-    def _change(self, recipe: Recipe, number: int) -> Change:
+    def _change(self, recipe: Recipe, number: int) -> Difference:
         """On one part of the rows alone."""
         part = self._parts[number]
         self.evaluations += len(part.rows) / self._ends[-1]
         if in_lines([recipe])[0]:
-            found = table(self.network, [recipe], part)
-            return Change(int(found.newly_wrong[0]), int(found.newly_right[0]), len(part.rows))
-        predicted = self.draft(recipe).scores(part.rows.X).argmax(1)
-        return change(predicted, part.predictions, part.rows.y)
+            return table(self.network, [recipe], part).changes[0]
+        judged: Difference = part.judge(self.draft(recipe).scores(part.rows.X))["change"]
+        return judged
 
     def _make_draft(self, recipe: Recipe) -> Draft:
         data = self.baseline.dataset

@@ -125,7 +125,7 @@ def search(
         hunt.recover(recovery)
     if by_layer:
         hunt.coarsen()
-    near = sorted(hunt.near, key=lambda one: (-one.change.value, one.cost))
+    near = sorted(hunt.near, key=lambda one: (-one.change.gain, one.cost))
     return Found(
         hunt.best,
         hunt.measurement,
@@ -152,7 +152,7 @@ class _Hunt:
         self._race = Race(network, baseline, seed)
         self._network, self._budget, self._aim = network, budget, aim
         self._measure, self._report = measure, report
-        self._max_drop = 1.0 if budget.drop is None else budget.drop
+        self._max_drop = np.inf if budget.drop is None else budget.drop
         self._times: dict[str, Measured] = {}
         self._recipes: Sequence[Recipe] = ()
         self._sizes: Sequence[_Size] = ()
@@ -192,17 +192,17 @@ class _Hunt:
         left = [
             (recipe, cost) for recipe, size, cost in known if not self._is_hopeless(recipe, size)
         ]
-        left.sort(key=lambda one: -self._race.first_change(one[0]).value)
+        left.sort(key=lambda one: -self._race.first_change(one[0]).gain)
         for recipe, cost in left[:_NEAR]:
-            change = self._race.judge(recipe, 1.0)
-            assert change is not None  # nobody drops by more than all rows
-            if -change.value > self._max_drop + _EXACT:  # else its file is over in something else
+            change = self._race.judge(recipe, np.inf)
+            assert change is not None  # no drop is too large
+            if -change.gain > self._max_drop + _EXACT:  # else its file is over in something else
                 self.near.append(Judged(recipe, change, cost))
 
     def recover(self, recovery: Recovery) -> None:
         """Try cheaper candidates with a recovery, the most expensive first."""
         limit = np.inf if self.best is None else self.best.cost
-        changes = np.array([self._race.first_change(recipe).value for recipe in self._recipes])
+        changes = np.array([self._race.first_change(recipe).gain for recipe in self._recipes])
         promising = is_efficient(np.stack([self._costs, -changes], axis=1))
         cheaper = np.flatnonzero(promising & (self._costs < limit))
         order = cheaper[np.argsort(-self._costs[cheaper], kind="stable")].tolist()
@@ -234,7 +234,7 @@ class _Hunt:
         if change is None:
             return False
         judged = Judged(recipe, change, cost)
-        if -change.value > self._max_drop + _EXACT:
+        if -change.gain > self._max_drop + _EXACT:
             self.near.append(judged)
             return False
         measurement = None if self._measure is None else self._measure(recipe)

@@ -101,7 +101,12 @@ class Cluster:
         return len(self._client.scheduler_info(n_workers=-1).get("workers", ()))
 
     def compute(
-        self, network: Network, data: Dataset, split: str, recipes: Sequence[Recipe]
+        self,
+        network: Network,
+        data: Dataset,
+        split: str,
+        recipes: Sequence[Recipe],
+        score: str = "",
     ) -> Iterator[tuple[int, Computed]]:
         """`paretoscope.sweeps.surface.surface`, on the workers.
 
@@ -115,7 +120,7 @@ class Cluster:
         while left:
             before = len(left)
             try:
-                for number, found in self._round(network, data, split, recipes, left):
+                for number, found in self._round(network, data, (split, score), recipes, left):
                     if found is None:
                         continue
                     for place, values in zip(left.pop(number), found, strict=True):
@@ -169,7 +174,7 @@ class Cluster:
         self,
         network: Network,
         data: Dataset,
-        split: str,
+        judged: tuple[str, str],
         recipes: Sequence[Recipe],
         tasks: dict[int, list[int]],
     ) -> Iterator[tuple[int, list[tuple[Any, ...]] | None]]:
@@ -184,7 +189,7 @@ class Cluster:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of rows that are many megabytes
             # A task, not scattered data: it is done again where all who held its result died.
-            shared = self._client.submit(_given, network.onnx_bytes, data, split, pure=False)
+            shared = self._client.submit(_given, network.onnx_bytes, data, judged, pure=False)
         texts = {n: [str(recipes[place]) for place in places] for n, places in tasks.items()}
         futures = {
             self._client.submit(_compute, shared, texts[n], pure=False, retries=2): n for n in tasks
@@ -224,22 +229,24 @@ def cluster_of_the_server() -> Cluster | None:
         return None
 
 
-_baselines: dict[tuple[str, str, str], Baseline] = {}  # of a worker: few, for they hold rows
+_baselines: dict[
+    tuple[str, str, tuple[str, str]], Baseline
+] = {}  # of a worker: few, for they hold rows
 
 
 def _given(*what: Any) -> tuple[Any, ...]:
     return what
 
 
-def _compute(given: tuple[bytes, Dataset, str], texts: list[str]) -> list[Any]:
+def _compute(given: tuple[bytes, Dataset, tuple[str, str]], texts: list[str]) -> list[Any]:
     """A task, on a worker: for each recipe the values of its measurement, but for the recipe
     and the labels of its rows."""
-    onnx_bytes, data, split = given
+    onnx_bytes, data, judged = given
     network = Network(onnx_bytes)
-    key = (network.sha256, data.sha256, split)
+    key = (network.sha256, data.sha256, judged)
     if key not in _baselines:
         _baselines.clear()
-        _baselines[key] = Baseline(network, data, split)
+        _baselines[key] = Baseline(network, data, *judged)
     baseline = _baselines[key]
     recipes = [Recipe.parse(text) for text in texts]
     found = dict(surface(baseline.network, recipes, baseline, predictions=False))

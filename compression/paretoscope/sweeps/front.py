@@ -19,7 +19,8 @@ def _time_us(measurement: Measurement, batch: int) -> float | None:
 
 # Each objective as a number of which less is better; None: not measured.
 OBJECTIVES: Mapping[str, Callable[[Measurement], float | None]] = {
-    "accuracy": lambda m: -m.accuracy.value,
+    "quality": lambda m: -m.merit,
+    "accuracy": lambda m: -m.merit,  # the name of before there were other scores
     "size": lambda m: m.size_bytes,
     "gzip": lambda m: m.gzip_bytes,
     "entropy": lambda m: m.entropy_bytes,
@@ -29,7 +30,7 @@ OBJECTIVES: Mapping[str, Callable[[Measurement], float | None]] = {
 
 
 def pareto_front(
-    measurements: Sequence[M], objectives: Sequence[str] = ("accuracy", "size")
+    measurements: Sequence[M], objectives: Sequence[str] = ("quality", "size")
 ) -> list[M]:
     """The measurements that no other one beats.
 
@@ -41,8 +42,8 @@ def pareto_front(
     ----------
     measurements : sequence of Measurement
     objectives : sequence of str
-        Of "accuracy", "size", "gzip", "entropy" (where computed), "time" (median at batch 1) and
-        "time256".
+        Of "quality" (by the score of the measurements), "size", "gzip", "entropy" (where computed),
+        "time" (median at batch 1) and "time256".
 
     Returns
     -------

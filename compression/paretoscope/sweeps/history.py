@@ -25,7 +25,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.store import home
 from paretoscope.data.dataset import Dataset
-from paretoscope.measurement.measurement import Measurement, environment
+from paretoscope.measurement.measurement import USUAL, Measurement, environment
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.network import Network
 
@@ -126,14 +126,17 @@ class History:
         split: str,
         recipes: Sequence[Recipe],
         *,
+        score: str = USUAL,
         computed: bool = False,
     ) -> dict[str, Measurement]:
-        """What was measured, or what was computed, on this machine of recipes, by their text."""
-        texts = [str(recipe) for recipe in recipes]
+        """What was measured, or what was computed, on this machine of recipes by a score, by the
+        recipes' text."""
+        texts = {_kept_as(str(recipe), score): str(recipe) for recipe in recipes}
+        asked = list(texts)
 
         def ask(connection: sa.Connection) -> dict[str, Measurement]:
             found: dict[str, Measurement] = {}
-            for start in range(0, len(texts), _ASKED_AT_ONCE):
+            for start in range(0, len(asked), _ASKED_AT_ONCE):
                 rows = connection.execute(
                     sa.select(_measurements.c.recipe, _measurements.c.whole).where(
                         _measurements.c.network == network.sha256,
@@ -141,10 +144,10 @@ class History:
                         _measurements.c.split == split,
                         _measurements.c.environment == _here(),
                         _measurements.c.computed == computed,
-                        _measurements.c.recipe.in_(texts[start : start + _ASKED_AT_ONCE]),
+                        _measurements.c.recipe.in_(asked[start : start + _ASKED_AT_ONCE]),
                     )
                 )
-                found |= {text: Measurement.from_dict(json.loads(whole)) for text, whole in rows}
+                found |= {texts[key]: Measurement.from_dict(json.loads(w)) for key, w in rows}
             return found
 
         return self._do(ask)
@@ -259,15 +262,21 @@ def _row(network: Network, data: Dataset, measurement: Measurement) -> dict[str,
         "network": network.sha256,
         "data": data.sha256,
         "split": measurement.split,
-        "recipe": str(measurement.recipe),
+        "recipe": _kept_as(str(measurement.recipe), measurement.score),
         "environment": _here(),
         "computed": measurement.computed,
         "artifact": measurement.file_sha256 or "",
-        "accuracy": measurement.accuracy.value,
+        "accuracy": measurement.quality.value,
         "size_bytes": measurement.size_bytes,
         "added": _now(),
         "whole": json.dumps(measurement.to_dict()),
     }
+
+
+def _kept_as(recipe: str, score: str) -> str:
+    """The recipe's text, and behind it the score where that is another than accuracy: so tables of
+    before there were others go on as they are."""
+    return recipe if score == USUAL else f"{recipe} by {score}"
 
 
 def _network_row(network: Network) -> dict[str, str]:

@@ -69,7 +69,7 @@ class _There(NamedTuple):
 def walk(
     layout: Layout, chunks: FloatArray, entries: Entries, biases: FloatArray, n_steps: int
 ) -> npt.NDArray[np.int16]:
-    """The labels of all rows at every step, of shape (steps, rows).
+    """The labels of all rows at every step, of shape (steps, rows): which score is the largest.
 
     Parameters
     ----------
@@ -81,17 +81,41 @@ def walk(
         Of all layers, one after another.
     n_steps : int
     """
-    memory = np.zeros(layout.n_numbers + _ALIGNED_NUMBERS, np.float32)
-    start = (-memory.ctypes.data // memory.itemsize) % _ALIGNED_NUMBERS
     labels = np.empty((n_steps, len(chunks) * layout.lanes), np.int16)
-    room = _Room(layout.lanes, layout.table, layout.bases, layout.pooled, layout.destinations)
-    aligned = memory[start : start + layout.n_numbers]
-    _walk(aligned, chunks, room, entries, biases, labels)
+    _begin(layout, chunks, entries, biases, labels, np.empty((n_steps, 0, 0), np.float32))
     return labels
 
 
+def walk_outputs(
+    layout: Layout, chunks: FloatArray, entries: Entries, biases: FloatArray, n_steps: int
+) -> FloatArray:
+    """As `walk`, the last layer's outputs themselves: float32 of shape (steps, outputs, rows)."""
+    n_out = int(layout.table[-1]["n_out"])
+    outputs = np.empty((n_steps, n_out, len(chunks) * layout.lanes), np.float32)
+    _begin(layout, chunks, entries, biases, np.empty((n_steps, 0), np.int16), outputs)
+    return outputs
+
+
+def _begin(
+    layout: Layout,
+    chunks: FloatArray,
+    entries: Entries,
+    biases: FloatArray,
+    labels: npt.NDArray[np.int16],
+    outputs: FloatArray,
+) -> None:
+    """Fill the labels, or the outputs, whichever have room for rows."""
+    memory = np.zeros(layout.n_numbers + _ALIGNED_NUMBERS, np.float32)
+    start = (-memory.ctypes.data // memory.itemsize) % _ALIGNED_NUMBERS
+    room = _Room(layout.lanes, layout.table, layout.bases, layout.pooled, layout.destinations)
+    aligned = memory[start : start + layout.n_numbers]
+    _walk(aligned, chunks, room, entries, biases, labels, outputs)
+
+
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})
-def _walk(memory: Any, chunks: Any, room: Any, entries: Any, biases: Any, labels: Any) -> None:
+def _walk(
+    memory: Any, chunks: Any, room: Any, entries: Any, biases: Any, labels: Any, outputs: Any
+) -> None:
     lanes, table, pointers = room.lanes, room.table, entries.pointers
     n_steps, n_layers = labels.shape[0], table.shape[0]
     last = table[n_layers - 1]
@@ -109,6 +133,7 @@ def _walk(memory: Any, chunks: Any, room: Any, entries: Any, biases: Any, labels
         widest = max(widest, table[k].n_out, table[k].n_groups)
     changed, touched = np.zeros(widest, np.bool_), np.zeros(widest, np.bool_)
     found = np.empty(lanes, np.int16)
+    wants_labels = labels.shape[1] > 0
     for c in range(chunks.shape[0]):
         memory[: chunks.shape[1]] = chunks[c]
         there.lengths[:] = 0
@@ -168,9 +193,12 @@ def _walk(memory: Any, chunks: Any, room: Any, entries: Any, biases: Any, labels
                         n_changed += touched[j]
                     if following.n_groups == 1:
                         changed[0], n_changed = n_changed > 0, min(1, n_changed)
-                else:
+                elif wants_labels:
                     _label(memory, lanes, layer, biases, found)
-            labels[s, c * lanes : (c + 1) * lanes] = found
+            if wants_labels:
+                labels[s, c * lanes : (c + 1) * lanes] = found
+            else:
+                _copy_outputs(memory, lanes, last, biases, outputs[s], c * lanes)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -275,6 +303,17 @@ def _label(memory: Any, lanes: Any, layer: Any, biases: Any, found: Any) -> None
                 found[lane + r] = np.int16(memory[names + r])
             else:
                 found[lane + r] = memory[product + lane + r] + biases[start] > 0
+
+
+@numba.njit(nogil=True, cache=True)
+def _copy_outputs(
+    memory: Any, lanes: Any, layer: Any, biases: Any, outputs: Any, start: Any
+) -> None:
+    """The last layer's products with its biases, into rows from `start` on."""
+    for j in range(layer.n_out):
+        base = layer.product + j * lanes
+        for r in range(lanes):
+            outputs[j, start + r] = memory[base + r] + biases[layer.outputs + j]
 
 
 @numba.njit(nogil=True, cache=True)

@@ -6,6 +6,7 @@ slower, with the same figures but for labels that hang on the order of sums.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,10 @@ from paretoscope.network.network import Network
 from paretoscope.sweeps.lines import Order
 
 
-def labels_at_steps(
+def outputs_at_steps(
     network: Network, X: FloatArray, order: Order, decoded: FloatArray
-) -> npt.NDArray[np.int16]:
-    """The labels of all rows at each step, of shape (steps, rows).
+) -> Iterator[FloatArray]:
+    """What the network gives for all rows at each step, each of shape (rows, outputs).
 
     Parameters
     ----------
@@ -33,14 +34,12 @@ def labels_at_steps(
     """
     ends = np.cumsum([weight.size for weight in network.weights.values()])
     values = dict(zip(network.weights, np.split(decoded, ends[:-1]), strict=True))
-    found = []
     for step in range(order.n):
         there = {
             name: np.where(going > step, values[name].reshape(going.shape), np.float32(0))
             for name, going in order.steps.items()
         }
-        found.append(network.scores(X, there).argmax(1))
-    return np.stack(found).astype(np.int16)
+        yield network.scores(X, there)
 
 
 def count_right(

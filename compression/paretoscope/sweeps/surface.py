@@ -1,16 +1,19 @@
-"""The computed surface: accuracy and size of many recipes at once, without making their files.
+"""The computed surface: quality and size of many recipes at once, without making their files.
 
 Recipes on a line (`paretoscope.sweeps.lines`) share everything: each weight goes at one step and
 stays gone, so codes, zeros, bits and entropy are running totals, and products only gain what enters
 when the line is walked downward (`paretoscope.sweeps.nested_sweep`, and `plain_sweep` where that
 cannot be loaded). Networks that cannot be walked run through a session of ONNX Runtime a step. What
 is on no line is computed point by point.
+
+Accuracy needs no more than labels, which are counted in compiled code; other scores are judged by
+the outputs at each step.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -32,7 +35,8 @@ from paretoscope.methods.recipe import Recipe
 from paretoscope.methods.storage import Storage
 from paretoscope.network.chain import as_chain
 from paretoscope.network.network import Network, as_filters
-from paretoscope.problems.accuracy import Accuracy, Change
+from paretoscope.problems.accuracy import Accuracy, Change, Difference
+from paretoscope.problems.classification import decide
 from paretoscope.sweeps import plain_sweep
 from paretoscope.sweeps.lines import Line, Order, in_lines
 from paretoscope.sweeps.memory_layout import Layout, layout_of
@@ -47,14 +51,13 @@ _TYPES = np.array(list(STORAGE))
 class Table:
     """What was computed of recipes, one value for each in their order.
 
-    `correct`, `newly_wrong` and `newly_right` count rows; `size_bytes` is exact,
+    `quality` is the score, `changes` are against the uncompressed network; `size_bytes` is exact,
     `entropy_bytes` the bound for the zipped weights; `sparsity` is the share of stored weights
     that is zero, `storages` the types that the layers' codes are stored in.
     """
 
-    correct: npt.NDArray[np.int64]
-    newly_wrong: npt.NDArray[np.int64]
-    newly_right: npt.NDArray[np.int64]
+    quality: npt.NDArray[np.float64]
+    changes: list[Difference]
     size_bytes: npt.NDArray[np.int64]
     entropy_bytes: npt.NDArray[np.float64]
     sparsity: npt.NDArray[np.float64]
@@ -72,14 +75,15 @@ def table(
         As for `surface`.
     """
     n = len(recipes)
-    correct, newly_wrong, newly_right, size = (np.zeros(n, np.int64) for _ in range(4))
-    found = Table(correct, newly_wrong, newly_right, size, np.zeros(n), np.zeros(n), [()] * n)
+    quality, entropy, sparsity = (np.zeros(n) for _ in range(3))
+    none = Change(0, 0, 1)
+    found = Table(quality, [none] * n, np.zeros(n, np.int64), entropy, sparsity, [()] * n)
     for done in _walks(network, recipes, baseline, threads):
         if isinstance(done, _Walked):
             places = list(done.line.places)
-            found.correct[places], found.newly_wrong[places], found.newly_right[places] = (
-                done.counts
-            )
+            found.quality[places] = done.judged.values
+            for place, change in zip(places, done.judged.changes, strict=True):
+                found.changes[place] = change
             found.size_bytes[places] = done.size_bytes
             found.entropy_bytes[places] = done.entropy_bytes
             found.sparsity[places] = done.sparsity
@@ -87,11 +91,7 @@ def table(
                 found.storages[place] = kinds
         else:
             place, m = done
-            found.correct[place] = m.accuracy.correct
-            found.newly_wrong[place], found.newly_right[place] = (
-                m.change.newly_wrong,
-                m.change.newly_right,
-            )
+            found.quality[place], found.changes[place] = m.quality.value, m.change
             found.size_bytes[place], found.sparsity[place] = m.size_bytes, m.sparsity
             found.entropy_bytes[place] = m.entropy_bytes or 0.0
             found.storages[place] = tuple(kind for _, _, kind in m.bits)
@@ -189,30 +189,47 @@ class _Shared:
         order = self._order(network, line)
         stored = _Stored.of(network, line)
         layout = _layout(network, len(self.baseline.rows))
-        if layout is None:
-            labels = self._session_labels(network, order, stored.decoded)
-        elif compiled is None:
-            X = self.baseline.rows.X
-            labels = plain_sweep.labels_at_steps(network, X, order, stored.decoded)
+        judged: _Counted | _Judged
+        if layout is None or compiled is None:
+            X, decoded = self.baseline.rows.X, stored.decoded
+            way = self._session_outputs if layout is None else plain_sweep.outputs_at_steps
+            outputs = way(network, X, order, decoded)
+            if self.baseline.counts_largest:
+                labels = np.stack([decide(of_step) for of_step in outputs]).astype(np.int16)
+                judged = self._counted(labels, plain_sweep)
+            else:
+                judged = _Judged([self.baseline.judge(of_step) for of_step in outputs])
+        elif self.baseline.counts_largest:
+            labels = self._walk(network, layout, order, stored.decoded, compiled.walk)
+            judged = self._counted(labels[:, : len(self.baseline.rows)], compiled)
         else:
-            labels = self._walk(network, layout, order, stored.decoded)
-        correct, still = (np.empty(order.n, np.int64) for _ in range(2))
-        (compiled or plain_sweep).count_right(labels, self._y, self._was_right, correct, still)
-        counts = correct, np.count_nonzero(self._was_right) - still, correct - still
-        totals = stored.totals(order)
-        return _Walked(line, self.baseline, self.network, network, totals, labels, counts)
+            walked = self._walk(network, layout, order, stored.decoded, compiled.walk_outputs)
+            chain, n = as_chain(network), len(self.baseline.rows)
+            judged = _Judged([self.baseline.judge(chain.scores(z[:, :n].T)) for z in walked])
+        return _Walked(line, self.baseline, self.network, network, stored.totals(order), judged)
+
+    def _counted(self, labels: npt.NDArray[np.int16], counting: Any) -> _Counted:
+        correct, still = (np.empty(len(labels), np.int64) for _ in range(2))
+        counting.count_right(labels, self._y, self._was_right, correct, still)
+        newly_wrong, newly_right = np.count_nonzero(self._was_right) - still, correct - still
+        return _Counted(labels, correct, newly_wrong, newly_right)
 
     def _walk(
-        self, network: Network, layout: Layout, order: Order, decoded: FloatArray
-    ) -> npt.NDArray[np.int16]:
-        """The labels at each step, of shape (steps, rows)."""
-        from paretoscope.sweeps.nested_sweep import Entries, walk
+        self,
+        network: Network,
+        layout: Layout,
+        order: Order,
+        decoded: FloatArray,
+        walk: Callable[..., npt.NDArray[Any]],
+    ) -> npt.NDArray[Any]:
+        """What `walk` gives for a network with these values."""
+        from paretoscope.sweeps.nested_sweep import Entries
 
         values = decoded[order.places]
         matters = values != 0  # what is zero anyway leaves no trace
         entries = order.places[matters]
         ends = np.concatenate([[0], np.cumsum(matters)])
-        labels = walk(
+        return walk(
             layout,
             self._chunks(network, layout),
             Entries(
@@ -224,28 +241,24 @@ class _Shared:
             np.concatenate(list(as_chain(network).biases.values())).astype(np.float32),
             order.n,
         )
-        found: npt.NDArray[np.int16] = labels[:, : len(self.baseline.rows)]
-        return found
 
-    def _session_labels(
-        self, network: Network, order: Order, decoded: FloatArray
-    ) -> npt.NDArray[np.int16]:
-        """The labels at each step, of shape (steps, rows), by a session a step."""
+    @staticmethod
+    def _session_outputs(
+        network: Network, X: FloatArray, order: Order, decoded: FloatArray
+    ) -> Iterator[FloatArray]:
+        """As `plain_sweep.outputs_at_steps`, by a session a step."""
         import onnx
 
         model = onnx.load_model_from_string(network.onnx_bytes)
         tensors = {t.name: t for t in model.graph.initializer}
         ends = np.cumsum([w.size for w in network.weights.values()])
         weights = dict(zip(network.weights, np.split(decoded, ends[:-1]), strict=True))
-        found = []
         for step in range(order.n):
             for name, steps in order.steps.items():
                 weight = np.where(steps > step, weights[name].reshape(steps.shape), np.float32(0))
                 filters = as_filters(weight, tuple(tensors[name].dims[2:]))
                 tensors[name].CopyFrom(onnx.numpy_helper.from_array(filters, name))
-            runtime = OnnxRuntime(model.SerializeToString(), threads=1)
-            found.append(runtime.labels(self.baseline.rows.X))
-        return np.stack(found).astype(np.int16)
+            yield OnnxRuntime(model.SerializeToString(), threads=1).scores(X)
 
     def _chunks(self, network: Network, layout: Layout) -> FloatArray:
         """The rows as walks take them; removed units change nothing of them."""
@@ -286,17 +299,63 @@ class _Shared:
 
 
 @dataclass(frozen=True, eq=False)
+class _Counted:
+    """Accuracy at each step of a line, by the labels of shape (steps, rows)."""
+
+    labels: npt.NDArray[np.int16]
+    correct: npt.NDArray[np.int64]
+    newly_wrong: npt.NDArray[np.int64]
+    newly_right: npt.NDArray[np.int64]
+
+    @property
+    def values(self) -> npt.NDArray[np.float64]:
+        return np.asarray(self.correct / self.labels.shape[1], np.float64)
+
+    @property
+    def changes(self) -> Iterator[Difference]:
+        n = self.labels.shape[1]
+        for counts in zip(self.newly_wrong.tolist(), self.newly_right.tolist(), strict=True):
+            yield Change(*counts, n)
+
+    def at(self, step: int) -> dict[str, Any]:
+        """As `Baseline.judge`."""
+        n = self.labels.shape[1]
+        return {
+            "quality": Accuracy(int(self.correct[step]), n),
+            "change": Change(int(self.newly_wrong[step]), int(self.newly_right[step]), n),
+            "predictions": self.labels[step].astype(np.int64),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """Any score at each step of a line, as `Baseline.judge` gave it."""
+
+    steps: list[dict[str, Any]]
+
+    @property
+    def values(self) -> npt.NDArray[np.float64]:
+        return np.array([found["quality"].value for found in self.steps])
+
+    @property
+    def changes(self) -> Iterator[Difference]:
+        return (found["change"] for found in self.steps)
+
+    def at(self, step: int) -> dict[str, Any]:
+        return self.steps[step]
+
+
+@dataclass(frozen=True, eq=False)
 class _Walked:
-    """A line and what was found at each of its steps; `counts` are the rows that are right,
-    newly wrong and newly right. `reduced` is the network without the units that are removed."""
+    """A line and what was found at each of its steps. `reduced` is the network without the units
+    that are removed."""
 
     line: Line
     baseline: Baseline
     network: Network
     reduced: Network
     totals: _Totals
-    labels: npt.NDArray[np.int16]
-    counts: tuple[npt.NDArray[np.int64], ...]
+    judged: _Counted | _Judged
 
     @cached_property
     def sparsity(self) -> npt.NDArray[np.float64]:
@@ -322,8 +381,7 @@ class _Walked:
 
     def figures(self, step: int, predictions: bool) -> Computed:
         """What was computed at a step."""
-        correct, newly_wrong, newly_right = (int(counts[step]) for counts in self.counts)
-        n = len(self.baseline.rows)
+        judged = self.judged.at(step)
         bits = self.totals.bits[:, step].tolist()
         return Computed(
             recipe=self.line.recipes[step],
@@ -332,14 +390,12 @@ class _Walked:
             split=self.baseline.split,
             split_seed=self.baseline.dataset.seed,
             seed=int(self.network.metadata.get("seed", 0)),
-            accuracy=Accuracy(correct, n),
-            change=Change(newly_wrong, newly_right, n),
             size_bytes=int(self.size_bytes[step]),
             sparsity=float(self.sparsity[step]),
             bits=tuple(zip(self.reduced.weights, bits, self.storages[step], strict=True)),
             entropy_bytes=float(self.entropy_bytes[step]),
             environment=environment(),
-            predictions=self.labels[step].astype(np.int64) if predictions else None,
+            **(judged if predictions else judged | {"predictions": None}),
         )
 
 

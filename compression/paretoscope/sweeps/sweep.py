@@ -14,7 +14,7 @@ from paretoscope.base.errors import ParetoscopeError, one_of
 from paretoscope.base.parameters import Member, parameters
 from paretoscope.base.store import default_store, sha256
 from paretoscope.data.dataset import Dataset
-from paretoscope.measurement.measurement import Baseline, Measured, Measurement, measure
+from paretoscope.measurement.measurement import USUAL, Baseline, Measured, Measurement, measure
 from paretoscope.methods.pruning import Criterion, KeepAll, Magnitude
 from paretoscope.methods.quantization import FixedPoint, Float32, Quantizer
 from paretoscope.methods.recipe import Recipe
@@ -136,6 +136,7 @@ def sweep(
     recipes: Iterable[Recipe],
     split: str | None = None,
     *,
+    score: str = "",
     batches: Sequence[int] = BATCHES,
     measured: str = "all",
     pins: Sequence[Recipe] = (),
@@ -154,11 +155,13 @@ def sweep(
     split : str, optional
         By default the rows that choices are made on
         (`paretoscope.measurement.measurement.judged_on`).
+    score : str, optional
+        What quality is judged by; by default the usual score of the dataset's problem.
     batches : sequence of int, default (1, 16, 256)
         Batch sizes to time.
     measured : str, default "all"
         "all": every recipe's file is made and run. "front": all recipes are computed first, then
-        the files of those that matter are made and run: the front of what was computed (accuracy
+        the files of those that matter are made and run: the front of what was computed (quality
         against size, and against entropy), and `pins`. "none": all are computed.
     pins : sequence of Recipe
         Recipes whose files are made and run in any case, after the front.
@@ -178,7 +181,7 @@ def sweep(
             "workers compute; files are run and timed on this machine: with workers, measured must "
             "be front or none"
         )
-    run = _Run(Baseline(network, data, split or ""), history, batches, cluster)
+    run = _Run(Baseline(network, data, split or "", score), history, batches, cluster)
     if history is not None:
         recipes = list(recipes)
         run.start([*recipes, *pins])
@@ -196,8 +199,8 @@ def sweep(
 
 
 def _matter(computed: Sequence[Measurement]) -> list[Measurement]:
-    """The front of accuracy against size, and of accuracy against entropy."""
-    fronts = [pareto_front(computed, ("accuracy", size)) for size in ("size", "entropy")]
+    """The front of quality against size, and of quality against entropy."""
+    fronts = [pareto_front(computed, ("quality", size)) for size in ("size", "entropy")]
     return [m for m in computed if any(m is other for front in fronts for other in front)]
 
 
@@ -221,9 +224,12 @@ class _Run:
         """Look up what is known, and note that the sweep was begun."""
         assert self._history is not None
         network, data, split = self._baseline.network, self._baseline.dataset, self._baseline.split
-        self._measured = self._history.find(network, data, split, recipes)
-        self._computed = self._history.find(network, data, split, recipes, computed=True)
-        whole = [network.sha256, data.sha256, split, *map(str, recipes)]
+        score = self._baseline.score.name
+        asked = (network, data, split, recipes)
+        self._measured = self._history.find(*asked, score=score)
+        self._computed = self._history.find(*asked, score=score, computed=True)
+        named = [] if score == USUAL else [score]
+        whole = [network.sha256, data.sha256, split, *named, *map(str, recipes)]
         self._name = sha256("\n".join(whole).encode())
         self._history.start_sweep(self._name, network, data, split, len(recipes))
 
@@ -245,7 +251,8 @@ class _Run:
     def _points(self, recipes: Sequence[Recipe], threads: int) -> Iterator[tuple[int, Measurement]]:
         network, data, split = self._baseline.network, self._baseline.dataset, self._baseline.split
         if self._cluster is not None and recipes:
-            return self._cluster.compute(network, data, split, recipes)
+            score = self._baseline.score_name
+            return self._cluster.compute(network, data, split, recipes, score)
         return surface(network, recipes, self._baseline, threads=threads, predictions=False)
 
     def measure(self, recipe: Recipe) -> Measurement:

@@ -21,6 +21,7 @@ from paretoscope.base.errors import ParetoscopeError
 from paretoscope.data.dataset import Dataset, load_dataset
 from paretoscope.network.building import Convolution, Dense
 from paretoscope.network.network import Network
+from paretoscope.problems.classification import decide
 from paretoscope.training import shipped
 from paretoscope.training.training import Layers, keep, network_of
 
@@ -101,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(error, file=sys.stderr)
             return 2
         keep(network, "cnn", data, given.seed)
-        correct = float(np.mean(network.scores(data.test.X).argmax(1) == data.test.y))
+        correct = float(np.mean(decide(network.scores(data.test.X)) == data.test.y))
         print(f"{name}, seed {given.seed}: test accuracy {correct:.2%}, {network.sha256}")
         if given.ship:
             (Path(shipped.__file__).parent / f"{name}-cnn.onnx").write_bytes(network.onnx_bytes)

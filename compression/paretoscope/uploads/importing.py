@@ -20,6 +20,7 @@ from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.wording import counted
 from paretoscope.data.dataset import Dataset
 from paretoscope.network.network import Network
+from paretoscope.problems.classification import decide
 from paretoscope.uploads.gate import as_name, shown
 from paretoscope.uploads.models import Model, gives_places, own_classes, predict
 from paretoscope.uploads.rewrites import REWRITES
@@ -66,7 +67,7 @@ def network_for(model: Model, data: Dataset, names: Sequence[str] = ()) -> Netwo
     _require_fit(network, data)
     rows = data.train.X[: min(_ROWS_COMPARED, _CHUNKS_COMPARED * network.rows_at_a_time)]
     theirs = predict(model, rows.astype(np.float64))["labels"]
-    ours = network.scores(rows).argmax(1)
+    ours = decide(network.scores(rows))
     in_order = names or data.class_names
     if names or gives_places(model):
         own = own_classes(model, theirs, len(in_order))

@@ -17,7 +17,7 @@ from paretoscope.data.dataset import Rows
 from paretoscope.methods.pruning.criterion import Criterion
 from paretoscope.methods.pruning.cut import Scores
 from paretoscope.network.chain import as_chain
-from paretoscope.network.gradient import Schedule, backward, descend, one_hot
+from paretoscope.network.gradient import Schedule, backward, descend
 from paretoscope.network.network import Network
 
 _RETRAIN_BATCH = 128
@@ -133,8 +133,8 @@ def _dropout_scores(network: Network, rows: Rows, rate: float, targeted: float) 
 
 def _fit_on(network: Network, rows: Rows, **hooks: object) -> Weights:
     chain = as_chain(network)
-    targets = one_hot(rows.y, _n_classes(network))
-    weights, _ = descend(chain, rows.X, targets, _retraining(rows), **hooks)  # type: ignore[arg-type]
+    loss = network.problem.loss
+    weights, _ = descend(chain, rows.X, rows.y, _retraining(rows), loss, **hooks)  # type: ignore[arg-type]
     return weights
 
 
@@ -142,14 +142,10 @@ def _fit_on(network: Network, rows: Rows, **hooks: object) -> Weights:
 def _taylor_scores(network: Network, rows: Rows) -> Scores:
     chain = as_chain(network)
     found = {name: np.zeros(w.shape, np.float32) for name, w in chain.weights.items()}
-    targets = one_hot(rows.y, _n_classes(network))
+    loss = network.problem.loss
     for i in range(0, min(len(rows), _TAYLOR_ROWS), _RETRAIN_BATCH):
         batch = slice(i, i + _RETRAIN_BATCH)
-        gradients = backward(chain, chain.preparation(rows.X[batch]), targets[batch])
+        gradients = backward(chain, chain.preparation(rows.X[batch]), rows.y[batch], loss)
         for name, (gradient, _) in gradients.items():
             found[name] += np.square(gradient * chain.weights[name])
     return found
-
-
-def _n_classes(network: Network) -> int:
-    return max(2, int(list(network.weights.values())[-1].shape[1]))

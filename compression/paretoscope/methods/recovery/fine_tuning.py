@@ -11,7 +11,8 @@ from paretoscope.methods.pruning import Sparsity
 from paretoscope.methods.quantization import Grid
 from paretoscope.methods.recovery.base import Recovery, RecoveryInput, Stored
 from paretoscope.network.chain import Chain, as_chain
-from paretoscope.network.gradient import Arrays, Schedule, copy_of, descend, one_hot, softmax
+from paretoscope.network.gradient import Arrays, Schedule, copy_of, descend
+from paretoscope.problems.score import Targets
 
 _MASK_GROWS_UNTIL = 0.5  # of the training; then the mask is held
 _STEPS_A_MASK = 25
@@ -44,8 +45,8 @@ class FineTuning(Recovery):
         Choice(("labels", "scores")),
         default="labels",
         label="Learn from",
-        help="labels: the true ones. scores: the uncompressed network's, without any labels "
-        "(distillation).",
+        help="labels: what is true of each row. scores: the uncompressed network's, without any "
+        "labels (distillation).",
     )
     rate: float = parameter(
         Number(1e-6, 1), default=1e-3, label="Rate", help="The step size of Adam at the start."
@@ -61,8 +62,9 @@ class FineTuning(Recovery):
             weights, biases = descend(
                 run.chain,
                 rows.X,
-                self._targets(given, run.chain),
+                self._targets(given),
                 schedule,
+                given.network.problem.loss,
                 effective=run.effective,
                 after_epoch=run.after_epoch,
             )
@@ -76,11 +78,12 @@ class FineTuning(Recovery):
         weights, biases = run.best
         return Stored({n: run.grids[n].project(w) for n, w in weights.items()}, biases)
 
-    def _targets(self, given: RecoveryInput, chain: Chain) -> FloatArray:
+    def _targets(self, given: RecoveryInput) -> Targets:
         rows = given.train_rows
         assert rows is not None
-        scores = given.network.scores(rows.X)
-        return softmax(scores) if self.targets == "scores" else one_hot(rows.y, scores.shape[1])
+        if self.targets == "labels":
+            return rows.y
+        return given.network.problem.as_targets(given.network.scores(rows.X))
 
 
 class _Run:
@@ -91,7 +94,7 @@ class _Run:
         self.best: tuple[Arrays, Arrays] | None = None
         self.last: tuple[Arrays, Arrays] | None = None
         self.grids: dict[str, Grid] = {n: given.grid(n, w) for n, w in chain.weights.items()}
-        self._best_correct = -1
+        self._best = -np.inf
         self._sparsity = {n: 1 - float(given.kept(n).mean()) for n in chain.names}
         self._masks: dict[str, tuple[BoolArray, int]] = {}
 
@@ -134,8 +137,11 @@ class _Run:
             name: self.grids[name].nearest(np.where(self.given.kept(name), w, np.float32(0)))
             for name, w in weights.items()
         }
-        scores = self.given.network.scores(rows.X, used, biases)
-        correct = int(np.count_nonzero(scores.argmax(1) == rows.y))
-        if correct > self._best_correct:
-            self._best_correct = correct
+        problem = self.given.network.problem
+        score = problem.scores[0]
+        outputs = self.given.network.scores(rows.X, used, biases)
+        found = score.figure(problem.predict(outputs), rows.y).value
+        merit = found if score.higher_is_better else -found
+        if merit > self._best:
+            self._best = merit
             self.best = copy_of(used), copy_of(biases)
