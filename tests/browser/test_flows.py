@@ -144,7 +144,7 @@ def test_zoom_survives_a_slider_move(explore: Visit) -> None:
 
 def test_the_budget_is_typed_cleared_and_what_is_wrong_is_said(explore: Visit) -> None:
     page = explore.page
-    unfold(page, "Budget")
+    unfold(page, "Goal")
     field = page.get_by_role("textbox", name="Largest drop, points")
     field.fill("3")
     field.press("Enter")
@@ -170,7 +170,7 @@ def test_what_is_being_typed_survives_what_comes_above_it(server: Server, visito
     """Buttons come once the recipe's file is there, which takes a while for one that calibrates."""
     visit = _open(visitor, server, query=QUERY.replace("q(8)", "q(7)%2Bgptq"))
     page = visit.page
-    unfold(page, "Budget")
+    unfold(page, "Goal")
     drop = page.get_by_role("textbox", name="Largest drop, points")
     drop.fill("7.5")
     pin = page.get_by_role("button", name="Pin as A")

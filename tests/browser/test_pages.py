@@ -93,7 +93,7 @@ def test_controls_keep_what_a_link_says(server: Server, visitor: Visitor) -> Non
     slider(visit.page, "Q").press("ArrowRight")
     visit.page.wait_for_function("decodeURIComponent(location.search).includes('q(10)')")
     assert "size=file&margin=2" in visit.query
-    unfold(visit.page, "Budget")
+    unfold(visit.page, "Goal")
     margin = visit.page.get_by_role("spinbutton", name="Margin, points")
     assert float(margin.input_value()) == 2
 

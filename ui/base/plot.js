@@ -85,8 +85,10 @@ const tell = (state, place) => {
   tip.hidden = place < 0;
   if (place < 0) return;
   const [x, y] = state.points[place];
-  const percent = (100 * dots.y[place]).toFixed(1);
-  tip.textContent = `${dots.recipes[place]}\n${percent} %, ${amount(dots.x[place], dots.unit)}`;
+  const { score, unit } = dots;
+  const value = dots.y[place];
+  const shown = score === "%" ? `${(100 * value).toFixed(1)} %` : `${value.toPrecision(3)} ${score}`.trim();
+  tip.textContent = `${dots.recipes[place]}\n${shown}, ${amount(dots.x[place], unit)}`;
   const left = canvas.offsetLeft + x;
   tip.style.top = `${canvas.offsetTop + y + 10}px`;
   tip.style.left = `${Math.max(0, Math.min(left, state.plot.clientWidth - tip.offsetWidth - 4))}px`;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -88,10 +89,10 @@ def probability(p: float) -> str:
 def valued(value: float, unit: str) -> str:
     """A score in its unit.
 
-    >>> valued(0.975, "%"), valued(53.21, ""), valued(4.2, "kWh")
-    ('97.5 %', '53.2', '4.20 kWh')
+    >>> valued(0.975, "%"), valued(53.21, ""), valued(0.17, "nats")
+    ('97.5 %', '53.2', '0.170 nats')
     """
-    return percent(value) if unit == "%" else f"{three_digits(value)} {unit}".strip()
+    return percent(value) if unit == "%" else f"{bare(value, unit)} {unit}".strip()
 
 
 def scale(unit: str) -> float:
@@ -101,7 +102,12 @@ def scale(unit: str) -> float:
 
 def bare(value: float, unit: str) -> str:
     """The same without its unit."""
-    return f"{100 * value:.1f}" if unit == "%" else three_digits(value)
+    if unit == "%":
+        return f"{100 * value:.1f}"
+    if value != value:  # NaN alone differs from itself
+        return "not defined"
+    told = three_digits(value) if abs(value) >= 1 else f"{value:#.3g}"
+    return told.replace("-", MINUS)
 
 
 def differing(value: float, unit: str) -> str:
@@ -112,7 +118,7 @@ def differing(value: float, unit: str) -> str:
     """
     if unit == "%":
         return points(value)
-    return f"{'+' if value > 0 else ''}{valued(value, unit)}"
+    return f"{'+' if value > 0 else ''}{three_digits(value)} {unit}".rstrip()
 
 
 def amount(value: float, unit: str) -> str:
@@ -165,9 +171,23 @@ def ends(change: Difference) -> str:
     """
     if change.interval is None:
         return "no interval"
-    unit = "%" if change.unit == "%" else ""
-    low, high = (differing(end, unit).removesuffix(" pt") for end in change.interval)
+    digits = _digits(change)
+    low, high = (_signed(scale(change.unit) * end, digits) for end in change.interval)
     return f"{low} to {high}"
+
+
+def _digits(change: Difference) -> int:
+    """Decimals of a change: of points one; else so many that its interval has two digits."""
+    if change.unit == "%" or change.interval is None:
+        return 1
+    low, high = change.interval
+    return max(0, 1 - math.floor(math.log10(high - low))) if high > low else 3
+
+
+def _signed(value: float, digits: int) -> str:
+    rounded = round(value, digits)
+    sign = MINUS if rounded < 0 else "+" if rounded > 0 else ""
+    return f"{sign}{abs(rounded):,.{digits}f}"
 
 
 def change_interval(change: Difference) -> str:
@@ -175,8 +195,13 @@ def change_interval(change: Difference) -> str:
     >>> from paretoscope.problems.accuracy import Change
     >>> change_interval(Change(newly_wrong=6, newly_right=2, n=360))
     '\u22121.1 pt (\u22123.1 to +0.6)'
+    >>> from paretoscope.problems.figure import EstimatedDifference
+    >>> change_interval(EstimatedDifference(1.046, 89, (-0.0374, 2.13), False, "", "mg"))
+    '+1.0 mg (0.0 to +2.1)'
     """
-    return f"{differing(change.value, change.unit)} ({ends(change)})"
+    unit = "pt" if change.unit == "%" else change.unit
+    value = _signed(scale(change.unit) * change.value, _digits(change))
+    return f"{value} {unit}".rstrip() + f" ({ends(change)})"
 
 
 def change_words(change: Difference, margin: float) -> str:

@@ -128,7 +128,7 @@ def show(view: View, subject: Subject, title: str, places: tuple[DeltaGenerator,
     polls = _ask(service, requests)
     every = _POLL_S if polls else None
     st.fragment(_show, run_every=every)(view, subject, title, requests, curves, places, polls=polls)
-    axes(view)
+    axes(view, subject.score)
 
 
 def _requests(

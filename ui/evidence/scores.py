@@ -17,6 +17,11 @@ from ui.state.address import View
 from ui.state.subject import Subject
 from ui.state.view import plain
 
+_SOFTMAX = (
+    "Log loss, Brier score and calibration error take the softmax of a model's scores for "
+    "probabilities: those of a linear SVM, say, are none."
+)
+
 
 def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
     """What changed for certain in a sentence, then every score."""
@@ -30,11 +35,8 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
         height="content",
         key="scores",
     )
-    st.caption(
-        "Log loss, Brier score and calibration error take the softmax of a model's scores for "
-        "probabilities: those of a linear SVM, say, are none. Of 20 intervals one misses the truth "
-        "by chance, so one score of many that changed says little."
-    )
+    chance = "Of 20 intervals one misses the truth by chance: one changed score says little."
+    st.caption(f"{_SOFTMAX} {chance}" if subject.has_classes else chance)
     for why, titles in _without(result.scores).items():
         st.caption(f"{words.listed(titles)}: no interval, for {why}.")
     source = provenance.of_subject(subject, result.n)
@@ -94,7 +96,7 @@ def _row(score: Scored) -> dict[str, str]:
 def _value(value: float, unit: str) -> str:
     if value != value:  # NaN alone differs from itself
         return "not defined"
-    return words.percent(value) if unit == "%" else f"{value:#.3g}"
+    return words.valued(value, unit)
 
 
 def _interval(score: Scored) -> str:
@@ -109,7 +111,7 @@ def _signed(value: float, score: Scored) -> str:
     if score.unit == "%":
         return words.points(value)
     sign = words.MINUS if value < 0 else "+" if value > 0 else ""
-    return f"{sign}{abs(value):#.3g}"
+    return f"{sign}{words.bare(abs(value), score.unit)}"
 
 
 def _without(scores: Sequence[Scored]) -> dict[str, list[str]]:

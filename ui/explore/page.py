@@ -86,7 +86,7 @@ def _draw(view: View, subject: Subject, title: str) -> None:
         with sliders:
             strip.show(subject.network, view.recipe)
         with switches:
-            axes.axes(view)
+            axes.axes(view, subject.score)
         st.fragment(panels.show, run_every=_every(_POLL_AROUND_S, polling))(
             view, plan, title, steps
         )

@@ -25,6 +25,7 @@ from paretoscope.uploads.checking import (
     UnknownLabelsError,
     check,
 )
+from paretoscope.uploads.columns import Column
 from paretoscope.uploads.csvs import Reading, Table
 from paretoscope.uploads.decoding import ENCODINGS, EncodingError
 from paretoscope.uploads.gate import shown
@@ -33,7 +34,10 @@ from paretoscope.uploads.labelled import (
     Constant,
     Labelled,
     Missing,
+    Predicted,
     can_be_one_hot,
+    looks_like_number,
+    may_be_number,
     require_trainable,
     with_label,
 )
@@ -48,6 +52,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from ui.base import words
 from ui.files import examples
 from ui.state import server, view
+from ui.state.address import USUAL
 from ui.state.session import session
 
 T = TypeVar("T")
@@ -172,6 +177,7 @@ def _choose(found: Table, name: str) -> None:
         "Label", names, index=names.index(guess), format_func=_plain, key="own-label"
     )
     keys = row_keys(found, str(label))
+    predict = _ask_what(found.column(str(label)))
     words = [c.name for c in found.columns if c.values is None and c.name != label]
     leave_out = _several(
         right,
@@ -211,7 +217,7 @@ def _choose(found: Table, name: str) -> None:
             "as on the edges of images.",
         )
     try:
-        rows = with_label(found, label, leave_out, one_hot, missing, constant)
+        rows = with_label(found, label, leave_out, one_hot, missing, constant, predict)
         _notes([*found.notes, *rows.notes, *say_keys(keys)])
         require_trainable(rows)
     except ParetoscopeError as error:
@@ -227,6 +233,23 @@ def _choose(found: Table, name: str) -> None:
     _say_wrong()
     if session().take("own_used"):
         st.switch_page("pages/explore.py", query_params=session().view.query())
+
+
+def _ask_what(column: Column) -> Predicted | None:
+    """Whether a column of numbers holds classes or a number to predict, where that can be
+    asked."""
+    if not may_be_number(column):
+        return None
+    guess: Predicted = "number" if looks_like_number(column) else "class"
+    return st.segmented_control(
+        "Predict",
+        tuple(_PREDICTED),
+        default=guess,
+        required=True,
+        format_func=_PREDICTED.__getitem__,
+        key=f"own-predict-{column.name}",
+        help=f"It holds {column.n_different:,} different numbers.",
+    )
 
 
 def _treatment(label: str, choices: Mapping[T, str], key: str, about: str | None = None) -> T:
@@ -257,6 +280,7 @@ def _several(
     return chosen
 
 
+_PREDICTED: Mapping[Predicted, str] = {"class": "one of some classes", "number": "a number"}
 _HOLDS = {"number": "numbers", "truth": "true and false", "date": "dates", "empty": "nothing"}
 
 
@@ -288,6 +312,18 @@ def _preview(raw: Raw, rows: Labelled) -> None:
     """The split, and what its size lets one tell."""
     data = Dataset("own", "", raw, server.SPLIT_SEED)
     n = len(data.validation)
+    if rows.predicts == "number":
+        y = data.validation.y
+        st.markdown(
+            f"**{len(data.train):,}** rows to train on, **{n:,}** to choose by, "
+            f"**{len(data.test):,}** kept for the end; "
+            f"{counted(len(raw.feature_names), 'feature')}; {_plain(rows.label)} from "
+            f"{rows.y.min():.6g} to {rows.y.max():.6g}."
+        )
+        st.caption(
+            f"Always saying its mean would have an RMSE of {words.three_digits(float(y.std()))}."
+        )
+        return
     low, high = Accuracy(round(0.9 * n), n).interval
     classes = ", ".join(_plain(name) for name in raw.class_names[:10])
     more = f" and {len(raw.class_names) - 10} more" if len(raw.class_names) > 10 else ""
@@ -318,7 +354,8 @@ def _use(raw: Raw, title: str, notes: Sequence[str]) -> None:
     except ParetoscopeError as error:
         session().own_wrong = _sentence(error)
         return
-    view.change(dataset=name, model="logistic-regression", pins=())
+    model = "logistic-regression" if raw.stated is None else "linear-regression"
+    view.change(dataset=name, model=model, pins=(), score="", margin=USUAL, drop=USUAL)
     session().arrives = True
     session().own_used = True
 

@@ -16,6 +16,7 @@ from paretoscope.base.parameters import FloatArray
 from paretoscope.data.dataset import Dataset
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.network import Network
+from paretoscope.problems.regression import Regression
 
 from ui.base import plot, words
 from ui.base.plot import Figure, Trace, bar, drawing
@@ -78,10 +79,11 @@ def one_layer(view: View, subject: Subject, title: str) -> None:
     else:
         left.caption("Weights are floats here; a quantizer gives them codes.")
     kept = np.broadcast_to(draft.cut.kept[name], codes.values.shape)
-    told = (
-        f"{name}: kept weights dark, cut ones light; {kept.shape[0]:,} inputs across, "
-        f"{kept.shape[1]:,} outputs down; {words.percent(kept.mean())} kept"
-    )
+    n_in, n_out = kept.shape
+    sides = f"{n_in:,} inputs across, {n_out:,} outputs down"
+    if _is_tall(kept):
+        sides = f"{n_out:,} outputs across, {n_in:,} inputs down"
+    told = f"{name}: kept weights dark, cut ones light; {sides}; {words.percent(kept.mean())} kept"
     right.image(mask_picture(kept), caption=told, alt=told, width="stretch")
     if name == names[0]:
         _first_layer(subject, network.weights[name], codes.decoded())
@@ -138,10 +140,16 @@ def occupancy_figure(record: Occupancy, theme: Theme) -> Figure:
 
 
 def mask_picture(kept: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
-    """A mask (in, out) as a grey picture, outputs down, each weight at least a pixel."""
-    pixels = np.array([225, 40], np.uint8)[kept.T.astype(np.intp)]
+    """A mask (in, out) as a grey picture, each weight at least a pixel: outputs down, or inputs
+    where it would be very tall."""
+    pixels = np.array([225, 40], np.uint8)[kept.astype(np.intp)]
+    pixels = pixels if _is_tall(kept) else pixels.T
     scale = max(1, _MASK_PIXELS // max(pixels.shape))
     return pixels.repeat(scale, 0).repeat(scale, 1)
+
+
+def _is_tall(kept: npt.NDArray[np.bool_]) -> bool:
+    return bool(kept.shape[1] > 2 * kept.shape[0])
 
 
 def _first_layer(subject: Subject, before: FloatArray, after: FloatArray) -> None:
@@ -186,7 +194,11 @@ def _coefficients(subject: Subject, before: FloatArray, after: FloatArray) -> No
     data = subject.dataset
     if len(data.feature_names) != len(before) or before.shape != after.shape:
         return
-    names = data.class_names if before.shape[1] > 1 else data.class_names[1:]
+    problem = data.problem
+    if isinstance(problem, Regression):
+        names = problem.target_names
+    else:
+        names = data.class_names if before.shape[1] > 1 else data.class_names[1:]
     table: dict[str, Any] = {"feature": list(data.feature_names)}
     for j, name in enumerate(names):
         table[f"{name}, before"] = before[:, j]
@@ -197,6 +209,6 @@ def _coefficients(subject: Subject, before: FloatArray, after: FloatArray) -> No
     st.dataframe(frame.style.format(precision=3), hide_index=True)
     gone = [data.feature_names[i] for i in order if not after[i].any()]
     told = (
-        f"No class looks at {', '.join(gone)} any more." if gone else "Every feature counts still."
+        f"Nothing looks at {', '.join(gone)} any more." if gone else "Every feature counts still."
     )
     st.caption(plain(told))

@@ -83,9 +83,9 @@ def _sensitivity(
         st.progress(measured / total, text=f"{measured} of {total} files measured")
     else:
         st.caption(
-            f"All {measured} files measured. Cells: change of accuracy with one "
-            "layer so, the others untouched. Click a cell or a mark to take that recipe.  \n"
-            + provenance.caption(record.provenance)
+            f"All {measured} files measured. Cells: change of "
+            f"{subject.score.spoken} with one layer so, the others untouched. Click a cell or a "
+            "mark to take that recipe.  \n" + provenance.caption(record.provenance)
         )
 
 

@@ -3,6 +3,7 @@ recipe costs there, and what it stands by sparsity and by bits."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,18 +58,33 @@ class LayerRow:
 @dataclass(frozen=True)
 class LayersPicture:
     """Exactly what the two charts draw, rows from the top; `whole` is the change with the recipe in
-    all layers, in points."""
+    all layers, in points. Of other scores than shares all are gains in their own unit: below zero
+    is worse. From `deepest` on cells are equally dark."""
 
     network: str
     recipe: str
     rows: tuple[LayerRow, ...]
     whole: float | None
     provenance: str
+    spoken: str = "accuracy"
+    in_points: bool = True
+    deepest: float = _DEEPEST
+
+    @property
+    def unit(self) -> str:
+        return "points" if self.in_points else self.spoken
+
+    def short(self, change: float) -> str:
+        if not self.in_points:
+            digits = max(0, 2 - math.floor(math.log10(-self.deepest)))
+            return f"{change:+.{digits}f}".replace("-", words.MINUS)
+        told = f"{change:+.0f}" if abs(change) >= 9.95 else f"{change:+.1f}"
+        return told.replace("-", words.MINUS)
 
     @property
     def alt_cost(self) -> str:
         told = [
-            f"{row.name}: {row.only_here[0]:+.1f} points here only" for row in self.rows
+            f"{row.name}: {self.short(row.only_here[0])} {self.unit} here only" for row in self.rows
             if row.only_here is not None
         ]  # fmt: skip
         return f"{self.network}: what {self.recipe} costs by layer. {'; '.join(told)}."
@@ -79,9 +95,9 @@ class LayersPicture:
         for row in self.rows:
             known = [c for c in (*row.by_sparsity, *row.by_bits) if c is not None]
             if known:
-                told.append(f"{row.name} {min(known):+.1f} points at worst")
+                told.append(f"{row.name} {self.short(min(known))} {self.unit} at worst")
         return (
-            f"{self.network}: change of accuracy with one layer by sparsity and by bits. "
+            f"{self.network}: change of {self.spoken} with one layer by sparsity and by bits. "
             f"{'; '.join(told) or 'nothing measured yet'}."
         )
 
@@ -101,6 +117,9 @@ def picture_of(
         tuple(rows),
         None if whole is None else words.scale(whole.change.unit) * whole.change.gain,
         provenance.of_subject(subject, len(subject.baseline.rows)),
+        subject.score.spoken,
+        subject.score.unit == "%",
+        _DEEPEST if subject.score.unit == "%" else -20 * subject.usual_loss,
     )
 
 
@@ -222,7 +241,10 @@ def cost_figure(record: LayersPicture, theme: Theme) -> Figure:
                 "line": {"color": theme.ink, "width": 1, "dash": "dash"},
             }
         )  # fmt: skip
-    whole = _layout(record, theme, ("Kilobytes of weights", "Change of accuracy, points"))
+    changes = f"Change of {record.spoken}, points"
+    if not record.in_points:
+        changes = f"Gain in {record.spoken} (below zero is worse)"
+    whole = _layout(record, theme, ("Kilobytes of weights", changes))
     bytes_word = _word("before and <b>now</b>", 0.0, theme.quiet)
     wide, narrow = (
         "\u25cf recipe only here  \u25a0 all but here  \u2506 everywhere",
@@ -282,7 +304,7 @@ def stands_figure(record: LayersPicture, theme: Theme) -> Figure:
                 x=columns,
                 y=[row.name for row in record.rows],
                 xaxis=axis,
-                text=[["" if c is None else _short(c) for c in row] for row in changes],
+                text=[["" if c is None else record.short(c) for c in row] for row in changes],
                 texttemplate="%{text}",
                 textfont={"size": 11},
                 customdata=[
@@ -291,7 +313,7 @@ def stands_figure(record: LayersPicture, theme: Theme) -> Figure:
                 ],
                 hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
                 colorscale="Cividis",
-                zmin=_DEEPEST,
+                zmin=record.deepest,
                 zmax=0,
                 xgap=2,
                 ygap=3,
@@ -300,17 +322,12 @@ def stands_figure(record: LayersPicture, theme: Theme) -> Figure:
         )
     whole = _layout(record, theme, ("% of its weights cut", "Bits a weight"))
     whole["annotations"] += [
-        _word("points by <b>sparsity</b>", 0.0, theme.quiet),
-        _word("points by <b>bits</b>", 0.54, theme.quiet),
+        _word(f"{record.unit} by <b>sparsity</b>", 0.0, theme.quiet),
+        _word(f"{record.unit} by <b>bits</b>", 0.54, theme.quiet),
     ]
     whole["xaxis"] |= {"domain": [0, 0.48], "type": "category"}
     whole["xaxis2"] |= {"domain": [0.54, 1], "type": "category"}
     return drawing(data, whole, uirevision=f"{record.network} stands")
-
-
-def _short(change: float) -> str:
-    told = f"{change:+.0f}" if abs(change) >= 9.95 else f"{change:+.1f}"
-    return told.replace("-", "\u2212")
 
 
 def _word(text: str, x: float, colour: str) -> dict[str, Any]:

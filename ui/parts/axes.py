@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import streamlit as st
+from paretoscope.problems.score import Score
 
 from ui.state.address import ACROSS, SIZES, SPANS, View
 from ui.state.control import control
 from ui.state.view import change
 
 
-def axes(view: View) -> None:
+def axes(view: View, score: Score) -> None:
     """The two switches beneath a chart."""
     with st.container(horizontal=True, key="axes"):
         shown = view.size if view.across == "size" else view.across
@@ -25,17 +26,18 @@ def axes(view: View) -> None:
             label_visibility="collapsed",
             on_change=across.then(_set_across),
         )
-        span(view)
+        span(view, score)
 
 
-def span(view: View) -> None:
+def span(view: View, score: Score) -> None:
     """The second of them alone."""
+    near = SPANS["near"] if score.unit == "%" else "Near the uncompressed"
     shown = control("span", view.span)
     st.segmented_control(
-        "Accuracy shown",
+        f"{score.title} shown",
         list(SPANS),
         default=view.span,
-        format_func=SPANS.__getitem__,
+        format_func=(SPANS | {"near": near}).__getitem__,
         key=shown.key,
         required=True,
         label_visibility="collapsed",

@@ -127,7 +127,7 @@ class TradeOff:
 
     @property
     def title(self) -> str:
-        less = "" if self.rises else " (less is better, and drawn higher)"
+        less = "" if self.rises else " (better is up)"
         return f"{self.score} against {_TITLES[self.axis]}{less}"
 
     @property
@@ -302,7 +302,7 @@ def _budget_name(asked: Asked) -> str:
     if asked.budget.drop is None:
         return "within your budget"
     if asked.score.unit != "%":
-        return f"within your budget: {words.amount(asked.budget.drop, asked.score.unit)}"
+        return f"within your budget: {words.limit(asked.budget.drop, asked.score.unit)}"
     lost = f"{100 * asked.budget.drop:g}"
     return f"within your budget: {lost} point{'' if lost == '1' else 's'}"
 

@@ -58,7 +58,7 @@ def recipe_controls(network: Network, recipe: Recipe) -> None:
         told = budget_words(now, subject)
         if subject.score != subject.dataset.problem.scores[0]:
             told = f"{subject.score.spoken}, {told}"
-        with _fold("Score and budget", "fold-budget", told) as fold:
+        with _fold("Goal", "fold-budget", told) as fold:
             if fold.open:
                 _score(subject)
                 budget_fields(now, subject)

@@ -71,6 +71,7 @@ def _dots(record: TradeOff, theme: Theme) -> dict[str, Any]:
         "dark": dots.undecided,
         "colours": [theme.dot, theme.undecided],
         "unit": "\u00d7" if record.axis == "ratio" else "B",
+        "score": record.unit,
         "log": record.axis != "time",
     }
 

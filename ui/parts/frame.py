@@ -12,6 +12,7 @@ from paretoscope.base.errors import ParetoscopeError
 from paretoscope.data.dataset import SOURCES, find_source
 from paretoscope.methods.kernels import Auto, Fused, Kernel
 from paretoscope.methods.pruning import Criterion
+from paretoscope.problems.classification import Classification
 from paretoscope.sweeps.sweep import at
 from paretoscope.training.training import MODELS, models, own_model
 from streamlit.delta_generator import DeltaGenerator
@@ -20,6 +21,7 @@ from streamlit.navigation.page import StreamlitPage
 from ui.base.plot import MARK
 from ui.base.theme import here
 from ui.state import own_data, server, view
+from ui.state.address import USUAL
 from ui.state.control import control, forget_stops
 from ui.state.session import session
 
@@ -117,6 +119,10 @@ def _change_network(**parts: str) -> None:
         share = criterion.selection(criterion.scores(old, None)).sparsity(old.weights)
         recipe = replace(recipe, pruner=at(criterion, "sparsity", round(share, 3)))
         session().switch = ("threshold", criterion.scope)
+    kinds = [find_source(name).problem for name in (now.dataset, parts.get("dataset", now.dataset))]
+    if kinds != [Classification, Classification] and "dataset" in parts:
+        # Losses of another unit would mean something else.
+        parts |= {"score": "", "margin": USUAL, "drop": USUAL}
     view.change(recipe=recipe, **parts)
     now = session().view
     view.change(recipe=replace(recipe, kernel=_first_kernel(now.dataset, now.model)))

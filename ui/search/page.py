@@ -107,7 +107,7 @@ def show(view: View, subject: Subject, title: str, places: tuple[DeltaGenerator,
     st.fragment(_show, run_every=every)(
         view, subject, title, request, result, (finding_place, below), polls=polls
     )
-    span(view)
+    span(view, subject.score)
 
 
 def _searched(subject: Subject, view: View) -> SearchResult | None:

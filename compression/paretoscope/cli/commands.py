@@ -44,6 +44,7 @@ def check(arguments: argparse.Namespace) -> None:
         arguments.keep,
         arguments.one_hot,
         Reading(arguments.encoding, arguments.decimal),
+        arguments.predict,
     )
     try:
         checked = check(

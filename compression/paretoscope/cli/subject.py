@@ -20,7 +20,7 @@ from paretoscope.sweeps.sweep import CURVE_POINTS, stops
 
 _PLACES = {"threshold", "sparsity", "pattern"}
 _MODEL_ENDINGS = (".onnx", ".skops")
-_OF_A_TABLE = ("label", "leave_out", "keep", "one_hot", "decimal", "encoding")
+_OF_A_TABLE = ("label", "predict", "leave_out", "keep", "one_hot", "decimal", "encoding")
 _OF_A_MODEL = ("classes", "scores", "cut", "correct_shape")
 
 
@@ -54,6 +54,11 @@ def add_table_options(command: argparse.ArgumentParser) -> None:
     """How one's own table is read."""
     command.add_argument(
         "--label", metavar="COLUMN", help="the column of the table to be predicted"
+    )
+    command.add_argument(
+        "--predict",
+        choices=("class", "number"),
+        help="what that column holds (default: what it looks like)",
     )
     for option, how in (
         ("--leave-out", "which is no feature; several times for several"),
@@ -184,6 +189,7 @@ def _own_table(arguments: argparse.Namespace) -> Dataset:
             leave_out=arguments.leave_out,
             keep=arguments.keep,
             one_hot=arguments.one_hot,
+            predict=arguments.predict,
             decimal=arguments.decimal,
             encoding=arguments.encoding,
             seed=arguments.split_seed,

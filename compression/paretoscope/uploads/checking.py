@@ -19,7 +19,7 @@ from paretoscope.uploads.csvs import Reading, Table
 from paretoscope.uploads.gate import Input, in_order, shown
 from paretoscope.uploads.importing import compressible, other_heads
 from paretoscope.uploads.kinds import kind_of
-from paretoscope.uploads.labelled import Constant, Labelled, can_be_one_hot, with_label
+from paretoscope.uploads.labelled import Constant, Labelled, Predicted, can_be_one_hot, with_label
 from paretoscope.uploads.models import (
     OR_A_REGRESSION,
     Model,
@@ -66,6 +66,8 @@ class Chosen:
     one_hot : collection of str
         Columns of text that become a column of 0 and 1 for each value.
     reading : Reading
+    predict : "class" or "number" or None
+        What that column holds; None: what it looks like.
     """
 
     label: str | None = None
@@ -73,6 +75,7 @@ class Chosen:
     keep: Collection[str] = ()
     one_hot: Collection[str] = ()
     reading: Reading | None = None
+    predict: Predicted | None = None
 
 
 _AS_IT_SEEMS = Chosen()
@@ -148,9 +151,13 @@ def check_table(data: bytes, chosen: Chosen = _AS_IT_SEEMS) -> Checked:
     rows, taken = rows_of(table, chosen)
     features = ", ".join(map(shown, rows.features[:8])) + (" …" if len(rows.features) > 8 else "")
     classes = ", ".join(map(shown, rows.classes[:8])) + (" …" if len(rows.classes) > 8 else "")
+    held = f"label '{shown(rows.label)}' with {len(rows.classes)} classes ({classes})"
+    if rows.predicts == "number":
+        low, high = rows.y.min(), rows.y.max()
+        held = f"'{shown(rows.label)}' to predict, a number from {low:.6g} to {high:.6g}"
     line = (
-        f"a table of {table.n_rows:,} rows; label '{shown(rows.label)}' with {len(rows.classes)} "
-        f"classes ({classes}), {counted(len(rows.features), 'feature')} ({features})"
+        f"a table of {table.n_rows:,} rows; {held}, {counted(len(rows.features), 'feature')} "
+        f"({features})"
     )
     return Checked(line, (*table.notes, *rows.notes, *taken))
 
@@ -180,7 +187,10 @@ def rows_of(
             f"'{shown(column.name)}' has {len(column.texts)} different texts: as one-hot, it would "
             "be a column of 0 and 1 for each"
         )
-    return with_label(table, label, left, chosen.one_hot, constant=constant), notes
+    found = with_label(
+        table, label, left, chosen.one_hot, constant=constant, predict=chosen.predict
+    )
+    return found, notes
 
 
 # --- models -----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""A table with one column chosen as the label: rows to train and judge on, and what is odd of them.
+"""A table with one column chosen as the target: rows to train and judge on, and what is odd there.
 
 What is done to rows and columns is in the notes, for the user to confirm and for the dataset's
 record: rows with infinite features are left out; what becomes of rows that miss features and of
@@ -7,6 +7,7 @@ columns with one value in all rows is the user's choice.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -17,29 +18,34 @@ import numpy.typing as npt
 
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import FloatArray
+from paretoscope.problems.score import Targets
 from paretoscope.uploads.columns import Column
 from paretoscope.uploads.csvs import Table
 from paretoscope.uploads.gate import in_order, shown
 from paretoscope.uploads.roles import guess_label
 
 FEWEST_OF_A_CLASS = 5  # so that each split has one
+_FEWEST_ROWS = 20  # of numbers to predict
+_FEW_NUMBERS = 20  # different ones that may be labels in any case
 _MANY_CLASSES = 1000
 _NAMED = 20  # columns in a sentence
 Missing = Literal["leave-out", "median", "zero"]
 Constant = Literal["leave-out", "keep"]
+Predicted = Literal["class", "number"]
 _MOST_VALUES = 20  # of a column of text that becomes columns of 0 and 1
 
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """Rows with labels.
+    """Rows with targets.
 
     Attributes
     ----------
     X : float32 (n, features)
-    y : int64 (n,)
-        Places in `classes`.
+    y : int64 or float64 (n,)
+        Places in `classes`, or the numbers to predict.
     features, classes : tuple of str
+        No classes where a number is predicted.
     label : str
         The column's name.
     notes : tuple of str
@@ -47,11 +53,29 @@ class Labelled:
     """
 
     X: FloatArray
-    y: npt.NDArray[np.int64]
+    y: Targets
     features: tuple[str, ...]
     classes: tuple[str, ...]
     label: str
     notes: tuple[str, ...]
+
+    @property
+    def predicts(self) -> Predicted:
+        return "class" if self.classes else "number"
+
+
+def may_be_number(column: Column) -> bool:
+    """Whether a column holds numbers that could be predicted as such: more than two."""
+    return column.kind == "number" and column.n_different > 2
+
+
+def looks_like_number(column: Column) -> bool:
+    """Whether a column holds a number to predict rather than labels: more than 20 different ones,
+    and fractions among them or one for every 20 rows."""
+    if not may_be_number(column) or column.values is None or column.n_different <= _FEW_NUMBERS:
+        return False
+    there = column.values[np.isfinite(column.values)]
+    return bool((there != np.round(there)).any()) or 20 * column.n_different > len(there)
 
 
 def can_be_one_hot(column: Column) -> bool:
@@ -68,8 +92,9 @@ def with_label(
     one_hot: Collection[str] = (),
     missing: Missing = "leave-out",
     constant: Constant = "leave-out",
+    predict: Predicted | None = None,
 ) -> Labelled:
-    """Take one column as label and all others that are numbers as features.
+    """Take one column as target and all others that are numbers as features.
 
     Parameters
     ----------
@@ -87,16 +112,25 @@ def with_label(
     constant : {"leave-out", "keep"}
         What becomes of columns with one value in all rows. They tell nothing apart, but a model
         that was trained on them, as on the edges of images, wants them.
+    predict : {"class", "number"}, optional
+        What the column holds; by default what it looks like (`looks_like_number`).
 
     Raises
     ------
     ParetoscopeError
         There is no such column, it is empty, features are text or dates, a text has too many
-        values, or no rows are left.
+        values, a number is to be predicted that is none, or no rows are left.
     """
     label = guess_label(table) if label is None else label
     notes: list[str] = []
-    labels = _labels(table.column(label), notes)
+    target = table.column(label)
+    if predict is None:
+        predict = "number" if looks_like_number(target) else "class"
+    if predict == "number" and (target.kind != "number" or target.values is None):
+        raise ParetoscopeError(f"'{shown(label)}' holds {target.kind}, not numbers to predict")
+    labels = _labels(target, notes)
+    if predict == "number":
+        labels = [text if text and math.isfinite(float(text)) else None for text in labels]
     for name in one_hot:
         table.column(name)
     columns = [c for c in table.columns if c.name != label and c.name not in leave_out]
@@ -110,6 +144,12 @@ def with_label(
     if not len(X):
         raise ParetoscopeError("no rows are left without missing or infinite values")
     X, columns = _without_constants(X, columns, constant, notes)
+    if predict == "number":
+        y = np.array([float(text or "nan") for text in labels])
+        if looks_like_number(target):
+            notes.append(f"'{shown(label)}' is taken for a number to predict")
+        names = tuple(c.name for c in columns)
+        return Labelled(X.astype(np.float32), y, names, (), label, tuple(notes))
     _say_duplicates(X, labels, notes)
     classes = sorted({text for text in labels if text is not None}, key=in_order)
     _say_classes(labels, classes, notes)
@@ -132,6 +172,12 @@ def require_trainable(rows: Labelled) -> None:
     ParetoscopeError
         A single class, too many of them, or a class with too few rows for each split to have one.
     """
+    if rows.predicts == "number":
+        if len(rows.y) < _FEWEST_ROWS:
+            raise ParetoscopeError(f"fewer than {_FEWEST_ROWS} rows with a number to predict")
+        if (rows.y == rows.y[0]).all():
+            raise ParetoscopeError(f"all rows have the same number to predict, {rows.y[0]:.6g}")
+        return
     counts = Counter(rows.y.tolist())
     if len(rows.classes) < 2:
         raise ParetoscopeError(f"all rows have the label '{shown(rows.classes[0])}': one class")

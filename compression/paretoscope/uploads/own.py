@@ -11,13 +11,14 @@ from pathlib import Path
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.data.dataset import Dataset, Raw, keep_own, load_dataset
 from paretoscope.network.network import Network
+from paretoscope.problems.regression import Regression
 from paretoscope.training.training import keep_own_model, train
 from paretoscope.uploads.checking import MODEL_ENDINGS, Chosen, rows_of
 from paretoscope.uploads.csvs import Reading
 from paretoscope.uploads.gate import as_name, shown
 from paretoscope.uploads.importing import network_for, skops_network_for, to_network
 from paretoscope.uploads.kinds import MOST_BYTES, require_size
-from paretoscope.uploads.labelled import Constant, Labelled, require_trainable
+from paretoscope.uploads.labelled import Constant, Labelled, Predicted, require_trainable
 from paretoscope.uploads.models import read_model
 from paretoscope.uploads.numerals import Decimal
 from paretoscope.uploads.skops_files import read_skops
@@ -34,6 +35,7 @@ def load_table(
     keep: Sequence[str] = (),
     one_hot: Sequence[str] = (),
     constant: Constant = "keep",
+    predict: Predicted | None = None,
     decimal: Decimal | None = None,
     encoding: str | None = None,
     seed: int = 0,
@@ -55,6 +57,8 @@ def load_table(
     constant : {"keep", "leave-out"}
         What becomes of columns with one value. A model takes as many features as it was trained
         with, so they are kept.
+    predict : {"class", "number"}, optional
+        What that column holds; by default what it looks like.
     decimal : {"point", "comma"}, optional
         Where numbers can be read in two ways.
     encoding : str, optional
@@ -67,7 +71,8 @@ def load_table(
     ParetoscopeError
         The file cannot be read, or is no table that a model could be judged on.
     """
-    chosen = Chosen(label, leave_out, keep, one_hot, Reading(encoding, decimal))
+    reading = Reading(encoding, decimal)
+    chosen = Chosen(label, leave_out, keep, one_hot, reading, predict)
     return load_dataset(keep_table(read_file(path), Path(path).name, chosen, constant), seed)
 
 
@@ -154,7 +159,8 @@ def network_of(
 def as_raw(rows: Labelled) -> Raw:
     """Rows as a dataset keeps them: names are those that can be shown."""
     features, classes = map(as_name, rows.features), map(as_name, rows.classes)
-    return Raw(rows.X, rows.y, tuple(features), tuple(classes))
+    stated = Regression((as_name(rows.label),)) if rows.predicts == "number" else None
+    return Raw(rows.X, rows.y, tuple(features), tuple(classes), stated=stated)
 
 
 def title_of(name: str) -> str:
