@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import onnx_ir as ir
 import paretoscope as ps
 import pytest
 from hypothesis import given, settings
@@ -12,12 +13,12 @@ from hypothesis import strategies as st
 from paretoscope.artifact.artifact import make_draft
 from paretoscope.artifact.size_parts import entropy_bytes
 from paretoscope.base.parameters import FloatArray
-from paretoscope.measurement.measurement import Baseline
+from paretoscope.measurement.measurement import Baseline, compute
 from paretoscope.methods.pruning import Sparsity, Threshold
 from paretoscope.methods.pruning.selections import SCOPES
 from paretoscope.network.building import Convolution, Dense, build
 from paretoscope.network.chain import as_chain
-from paretoscope.network.network import Network
+from paretoscope.network.network import Network, constant, serialize
 from paretoscope.sweeps import plain_sweep
 from paretoscope.sweeps import surface as module
 from paretoscope.sweeps.lines import Order
@@ -268,3 +269,59 @@ def test_without_a_compiler_a_surface_is_the_same(
         assert found.sparsity == ours.sparsity
         assert found.entropy_bytes == pytest.approx(ours.entropy_bytes)
         assert abs(found.accuracy.correct - ours.accuracy.correct) <= 1
+
+
+def test_scores_that_are_scaled_are_labelled_as_they_are(mlp: Network, digits: ps.Dataset) -> None:
+    """A factor below zero turns the order of scores about; a walk sees them before it."""
+    model = mlp.model()
+    last = model.graph.outputs[0]
+    factor = np.linspace(-1, 1, 10, dtype=np.float32)
+    scaled = constant("factor_of_scores", ir.tensor(factor, name="factor_of_scores"))
+    model.graph.initializers.add(scaled)
+    last.name = "z"
+    node = ir.node("Mul", [last, scaled], name="scale_scores")
+    node.outputs[0].name, node.outputs[0].shape = "scores", ir.Shape(["n", 10])
+    node.outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
+    model.graph.append(node)
+    model.graph.outputs[0] = node.outputs[0]
+    network = Network(serialize(model))
+    assert as_chain(network).factor is not None
+    baseline = Baseline(network, digits)
+    recipes = ps.grid(threshold=[0, 0.1, 0.2], q=[16])
+    for place, found in surface(network, recipes, baseline):
+        _, expected = compute(network, recipes[place], baseline)
+        assert found.quality == expected.quality
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize(
+    ("dataset", "model", "score"),
+    [
+        ("diabetes", "mlp-32", "rmse"),
+        ("diabetes", "ridge", "r2"),
+        ("digits", "mlp-64-32", "log-loss"),
+        ("digits", "mlp-64-32", "ece"),  # has no interval
+        ("breast-cancer", "mlp-32", "roc-auc"),
+        ("digits", "cnn", "balanced-accuracy"),
+    ],
+)
+def test_other_scores_are_those_of_each_point_by_itself(
+    dataset: str, model: str, score: str, compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not compiled:
+        monkeypatch.setattr(module, "nested_sweep", lambda: None)
+    network = trained(dataset, model)
+    baseline = Baseline(network, load(dataset), score_name=score)
+    recipes = ps.grid(threshold=[0, 0.05, 0.2], q=[8, 64])
+    found = dict(surface(network, recipes, baseline))
+    for place, recipe in enumerate(recipes):
+        _, expected = compute(network, recipe, baseline)
+        ours = found[place]
+        assert ours.score == expected.score == score
+        close = {"rel": 1e-4, "abs": 1e-5}
+        assert ours.quality.value == pytest.approx(expected.quality.value, **close)
+        assert ours.change.value == pytest.approx(expected.change.value, **close)
+        assert (ours.change.interval is None) == (expected.change.interval is None)
+        if ours.change.interval is not None:
+            assert ours.change.interval == pytest.approx(expected.change.interval, abs=1e-3)
+        assert ours.size_bytes == expected.size_bytes

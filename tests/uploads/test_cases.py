@@ -58,7 +58,7 @@ TELLS = {
     "c20": "pickle", "c22": "without a name", "c23": "every row has 3 fields, the header has 2",
     "c31": "UTF-16", "c33": "decimal comma", "c34": "tabs", "c39": "occurs 3 times",
     "c40": "17 of 30 rows miss", "c42": "'NA' is kept", "c43": "6 of 12 rows hold infinite",
-    "c45": "looks like codes", "c48": "differ only in case", "c49": "300 different labels",
+    "c45": "looks like codes", "c48": "differ only in case", "c49": "taken for a number to predict",
     "c51": "95 of 100 rows repeat", "c52": "thousands", "c54": "dates", "c55": "1 row",
     "c57": "", "c60": "not ASCII in", "c61": "line 2, column 'a': '0x1F'", "c63": "counts the rows",
     "c64": "copy_of_y", "c67": "50.0 %",

@@ -247,7 +247,7 @@ def _ask_what(column: Column) -> Predicted | None:
         default=guess,
         required=True,
         format_func=_PREDICTED.__getitem__,
-        key=f"own-predict-{column.name}",
+        key=f"own-predict-{column.name}-{guess}-{column.n_different}",
         help=f"It holds {column.n_different:,} different numbers.",
     )
 
@@ -409,9 +409,11 @@ def model() -> None:
             )
             upload = replace(upload, output=output)
         found = _checked(upload)
-        if found.one_number:
+        if found.one_number and found.predicts == "class":
             upload = replace(upload, cut=_ask_cut(about))
             found = _checked(upload)
+        if found.predicts == "number" and upload.chosen is not None:
+            upload = replace(upload, chosen=replace(upload.chosen, predict="number"))
     except ParetoscopeError as error:
         st.error(view.plain(_sentence(error)))
         if isinstance(error, UnknownLabelsError):
@@ -581,7 +583,8 @@ def _take(upload: _Upload) -> None:
     exact = exact_recipe(network)  # of weights that stand for whole numbers: nothing is lost
     kernel = Auto() if may_fuse_any(network.weights) else Fused()
     recipe = replace(now.recipe, kernel=kernel) if exact is None else exact
-    view.change(dataset=dataset, model=kept, pins=(), recipe=recipe)
+    judged = {} if dataset == now.dataset else {"score": "", "margin": USUAL, "drop": USUAL}
+    view.change(dataset=dataset, model=kept, pins=(), recipe=recipe, **judged)
     session().arrives = exact is None
     session().own_used = True
 

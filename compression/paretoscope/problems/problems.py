@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from paretoscope.problems.agreement import Agreement
@@ -12,6 +13,16 @@ from paretoscope.problems.regression import Regression
 PROBLEMS: Mapping[str, type[Problem]] = {
     problem.name: problem for problem in (Classification, Regression, Agreement)
 }
+
+
+def names_of(problem: Problem) -> dict[str, str]:
+    """What a network's metadata say of its outputs."""
+    if isinstance(problem, Classification):
+        return {"classes": json.dumps(problem.class_names, separators=(",", ":"))}
+    if isinstance(problem, Regression):
+        names = json.dumps(problem.target_names, separators=(",", ":"))
+        return {"problem": problem.name, "targets": names}
+    return {"problem": problem.name}
 
 
 def title(score: str) -> str:

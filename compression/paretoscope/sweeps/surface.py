@@ -199,13 +199,14 @@ class _Shared:
                 judged = self._counted(labels, plain_sweep)
             else:
                 judged = _Judged([self.baseline.judge(of_step) for of_step in outputs])
-        elif self.baseline.counts_largest:
+        elif self.baseline.counts_largest and as_chain(network).factor is None:
             labels = self._walk(network, layout, order, stored.decoded, compiled.walk)
             judged = self._counted(labels[:, : len(self.baseline.rows)], compiled)
         else:
             walked = self._walk(network, layout, order, stored.decoded, compiled.walk_outputs)
             chain, n = as_chain(network), len(self.baseline.rows)
-            judged = _Judged([self.baseline.judge(chain.scores(z[:, :n].T)) for z in walked])
+            outputs = (chain.scores(z[:, :n].T) for z in walked)
+            judged = _Judged([self.baseline.judge(of_step) for of_step in outputs])
         return _Walked(line, self.baseline, self.network, network, stored.totals(order), judged)
 
     def _counted(self, labels: npt.NDArray[np.int16], counting: Any) -> _Counted:

@@ -31,6 +31,7 @@ from paretoscope.network.building import Convolution, Dense, TargetScale, build
 from paretoscope.network.network import Network
 from paretoscope.problems.classification import Classification
 from paretoscope.problems.problem import Problem
+from paretoscope.problems.problems import names_of
 from paretoscope.problems.regression import Regression
 from paretoscope.training.shipped import find as find_shipped
 
@@ -308,16 +309,6 @@ def network_of(
     }
     targets = _target_scale(data) if numbers else None
     return build(layers, center, factor, metadata, image_shape, targets)
-
-
-def names_of(problem: Problem) -> dict[str, str]:
-    """What a network's metadata say of its outputs."""
-    if isinstance(problem, Classification):
-        return {"classes": json.dumps(problem.class_names, separators=(",", ":"))}
-    if isinstance(problem, Regression):
-        names = json.dumps(problem.target_names, separators=(",", ":"))
-        return {"problem": problem.name, "targets": names}
-    return {"problem": problem.name}
 
 
 def _target_scale(data: Dataset) -> TargetScale:

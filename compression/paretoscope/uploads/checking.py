@@ -14,12 +14,21 @@ import numpy.typing as npt
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.wording import counted
 from paretoscope.problems.accuracy import Accuracy
-from paretoscope.uploads.columns import is_missing
+from paretoscope.problems.regression import RootMeanSquare
+from paretoscope.problems.score import Predicted
+from paretoscope.uploads.columns import Column, is_missing
 from paretoscope.uploads.csvs import Reading, Table
 from paretoscope.uploads.gate import Input, in_order, shown
 from paretoscope.uploads.importing import compressible, other_heads
 from paretoscope.uploads.kinds import kind_of
-from paretoscope.uploads.labelled import Constant, Labelled, Predicted, can_be_one_hot, with_label
+from paretoscope.uploads.labelled import (
+    Constant,
+    Labelled,
+    can_be_one_hot,
+    may_be_number,
+    with_label,
+)
+from paretoscope.uploads.labelled import Predicted as What
 from paretoscope.uploads.models import (
     OR_A_REGRESSION,
     Model,
@@ -27,6 +36,7 @@ from paretoscope.uploads.models import (
     gives_places,
     own_classes,
     predict,
+    predict_numbers,
     read_model,
     written_classes,
 )
@@ -42,8 +52,9 @@ _NAMED = 12  # features in a sentence
 class Checked:
     """What a file is, what is to be known of it, the names of a model's outputs, and whether its
     weights can be compressed: "yes", or "no: " with what stands in the way; "" for a table. `beats`
-    tells whether a model that was judged does better than always the commonest label, `one_number`
-    whether it gives one number a row, which is cut somewhere."""
+    tells whether a model that was judged does better than always the commonest label or the mean,
+    `predicts` what it was judged to predict, `one_number` whether it gives one number a row, which
+    is cut somewhere where that tells classes apart."""
 
     line: str
     notes: tuple[str, ...] = ()
@@ -51,6 +62,7 @@ class Checked:
     compressible: str = ""
     beats: bool = True
     one_number: bool = False
+    predicts: What = "class"
 
 
 @dataclass(frozen=True)
@@ -75,7 +87,7 @@ class Chosen:
     keep: Collection[str] = ()
     one_hot: Collection[str] = ()
     reading: Reading | None = None
-    predict: Predicted | None = None
+    predict: What | None = None
 
 
 _AS_IT_SEEMS = Chosen()
@@ -154,7 +166,7 @@ def check_table(data: bytes, chosen: Chosen = _AS_IT_SEEMS) -> Checked:
     held = f"label '{shown(rows.label)}' with {len(rows.classes)} classes ({classes})"
     if rows.predicts == "number":
         low, high = rows.y.min(), rows.y.max()
-        held = f"'{shown(rows.label)}' to predict, a number from {low:.6g} to {high:.6g}"
+        held = f"label '{shown(rows.label)}', a number to predict from {low:.6g} to {high:.6g}"
     line = (
         f"a table of {table.n_rows:,} rows; {held}, {counted(len(rows.features), 'feature')} "
         f"({features})"
@@ -351,17 +363,19 @@ def check_on(
         label = guess_label(table, judge.stated_classes(), _n_scores(judge.model))
     table.column(label)
     texts = [i for i in judge.model.passed.inputs if i.type == "string"]
+    column = table.column(label)
     feeds, notes = _match(table, label, judge, chosen), [*table.notes]
     if texts:
         raise ParetoscopeError(
             f"the input '{shown(texts[0].name)}' takes text; models are judged on numbers only"
         )
     values = np.stack([_finite(table, name) for name in feeds], axis=1)
+    if not names and _is_regression(judge, column, chosen):
+        return _judge_numbers(judge, column, values, feeds, notes)
     truth = np.array(_labels_of(table, label), np.object_)
     kept = np.isfinite(values).all(1) & np.array([not is_missing(text) for text in truth])
     if not kept.any():
         raise ParetoscopeError("no rows are left without missing or infinite values")
-    _require_classes(judge.model, label, set(truth[kept]))
     found, not_finite = judge.labels(values[kept])
     predicted = _as_classes(found, sorted(set(truth[kept]), key=in_order), names, judge)
     right = sum(a == b for a, b in zip(predicted, truth[kept], strict=True))
@@ -412,14 +426,57 @@ def _fed(model: Model, feeds: Sequence[str]) -> str:
     return "; ".join(parts)
 
 
-def _require_classes(model: Model, label: str, truth: set[str]) -> None:
-    """That one number a row tells classes apart: of many numbers it is a regression."""
-    if model.is_one_number and len(truth) > 2 and all(map(_is_number, truth)):
+def _is_regression(judge: _Judge, column: Column, chosen: Chosen) -> bool:
+    """Whether a number is predicted: as was chosen, or where the model gives one number a row and
+    the table holds more than two different ones."""
+    if chosen.predict is not None:
+        return chosen.predict == "number"
+    return judge.model.is_one_number and may_be_number(column)
+
+
+def _judge_numbers(
+    judge: _Judge,
+    column: Column,
+    values: npt.NDArray[np.float64],
+    feeds: Sequence[str],
+    notes: list[str],
+) -> Checked:
+    """How far off a model's numbers are from a table's."""
+    if column.values is None:
         raise ParetoscopeError(
-            f"the model gives one number a row, and '{shown(label)}' holds {len(truth):,} "
-            "different numbers: this is a regression, which is not taken yet; models that tell "
-            "classes apart are"
+            f"'{shown(column.name)}' holds {column.kind}, not numbers to predict"
         )
+    truth = column.values
+    kept = np.isfinite(values).all(1) & np.isfinite(truth)
+    if not kept.any():
+        raise ParetoscopeError("no rows are left without missing or infinite values")
+    found = predict_numbers(judge.model, values[kept]).astype(np.float32)
+    if found.shape[1] != 1:
+        raise ParetoscopeError(
+            f"the model gives {found.shape[1]:,} numbers a row, and '{shown(column.name)}' is one"
+        )
+    notes += [note.removesuffix(OR_A_REGRESSION) for note in judge.notes]
+    notes = [note for note in notes if "told apart at" not in note]
+    if not kept.all():
+        n_left = int((~kept).sum())
+        notes.append(f"{n_left:,} rows miss features or numbers, or hold infinite values: left out")
+    if not np.isfinite(found).all():
+        n_broken = int((~np.isfinite(found)).any(1).sum())
+        raise ParetoscopeError(f"on {n_broken:,} rows the model gives no finite numbers")
+    error = RootMeanSquare().figure(Predicted(found), truth[kept])
+    spread = float(truth[kept].std())
+    beats = error.interval is not None and error.interval[1] < spread
+    if not beats:
+        notes.append(
+            f"these rows do not show that it does better than always the mean, whose RMSE is "
+            f"{spread:.4g}"
+        )
+    told = f"RMSE {error.value:.4g} on {error.n:,} rows"
+    if error.interval is not None:
+        told += f" (95 % interval {error.interval[0]:.4g} to {error.interval[1]:.4g})"
+    line = f"{told}; '{shown(column.name)}' predicted, {_fed(judge.model, feeds)}"
+    done = judge.outputs, judge.compressible, beats
+    return Checked(line, tuple(notes), *done, one_number=True, predicts="number")
 
 
 def _labels_and_scores_apart(
@@ -489,10 +546,3 @@ def _as_classes(
     if judge.are_labels(found, classes):
         return list(found)
     raise UnknownLabelsError(classes, judge.own_classes(found), judge.outputs)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False

@@ -21,8 +21,16 @@ from paretoscope.base.wording import counted
 from paretoscope.data.dataset import Dataset
 from paretoscope.network.network import Network
 from paretoscope.problems.classification import decide
+from paretoscope.problems.problems import names_of
+from paretoscope.problems.regression import Regression
 from paretoscope.uploads.gate import as_name, shown
-from paretoscope.uploads.models import Model, gives_places, own_classes, predict
+from paretoscope.uploads.models import (
+    Model,
+    gives_places,
+    own_classes,
+    predict,
+    predict_numbers,
+)
 from paretoscope.uploads.rewrites import REWRITES
 from paretoscope.uploads.rewriting import (
     DOMAINS,
@@ -46,12 +54,13 @@ _OVER = {"ArgMax": 0}  # the axis of those that do not state one, where it is no
 
 
 def network_for(model: Model, data: Dataset, names: Sequence[str] = ()) -> Network:
-    """The network of an uploaded model, on a dataset whose classes are its scores in order.
+    """The network of an uploaded model, on a dataset whose classes are its scores in order, or of
+    which it predicts the numbers.
 
     `names` says otherwise what the dataset calls the model's classes 0, 1, 2 ...
 
-    Its labels are compared with those of the model as it was uploaded, in the sandbox, on rows of
-    the dataset.
+    Its labels or numbers are compared with those of the model as it was uploaded, in the sandbox,
+    on rows of the dataset.
 
     Raises
     ------
@@ -59,6 +68,8 @@ def network_for(model: Model, data: Dataset, names: Sequence[str] = ()) -> Netwo
         An operator that is not supported, another number of features or classes than the dataset
         has, names that are not the dataset's, or labels that differ.
     """
+    if isinstance(data.problem, Regression):
+        return _network_of_numbers(model, data, data.problem)
     if names and sorted(names) != sorted(data.class_names):
         known = ", ".join(map(shown, data.class_names[:10]))
         raise ParetoscopeError(f"each of the data's classes must be named once: {known}")
@@ -87,10 +98,40 @@ def network_for(model: Model, data: Dataset, names: Sequence[str] = ()) -> Netwo
     return _brought_as(network, model.brought)
 
 
+def _network_of_numbers(model: Model, data: Dataset, problem: Regression) -> Network:
+    network = to_network(
+        model, n_features=data.raw.X.shape[1], targets=tuple(map(as_name, problem.target_names))
+    )
+    _require_fit(network, data)
+    rows = data.train.X[: min(_ROWS_COMPARED, _CHUNKS_COMPARED * network.rows_at_a_time)]
+    theirs = predict_numbers(model, rows.astype(np.float64)).astype(np.float32)
+    ours = network.scores(rows)
+    if theirs.shape != ours.shape:
+        raise ParetoscopeError(
+            f"the model gives {counted(theirs.shape[1], 'number')} a row, rewritten for "
+            f"compression {ours.shape[1]}"
+        )
+    apart = float(np.mean(problem.told_apart(ours, theirs)))
+    if apart > _LABELS_APART or not np.isfinite(ours).all():
+        raise ParetoscopeError(
+            f"rewritten for compression, the model gives other numbers on {100 * apart:.1f} % of "
+            f"{len(rows):,} rows, so it is not used"
+        )
+    return _brought_as(network, model.brought)
+
+
 def skops_network_for(data: bytes, dataset: Dataset, names: Sequence[str] = ()) -> Network:
     """The network of a `.skops` file on a dataset; its classes are matched by name, or by their
     places where they are numbered from 0, or by the `names` that the dataset has for them."""
-    network, _ = read_skops(data, dataset.class_names, names)
+    network, classes = read_skops(data, dataset.class_names, names)
+    numbers = isinstance(dataset.problem, Regression)
+    if numbers == bool(classes):
+        what = "tells classes apart" if classes else "predicts a number"
+        raise ParetoscopeError(
+            f"the model {what}, the data have {'a number to predict' if numbers else 'classes'}"
+        )
+    if numbers:
+        network = network.with_metadata(**names_of(dataset.problem))
     _require_fit(network, dataset)
     return _brought_as(network, Sizes(data))
 
@@ -128,6 +169,14 @@ def _require_fit(network: Network, data: Dataset) -> None:
         raise ParetoscopeError(
             f"the model takes {counted(network.n_features, 'feature')}, the data have {n_features}"
         )
+    if isinstance(data.problem, Regression):
+        wanted = len(data.problem.target_names)
+        if network.n_scores != wanted:
+            raise ParetoscopeError(
+                f"the model gives {counted(network.n_scores, 'number')} a row, the data have "
+                f"{wanted} to predict"
+            )
+        return
     if network.n_scores != len(data.class_names):
         raise ParetoscopeError(
             f"the model has {counted(network.n_scores, 'score')}, the data have "
@@ -140,6 +189,7 @@ def to_network(
     classes: Sequence[str] = (),
     n_features: int | None = None,
     order: Sequence[int] | None = None,
+    targets: Sequence[str] = (),
 ) -> Network:
     """The network of a model by itself.
 
@@ -152,6 +202,8 @@ def to_network(
         Of the rows to come, where the model leaves that open.
     order : sequence of int, optional
         Which of the model's scores are to come first, second ...
+    targets : sequence of str, optional
+        The names of the numbers that it predicts, where it is a regression.
 
     Raises
     ------
@@ -167,6 +219,9 @@ def to_network(
     _require_onnx_s_own(proto)
     try:
         rewriting = Rewriting(proto, model.passed.inputs[0], width, REWRITES)
+        if targets:
+            numbers = _numbers(proto.graph, model.output)
+            return Network(rewriting.finish(rewriting.value(numbers), (), targets=targets))
         scores = _scores(proto.graph, model.output)
         cut = 0.0 if model.cut is None else _cut(proto.graph, scores, model)
         return Network(rewriting.finish(rewriting.value(scores), classes, order, cut))
@@ -194,6 +249,18 @@ def _scores(graph: onnx.GraphProto, chosen: str | None) -> str:
     numbers = [str(v.name) for v in graph.output if _is_float(v)]
     outputs = numbers or [str(v.name) for v in graph.output]
     return _behind(graph, outputs[0] if chosen not in outputs else str(chosen))
+
+
+def _numbers(graph: onnx.GraphProto, chosen: str | None) -> str:
+    """The value that holds the numbers to predict: what stands before they are only shaped."""
+    floats = [str(v.name) for v in graph.output if _is_float(v)]
+    if not floats:
+        raise ParetoscopeError("the model gives no numbers")
+    name = str(chosen) if chosen in floats else floats[0]
+    makers = {made: node for node in graph.node for made in node.output}
+    while name in makers and makers[name].op_type in (*_SHAPING, "Identity", "Cast", "Dropout"):
+        name = str(makers[name].input[0])
+    return name
 
 
 def _cut(graph: onnx.GraphProto, scores: str, model: Model) -> float:

@@ -145,6 +145,7 @@ def with_label(
         raise ParetoscopeError("no rows are left without missing or infinite values")
     X, columns = _without_constants(X, columns, constant, notes)
     if predict == "number":
+        _say_duplicates(X, [None] * len(X), notes)
         y = np.array([float(text or "nan") for text in labels])
         if looks_like_number(target):
             notes.append(f"'{shown(label)}' is taken for a number to predict")
@@ -343,7 +344,7 @@ def _say_duplicates(X: npt.NDArray[np.float64], labels: list[str | None], notes:
     if repeated:
         notes.append(
             f"{repeated:,} of {n:,} rows repeat an earlier one exactly: where copies lie on both "
-            "sides of a split, the accuracy is too good"
+            "sides of a split, the figures are too good"
         )
     torn = sum(sum(found.values()) for found in groups.values() if len(found) > 1)
     if torn:

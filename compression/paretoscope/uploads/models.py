@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +34,7 @@ _FLOATS = ("float", "double", "float16")
 _QUANTIZED = ("QLinearMatMul", "QLinearConv", "MatMulInteger", "ConvInteger", "QGemm")
 _PROBABILITIES = ("Sigmoid", "Softmax", "HardSigmoid")
 _WIDTHS_TRIED = 12
-OR_A_REGRESSION = "; or it is a regression, which is not taken yet: a table beside it tells"
+OR_A_REGRESSION = "; or it is a regression: a table beside it tells"
 _SAME_NUMBERS = ("Identity", "Cast", "Dropout", "Squeeze", "Unsqueeze", "Reshape", "Flatten")
 _LARGEST = {"float16": 65504.0}
 
@@ -390,6 +391,21 @@ def _names_within(attribute: onnx.AttributeProto) -> set[str]:
 def predict(model: Model, values: npt.NDArray[np.float64]) -> dict[str, list[str]]:
     """Run a model on rows (n, features) in the sandbox: "labels", or places of the largest score,
     as text; and "not_finite", how many rows had scores that are no finite numbers."""
+    answer = _run(model, values, numbers=False)
+    labels = [plain_label(str(label)) for label in answer["labels"]]
+    return {"labels": labels, "not_finite": answer["not_finite"]}
+
+
+def predict_numbers(model: Model, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Run a model on rows (n, features) in the sandbox: its outputs themselves, (n, outputs)."""
+    answer = _run(model, values, numbers=True)
+    if "bytes" not in answer:
+        raise ParetoscopeError("the model gives labels or maps, not numbers")
+    found = np.frombuffer(answer["bytes"], np.float64)
+    return found.reshape(len(values), int(answer["n_numbers"]))
+
+
+def _run(model: Model, values: npt.NDArray[np.float64], *, numbers: bool) -> dict[str, Any]:
     inputs, parts, given = model.passed.inputs, [], []
     widths = model.widths or (values.shape[1],)
     start = 0
@@ -405,11 +421,10 @@ def predict(model: Model, values: npt.NDArray[np.float64]) -> dict[str, list[str
         "output": judged_output(model),
         "batch": model.batch,
         "above": _cut(model),
+        "numbers": numbers,
     }
     with Sandbox() as sandbox:
-        answer = sandbox.run("predict", [model.onnx_bytes, *parts], arguments)
-    labels = [plain_label(str(label)) for label in answer["labels"]]
-    return {"labels": labels, "not_finite": answer["not_finite"]}
+        return sandbox.run("predict", [model.onnx_bytes, *parts], arguments)
 
 
 def judged_output(model: Model) -> int:

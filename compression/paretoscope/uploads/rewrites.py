@@ -421,9 +421,10 @@ def _batch_norm(to: Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
 
 
 def _linear(to: Rewriting, node: onnx.NodeProto, inputs: list[str]) -> str:
-    """scikit-learn's linear classifier."""
+    """scikit-learn's linear classifier, and its linear regression."""
     given = attributes_of(node)
-    bias = np.array(given["intercepts"], np.float32)
+    n_targets = int(given.get("targets", 1))
+    bias = np.array(given.get("intercepts", [0.0] * n_targets), np.float32)
     weight = np.array(given["coefficients"], np.float32).reshape(len(bias), -1).T
     labels = given.get("classlabels_ints") or given.get("classlabels_strings") or []
     opposite = len(bias) == 2 and all(
@@ -487,5 +488,6 @@ REWRITES: Mapping[str, Rewrite] = {
     "ReduceMean": _mean,
     "BatchNormalization": _batch_norm,
     "LinearClassifier": _linear,
+    "LinearRegressor": _linear,
     "Scaler": _scaler,
 }

@@ -24,6 +24,7 @@ from onnx.reference import ReferenceEvaluator
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.network.network import IR_VERSION, OPSET
 from paretoscope.network.windows import Window
+from paretoscope.problems.regression import Regression
 from paretoscope.uploads.gate import Input, shown
 
 N_ROWS = 7_919  # stands for the number of rows in a shape: a prime, so that no product hides it
@@ -388,15 +389,18 @@ class Rewriting:
         classes: Sequence[str],
         order: Sequence[int] | None = None,
         cut: float = 0.0,
+        targets: Sequence[str] = (),
     ) -> bytes:
-        """The new graph's bytes. One score above `cut` tells the second of two classes."""
+        """The new graph's bytes. One score above `cut` tells the second of two classes; with the
+        names of `targets` the outputs are numbers to predict."""
         n_scores = self._n_scores(scores)
         if not self._layers:
             raise ParetoscopeError("the model has no weights that could be compressed")
-        order = range(max(2, n_scores)) if order is None else order
-        if sorted(order) != list(range(max(2, n_scores))):
+        n_outputs = n_scores if targets else max(2, n_scores)
+        order = range(n_outputs) if order is None else order
+        if sorted(order) != list(range(n_outputs)):
             raise ParetoscopeError(f"{len(order)} classes are named, the model has {n_scores}")
-        if n_scores == 1:
+        if n_scores == 1 and not targets:
             if cut and scores in self._layers:
                 bias = self._layers[scores].bias
                 self.constants[bias] = (self.constants[bias] - cut).astype(np.float32)
@@ -415,11 +419,7 @@ class Rewriting:
             self.nodes,
             "paretoscope",
             [helper.make_tensor_value_info("features", onnx.TensorProto.FLOAT, ["n", self._width])],
-            [
-                helper.make_tensor_value_info(
-                    "scores", onnx.TensorProto.FLOAT, ["n", max(2, n_scores)]
-                )
-            ],
+            [helper.make_tensor_value_info("scores", onnx.TensorProto.FLOAT, ["n", n_outputs])],
             [numpy_helper.from_array(array, name) for name, array in self.constants.items()],
         )
         made = helper.make_model(
@@ -428,7 +428,10 @@ class Rewriting:
             ir_version=IR_VERSION,
             producer_name="paretoscope",
         )
-        helper.set_model_props(made, {"model": "uploaded", "classes": json.dumps(list(classes))})
+        named = {"classes": json.dumps(list(classes))}
+        if targets:
+            named = {"problem": Regression.name, "targets": json.dumps(list(targets))}
+        helper.set_model_props(made, {"model": "uploaded", **named})
         written: bytes = made.SerializeToString(deterministic=True)
         return written
 

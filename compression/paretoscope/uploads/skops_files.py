@@ -21,6 +21,10 @@ from paretoscope.base.parameters import FloatArray
 from paretoscope.base.wording import counted
 from paretoscope.network.building import Dense, build
 from paretoscope.network.network import Network
+from paretoscope.problems.classification import Classification
+from paretoscope.problems.problem import Problem
+from paretoscope.problems.problems import names_of
+from paretoscope.problems.regression import Regression
 from paretoscope.uploads.gate import as_name, plain_label, shown
 from paretoscope.uploads.kinds import require
 
@@ -31,11 +35,15 @@ _LINEAR = (
     "LogisticRegression", "LinearSVC", "RidgeClassifier", "SGDClassifier", "Perceptron",
     "PassiveAggressiveClassifier",
 )  # fmt: skip
-_REGRESSIONS = (
-    "LinearRegression", "Ridge", "RidgeCV", "Lasso", "LassoCV", "ElasticNet", "BayesianRidge",
+_LINEAR_REGRESSIONS = (
+    "LinearRegression", "Ridge", "RidgeCV", "Lasso", "LassoCV", "ElasticNet", "ElasticNetCV",
+    "BayesianRidge", "ARDRegression", "Lars", "LassoLars", "OrthogonalMatchingPursuit",
+    "HuberRegressor", "SGDRegressor", "LinearSVR", "PassiveAggressiveRegressor",
+    "QuantileRegressor", "TheilSenRegressor",
 )  # fmt: skip
+_MLPS = ("MLPClassifier", "MLPRegressor")
 _SCALERS = ("StandardScaler", "MinMaxScaler", "MaxAbsScaler")
-_MODELS = ("Pipeline", "MLPClassifier", *_LINEAR, *_SCALERS)
+_MODELS = ("Pipeline", *_MLPS, *_LINEAR, *_LINEAR_REGRESSIONS, *_SCALERS)
 # What fitted models carry beside their numbers: looked through, then ignored.
 _BESIDE = {
     "builtins": ("dict", "list", "tuple", "str", "set", "slice"),
@@ -62,17 +70,19 @@ def check_skops(data: bytes) -> str:
     """
     network, classes = read_skops(data)
     layers = ", ".join(f"{w.shape[0]:,} × {w.shape[1]:,}" for w in network.weights.values())
-    names = ", ".join(map(shown, classes[:8]))
+    told = f"{len(classes)} classes ({', '.join(map(shown, classes[:8]))})"
+    if not classes:
+        told = f"a regression of {counted(network.n_scores, 'number')}"
     return (
         f"a scikit-learn model in .skops: {counted(network.n_features, 'feature')}, layers "
-        f"{layers}, {len(classes)} classes ({names})"
+        f"{layers}, {told}"
     )
 
 
 def read_skops(
     data: bytes, order: Sequence[str] = (), names: Sequence[str] = ()
 ) -> tuple[Network, tuple[str, ...]]:
-    """The network of a file, and the names of its classes.
+    """The network of a file, and the names of its classes; of a regression there are none.
 
     Parameters
     ----------
@@ -178,11 +188,6 @@ def _require_type(module: str, name: str, node: Mapping[str, Any]) -> None:
         return
     if package == "sklearn" and name in _MODELS:
         return
-    if package == "sklearn" and (name.endswith(("Regressor", "SVR")) or name in _REGRESSIONS):
-        raise ParetoscopeError(
-            f"the file holds a regression ({shown(name)}), which is not taken yet; models that "
-            "tell classes apart are"
-        )
     if name not in _BESIDE.get(package, ()):
         raise ParetoscopeError(
             f"the file asks for {shown(module)}.{shown(name)}, which is not allowed; export models "
@@ -228,6 +233,8 @@ def _network(
         raise ParetoscopeError("the pipeline has no steps")
     *scalers, model = steps
     layers, classes = _layers(file, model)
+    if not classes:
+        order = names = ()
     if names and len(names) != len(classes):
         raise ParetoscopeError(f"{len(names)} classes are named, the model has {len(classes)}")
     classes = names or classes
@@ -241,8 +248,14 @@ def _network(
             own_center, own_factor = _scaling(file, scaler, n_features)
         center = center + own_center / factor
         factor = factor * own_factor
-    metadata = {"dataset": "", "model": "skops", "seed": "0", "classes": json.dumps(classes)}
+    problem: Problem = Classification(classes) if classes else _regression(layers)
+    metadata = {"dataset": "", "model": "skops", "seed": "0", **names_of(problem)}
     return build(layers, center, factor, metadata), classes
+
+
+def _regression(layers: Sequence[Dense]) -> Regression:
+    n = layers[-1].weight.shape[1]
+    return Regression(tuple(f"target {k + 1}" for k in range(n)) if n > 1 else ("target",))
 
 
 def _in_order(layer: Dense, classes: tuple[str, ...], order: tuple[str, ...]) -> Dense:
@@ -286,14 +299,15 @@ def _scaling(file: _File, node: Any, n_features: int) -> tuple[FloatArray, Float
 
 def _layers(file: _File, node: Any) -> tuple[list[Dense], tuple[str, ...]]:
     name, found = node.get("__class__"), _attributes(node)
-    if name == "MLPClassifier":
+    if name in _MLPS:
         if _value(found.get("activation")) != "relu":
             raise ParetoscopeError("only MLPs with ReLU are supported")
         weights = [file.numbers(w) for w in _items(found.get("coefs_"))]
         biases = [file.numbers(b) for b in _items(found.get("intercepts_"))]
-    elif name in _LINEAR:
+    elif name in (*_LINEAR, *_LINEAR_REGRESSIONS):
         coef = np.atleast_2d(file.numbers(found["coef_"]))
-        bias = file.numbers(found["intercept_"]) if "file" in found["intercept_"] else np.zeros(1)
+        kept = found["intercept_"]
+        bias = file.numbers(kept) if "file" in kept else np.full(1, _value(kept) or 0.0)
         weights = [coef.T]
         biases = [np.broadcast_to(bias, (len(coef),)).astype(np.float32)]
     else:
@@ -304,6 +318,10 @@ def _layers(file: _File, node: Any) -> tuple[list[Dense], tuple[str, ...]]:
         fits = following is None or w.shape[1] == following.shape[0]
         if w.ndim != 2 or b.shape != (w.shape[1],) or not fits:
             raise ParetoscopeError("the shapes of the model's weights do not fit together")
+    if name in ("MLPRegressor", *_LINEAR_REGRESSIONS):
+        if _value(found.get("out_activation_")) not in (None, "identity"):
+            raise ParetoscopeError("only regressions without an activation at their end are taken")
+        return [Dense(w, b) for w, b in zip(weights, biases, strict=True)], ()
     classes = tuple(plain_label(str(c)) for c in file.array(found["classes_"]).ravel().tolist())
     if len(classes) != max(2, weights[-1].shape[1]):
         raise ParetoscopeError("the model's classes are not as many as its scores")

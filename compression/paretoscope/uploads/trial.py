@@ -102,9 +102,10 @@ def predict(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, A
     """Run a model on rows; parts: the model, then the rows of each input, one after the other.
 
     Arguments: "inputs" (name, type, shape of the rows as given), "output" (its place), "batch"
-    (rows a call, where the model fixes them), "above" (what tells two classes apart). Returns for
-    each row the label, or the place of the largest score; and how many rows had a score that is
-    not a finite number.
+    (rows a call, where the model fixes them), "above" (what tells two classes apart), "numbers"
+    (whether the outputs themselves are wanted). Returns for each row the label, or the place of the
+    largest score; and how many rows had a score that is not a finite number. Of numbers their
+    bytes, as float64, and how many there are of a row.
     """
     import numpy as np
 
@@ -121,6 +122,7 @@ def predict(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, A
     step = arguments["batch"] or _LARGEST_BATCH
     name = session.get_outputs()[arguments["output"]].name
     labels: list[str] = []
+    numbers: list[Any] = []
     broken = 0
     for start in range(0, n, step):
         some = {k: v[start : start + step] for k, v in feeds.items()}
@@ -132,12 +134,20 @@ def predict(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, A
             labels += [str(max(row, key=row.get)) for row in found[:left]]
             continue
         found = np.asarray(found)[:left]
+        if arguments["numbers"]:
+            if found.dtype.kind not in "iuf":
+                raise RefusedError("its output holds other than numbers")
+            numbers.append(found.reshape(left, -1).astype(np.float64))
+            continue
         if found.dtype.kind in "fc":
             flat = found.reshape(left, -1)
             broken += int((~np.isfinite(flat)).any(1).sum())
             one = flat.shape[1] == 1
             found = (flat[:, 0] > arguments["above"]).astype(int) if one else flat.argmax(1)
         labels += [str(label) for label in found.reshape(left, -1)[:, 0].tolist()]
+    if numbers:
+        whole = np.concatenate(numbers)
+        return {"bytes": np.ascontiguousarray(whole).tobytes(), "n_numbers": whole.shape[1]}
     return {"labels": labels, "not_finite": broken}
 
 
