@@ -14,7 +14,7 @@ from typing import Any
 import paretoscope as ps
 import pytest
 
-from tests.conftest import ROOT, trained
+from tests.conftest import ROOT, load, trained
 
 _METHODS = "compression/paretoscope/methods"
 # Each file, and what is put before a line of another one to make it known.
@@ -71,6 +71,62 @@ class Thousandths(Quantizer):
     def grid(self, weight: FloatArray, kept: BoolArray) -> Grid:
         return UniformGrid(self.factor)
 ''',
+    "compression/paretoscope/problems/quantile.py": '''
+"""A problem that a test adds: what is exceeded in one case of ten."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from paretoscope.base.parameters import FloatArray
+from paretoscope.problems.intervals import Floats
+from paretoscope.problems.problem import Problem
+from paretoscope.problems.score import Labels, OfMeans, Predicted, Score, Targets
+
+
+class Pinball(OfMeans):
+    """What is too low costs nine times what is too high."""
+
+    name, title = "pinball", "Pinball loss"
+    higher_is_better = False
+    low = 0.0
+
+    def rows(self, predicted: Predicted, targets: Targets) -> Floats:
+        off = np.asarray(targets, np.float64).reshape(len(targets), -1) - predicted.outputs
+        return np.maximum(0.9 * off, -0.1 * off).mean(1, keepdims=True)
+
+
+@dataclass(frozen=True)
+class Quantile(Problem):
+    """The number that is exceeded in one case of ten."""
+
+    target_names: tuple[str, ...]
+    name, title = "quantile", "Quantile"
+    offers = (Pinball,)
+    targets = "numbers"
+
+    @classmethod
+    def of(cls, names: tuple[str, ...]) -> "Quantile":
+        return cls(names)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.target_names
+
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        return (Pinball(),)
+
+    def check(self, targets: Targets) -> None: ...
+
+    def strata(self, targets: Targets) -> Labels:
+        return np.zeros(len(targets), np.int64)
+
+    def loss(self, outputs: FloatArray, targets: Targets) -> tuple[float, FloatArray]:
+        off = np.asarray(targets, np.float64).reshape(outputs.shape) - outputs
+        slope = np.where(off > 0, -0.9, 0.1) / len(outputs)
+        return float(np.maximum(0.9 * off, -0.1 * off).mean()), slope.astype(np.float32)
+''',
     "compression/paretoscope/measurement/dimming.py": '''
 """A corruption that a test adds."""
 
@@ -110,6 +166,12 @@ _LINES = [
         "from paretoscope.measurement.dimming import Dimming\n",
     ),
     ("compression/paretoscope/measurement/corruptions.py", "Blur)\n", "Dimming, "),
+    (
+        "compression/paretoscope/problems/problems.py",
+        "from paretoscope.problems.regression",
+        "from paretoscope.problems.quantile import Quantile\n",
+    ),
+    ("compression/paretoscope/problems/problems.py", "Regression, Agreement)", "Quantile, "),
 ]
 _DOCS = """
 | Square | `square(...)` |
@@ -135,6 +197,30 @@ app.query_params["section"] = "robustness"
 app = app.switch_page("pages/evidence.py").run()
 until(app, lambda app: any("**Dimming** (" in m.value for m in app.markdown))
 print(json.dumps([first, chosen, accuracy, [e.value for e in app.exception]]))
+"""
+
+
+_PROBLEM = """
+import json
+import os
+home = os.environ["PARETOSCOPE_HOME"]
+from tests.app.pages import figures, open_page, until
+os.environ["PARETOSCOPE_HOME"] = home
+import paretoscope as ps
+from dataclasses import replace
+from paretoscope.data.dataset import keep_own
+from paretoscope.problems.quantile import Quantile
+
+rows = ps.load_dataset("diabetes").raw
+name = keep_own(replace(rows, stated=Quantile(("progression",))), "load")
+data = ps.load_dataset(name)
+network = ps.train("mlp-32", data)
+recipe = ps.Recipe.parse("taylor(sparsity=0.3)+q(32)+finetune(epochs=3)")
+made = ps.measure(ps.compress(network, recipe, data.train, data.validation), data, batches=())
+swept = list(ps.sweep(network, data, ps.grid(threshold=[0, 0.1], q=[8, 32]), measured="front"))
+app = until(open_page(dataset=name, model="mlp-32"), figures)
+told = [app.metric[0].label, app.title[0].value, [e.value for e in app.exception]]
+print(json.dumps([network.problem.title, made.row()["pinball"], len(swept), *told]))
 """
 
 
@@ -180,6 +266,19 @@ def test_the_apps_controls_follow(house: Path) -> None:
     same = ps.Recipe.parse("magnitude(sparsity=0.5)+q(50)+folded")
     found = ps.measure(ps.compress(trained("digits", "mlp-64-32"), same, data.train), data)
     assert float(accuracy.rstrip(" %")) == pytest.approx(100 * found.accuracy.value, abs=0.35)
+
+
+def test_a_problem_is_one_file_and_a_line(house: Path) -> None:
+    """Trained for, searched, measured and shown by its own score."""
+    load("diabetes")
+    told = json.loads(_python(house, "-c", _PROBLEM).strip().splitlines()[-1])
+    title, pinball, n_swept, label, finding, exceptions = told
+    assert title == "Quantile"
+    assert pinball > 0
+    assert n_swept >= 4
+    assert label.startswith("Pinball loss")
+    assert "smaller" in finding
+    assert exceptions == []
 
 
 def test_the_command_line_follows(house: Path, tmp_path: Path) -> None:

@@ -179,7 +179,7 @@ def _headline(view: View, plan: ExplorePlan, title: str, timing: Timing | None) 
     st.title("This recipe cannot be measured" if failed else found, anchor=False)
     told = f"{title} \u00b7 {subject.network.n_parameters:,} parameters"
     first, why = subject.opens_with
-    if why and first == subject.score:
+    if why and first.name == subject.score.name:
         told = f"{told} \u00b7 judged by {first.spoken}: {plain(why)}"
     elif why:
         told = f"{told} \u00b7 {plain(why)}"

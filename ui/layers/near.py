@@ -16,7 +16,6 @@ from paretoscope.base.parameters import FloatArray
 from paretoscope.data.dataset import Dataset
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.network import Network
-from paretoscope.problems.regression import Regression
 
 from ui.base import plot, words
 from ui.base.plot import Figure, Trace, bar, drawing
@@ -195,10 +194,8 @@ def _coefficients(subject: Subject, before: FloatArray, after: FloatArray) -> No
     if len(data.feature_names) != len(before) or before.shape != after.shape:
         return
     problem = data.problem
-    if isinstance(problem, Regression):
-        names = problem.target_names
-    else:
-        names = data.class_names if before.shape[1] > 1 else data.class_names[1:]
+    two = problem.targets == "classes" and before.shape[1] == 1
+    names = problem.names[1:] if two else problem.names
     table: dict[str, Any] = {"feature": list(data.feature_names)}
     for j, name in enumerate(names):
         table[f"{name}, before"] = before[:, j]

@@ -56,7 +56,7 @@ def recipe_controls(network: Network, recipe: Recipe) -> None:
         now = view.current()
         subject = server.subject(now.dataset, now.model, network, now.score)
         told = budget_words(now, subject)
-        if subject.score != subject.dataset.problem.scores[0]:
+        if subject.score.name != subject.dataset.problem.scores[0].name:
             told = f"{subject.score.spoken}, {told}"
         with _fold("Goal", "fold-budget", told) as fold:
             if fold.open:

@@ -381,15 +381,13 @@ def _about(stated: Problem | None) -> dict[str, Any]:
     """A problem other than classification, as it is kept beside rows; `_stated` is its inverse."""
     if stated is None:
         return {}
-    assert isinstance(stated, Regression), "no other problem's rows are kept"
-    return {"problem": stated.name, "targets": stated.target_names, "unit": stated.unit}
+    return {"problem": stated.name, "targets": stated.names}
 
 
 def _stated(about: dict[str, Any]) -> Problem | None:
     if "problem" not in about:
         return None
-    assert PROBLEMS[about["problem"]] is Regression
-    return Regression(tuple(about["targets"]), str(about["unit"]))
+    return PROBLEMS[about["problem"]].of(tuple(about["targets"]))
 
 
 @lru_cache(maxsize=8)

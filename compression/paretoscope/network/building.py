@@ -13,7 +13,6 @@ import onnx_ir as ir
 
 from paretoscope.base.parameters import FloatArray
 from paretoscope.network.network import IR_VERSION, OPSET, Network, constant, serialize
-from paretoscope.problems.regression import Regression
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,8 @@ def build(
 
     Convolutions come first and need `image_shape` (channels, height, width). A last layer of width
     1 is the log-odds z of the second of two classes and becomes the two scores (-z/2, z/2), whose
-    softmax is the model's probability. With `targets`, or where the metadata name a regression, the
-    outputs are numbers.
+    softmax is the model's probability. Where the metadata name another problem than classification
+    the outputs are numbers, made by `targets` where these are given.
     """
     n_features = layers[0].weight.shape[0] if image_shape is None else math.prod(image_shape)
     features = ir.Value(
@@ -82,7 +81,7 @@ def build(
     if targets is not None:
         value = builder.op("Mul", value, builder.constant("target_factor", targets.factor))
         value = builder.op("Add", value, builder.constant("target_center", targets.center))
-    elif n_outputs == 1 and metadata.get("problem") != Regression.name:
+    elif n_outputs == 1 and "problem" not in metadata:
         halves = np.array([[-0.5, 0.5]], np.float32)
         value = builder.op("Mul", value, builder.constant("two_classes", halves))
         n_outputs = 2

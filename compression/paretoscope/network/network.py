@@ -25,9 +25,8 @@ from paretoscope.base.parameters import FloatArray, Weights
 from paretoscope.base.store import sha256
 from paretoscope.network.operators import OPERATORS
 from paretoscope.network.windows import Window
-from paretoscope.problems.classification import Classification
 from paretoscope.problems.problem import Problem
-from paretoscope.problems.problems import PROBLEMS
+from paretoscope.problems.problems import problem_of
 
 OPSET = 21  # the first with int4; int2 needs 25 and is asked for by the artifacts that use it
 IR_VERSION = 10
@@ -117,9 +116,7 @@ class Network:
     @cached_property
     def problem(self) -> Problem:
         """What its outputs say, as its metadata tell; without, which class."""
-        kind = PROBLEMS.get(self.metadata.get("problem", ""), Classification)
-        names = json.loads(self.metadata.get("targets", self.metadata.get("classes", "[]")))
-        return kind.of(tuple(names) or tuple(map(str, range(self.n_scores))))
+        return problem_of(self.metadata, self.n_scores)
 
     def with_metadata(self, **more: str) -> Network:
         """The same network with more in its metadata."""

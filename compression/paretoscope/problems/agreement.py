@@ -98,6 +98,7 @@ class Agreement(Problem):
 
     labels: bool = True
     name, title = "agreement", "Agreement"
+    targets = "outputs"
     offers = (SameLabel, Divergence, Cosine, RelativeError)
 
     @classmethod
@@ -105,6 +106,10 @@ class Agreement(Problem):
         """Of outputs without names, as embeddings and pixels are; labels are asked for."""
         del names
         return cls(labels=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return ()
 
     @property
     def scores(self) -> tuple[Score, ...]:

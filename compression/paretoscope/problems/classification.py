@@ -368,9 +368,15 @@ class Classification(Problem):
         if self.costs is not None and len(self.costs) != n:
             raise ParetoscopeError(f"costs must have a row for each of {n} classes")
 
+    targets = "classes"
+
     @classmethod
     def of(cls, names: tuple[str, ...]) -> Classification:
         return cls(names)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.class_names
 
     @property
     def takes_largest(self) -> bool:

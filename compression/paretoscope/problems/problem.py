@@ -6,7 +6,7 @@ To add one, write its class with its scores in a file of its own, and name it in
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 
@@ -26,16 +26,25 @@ class Problem(ABC):
         In files and on screen.
     offers : tuple of classes
         The scores of every such problem, the usual one first.
+    targets : str
+        "classes": labels, of which models give a score each; "numbers": what models are to give;
+        "outputs": none, so those of the uncompressed model.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     offers: ClassVar[tuple[type[Score], ...]]
+    targets: ClassVar[Literal["classes", "numbers", "outputs"]]
 
     @classmethod
     @abstractmethod
     def of(cls, names: tuple[str, ...]) -> Self:
         """The problem of outputs with these names."""
+
+    @property
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """Of its classes or of the numbers to predict: `of` makes the same problem of them."""
 
     @property
     def takes_largest(self) -> bool:

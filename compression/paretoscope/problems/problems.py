@@ -16,13 +16,18 @@ PROBLEMS: Mapping[str, type[Problem]] = {
 
 
 def names_of(problem: Problem) -> dict[str, str]:
-    """What a network's metadata say of its outputs."""
+    """What a network's metadata say of its outputs; `problem_of` is the inverse."""
+    names = json.dumps(problem.names, separators=(",", ":"))
     if isinstance(problem, Classification):
-        return {"classes": json.dumps(problem.class_names, separators=(",", ":"))}
-    if isinstance(problem, Regression):
-        names = json.dumps(problem.target_names, separators=(",", ":"))
-        return {"problem": problem.name, "targets": names}
-    return {"problem": problem.name}
+        return {"classes": names}
+    return {"problem": problem.name, "targets": names}
+
+
+def problem_of(metadata: Mapping[str, str], n_outputs: int) -> Problem:
+    """What a network's outputs say, as its metadata tell; without, which class."""
+    kind = PROBLEMS.get(metadata.get("problem", ""), Classification)
+    names = json.loads(metadata.get("targets", metadata.get("classes", "[]")))
+    return kind.of(tuple(names) or tuple(map(str, range(n_outputs))))
 
 
 def title(score: str) -> str:

@@ -129,9 +129,15 @@ class Regression(Problem):
     name, title = "regression", "Regression"
     offers = (RootMeanSquare, MeanAbsolute, Explained, Largest, Within)
 
+    targets = "numbers"
+
     @classmethod
     def of(cls, names: tuple[str, ...]) -> Regression:
         return cls(names)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.target_names
 
     @property
     def scores(self) -> tuple[Score, ...]:

@@ -29,10 +29,7 @@ from paretoscope.data.dataset import (
 )
 from paretoscope.network.building import Convolution, Dense, TargetScale, build
 from paretoscope.network.network import Network
-from paretoscope.problems.classification import Classification
-from paretoscope.problems.problem import Problem
 from paretoscope.problems.problems import names_of
-from paretoscope.problems.regression import Regression
 from paretoscope.training.shipped import find as find_shipped
 
 if TYPE_CHECKING:
@@ -63,7 +60,7 @@ class Model:
     hidden: tuple[int, ...] = ()
     n_pixels: int | None = None  # for images of this many pixels; None: for any rows
     datasets: tuple[str, ...] | None = None  # None: for any
-    problems: tuple[type[Problem], ...] = (Classification,)
+    learns: tuple[str, ...] = ("classes",)  # which targets of problems
 
 
 def models(data: Dataset | str) -> list[str]:
@@ -76,7 +73,7 @@ def models(data: Dataset | str) -> list[str]:
         for m in MODELS
         if m.n_pixels in (None, n_pixels)
         and (m.datasets is None or source.name in m.datasets)
-        and source.problem.name in [problem.name for problem in m.problems]
+        and source.problem.targets in m.learns
     ]
 
 
@@ -223,7 +220,7 @@ def fit(model: Model, data: Dataset, seed: int, report: Report) -> Pipeline:
     else:
         scaler = FunctionTransformer(partial(np.multiply, np.float32(1 / data.largest)))
     X, y = scaler.fit_transform(data.train.X), data.train.y
-    numbers = isinstance(data.problem, Regression)
+    numbers = data.problem.targets == "numbers"
     if numbers:
         scale = _target_scale(data)
         y = (y - scale.center.astype(np.float64)) / scale.factor.astype(np.float64)
@@ -298,7 +295,6 @@ def network_of(
     if factor is None:
         factor = _float32(1 / (data.largest or 1))
     image_shape = data.image_shape if isinstance(layers[0], Convolution) else None
-    numbers = isinstance(data.problem, Regression)
     metadata = {
         "dataset": public_name(data.name),
         "model": model,
@@ -307,7 +303,7 @@ def network_of(
         "dataset_sha256": data.sha256[:SHORT_SHA],
         **names_of(data.problem),
     }
-    targets = _target_scale(data) if numbers else None
+    targets = _target_scale(data) if data.problem.targets == "numbers" else None
     return build(layers, center, factor, metadata, image_shape, targets)
 
 
@@ -340,10 +336,10 @@ def _key(model: str, data: Dataset, seed: int) -> str:
 MODELS: tuple[Model, ...] = (
     Model("logistic-regression", "Logistic regression", "logistic"),
     Model("linear-svm", "Linear SVM", "svm"),
-    Model("linear-regression", "Linear regression", "linear", problems=(Regression,)),
-    Model("ridge", "Ridge regression", "ridge", problems=(Regression,)),
-    Model("mlp-32", "MLP 32", "mlp", (32,), problems=(Classification, Regression)),
-    Model("mlp-64-32", "MLP 64-32", "mlp", (64, 32), problems=(Classification, Regression)),
+    Model("linear-regression", "Linear regression", "linear", learns=("numbers",)),
+    Model("ridge", "Ridge regression", "ridge", learns=("numbers",)),
+    Model("mlp-32", "MLP 32", "mlp", (32,), learns=("classes", "numbers")),
+    Model("mlp-64-32", "MLP 64-32", "mlp", (64, 32), learns=("classes", "numbers")),
     Model("cnn", "CNN", "shipped", datasets=("digits", "fashion-mnist")),
     Model("lenet-300-100", "LeNet-300-100", "mlp", (300, 100), n_pixels=784),
 )

@@ -21,8 +21,8 @@ from paretoscope.base.wording import counted
 from paretoscope.data.dataset import Dataset
 from paretoscope.network.network import Network
 from paretoscope.problems.classification import decide
+from paretoscope.problems.problem import Problem
 from paretoscope.problems.problems import names_of
-from paretoscope.problems.regression import Regression
 from paretoscope.uploads.gate import as_name, shown
 from paretoscope.uploads.models import (
     Model,
@@ -68,8 +68,8 @@ def network_for(model: Model, data: Dataset, names: Sequence[str] = ()) -> Netwo
         An operator that is not supported, another number of features or classes than the dataset
         has, names that are not the dataset's, or labels that differ.
     """
-    if isinstance(data.problem, Regression):
-        return _network_of_numbers(model, data, data.problem)
+    if data.problem.targets == "numbers":
+        return _network_of_numbers(model, data)
     if names and sorted(names) != sorted(data.class_names):
         known = ", ".join(map(shown, data.class_names[:10]))
         raise ParetoscopeError(f"each of the data's classes must be named once: {known}")
@@ -98,10 +98,8 @@ def network_for(model: Model, data: Dataset, names: Sequence[str] = ()) -> Netwo
     return _brought_as(network, model.brought)
 
 
-def _network_of_numbers(model: Model, data: Dataset, problem: Regression) -> Network:
-    network = to_network(
-        model, n_features=data.raw.X.shape[1], targets=tuple(map(as_name, problem.target_names))
-    )
+def _network_of_numbers(model: Model, data: Dataset) -> Network:
+    network = to_network(model, n_features=data.raw.X.shape[1], predicts=data.problem)
     _require_fit(network, data)
     rows = data.train.X[: min(_ROWS_COMPARED, _CHUNKS_COMPARED * network.rows_at_a_time)]
     theirs = predict_numbers(model, rows.astype(np.float64)).astype(np.float32)
@@ -111,7 +109,7 @@ def _network_of_numbers(model: Model, data: Dataset, problem: Regression) -> Net
             f"the model gives {counted(theirs.shape[1], 'number')} a row, rewritten for "
             f"compression {ours.shape[1]}"
         )
-    apart = float(np.mean(problem.told_apart(ours, theirs)))
+    apart = float(np.mean(data.problem.told_apart(ours, theirs)))
     if apart > _LABELS_APART or not np.isfinite(ours).all():
         raise ParetoscopeError(
             f"rewritten for compression, the model gives other numbers on {100 * apart:.1f} % of "
@@ -124,7 +122,7 @@ def skops_network_for(data: bytes, dataset: Dataset, names: Sequence[str] = ()) 
     """The network of a `.skops` file on a dataset; its classes are matched by name, or by their
     places where they are numbered from 0, or by the `names` that the dataset has for them."""
     network, classes = read_skops(data, dataset.class_names, names)
-    numbers = isinstance(dataset.problem, Regression)
+    numbers = dataset.problem.targets == "numbers"
     if numbers == bool(classes):
         what = "tells classes apart" if classes else "predicts a number"
         raise ParetoscopeError(
@@ -169,8 +167,8 @@ def _require_fit(network: Network, data: Dataset) -> None:
         raise ParetoscopeError(
             f"the model takes {counted(network.n_features, 'feature')}, the data have {n_features}"
         )
-    if isinstance(data.problem, Regression):
-        wanted = len(data.problem.target_names)
+    if data.problem.targets == "numbers":
+        wanted = len(data.problem.names)
         if network.n_scores != wanted:
             raise ParetoscopeError(
                 f"the model gives {counted(network.n_scores, 'number')} a row, the data have "
@@ -189,7 +187,7 @@ def to_network(
     classes: Sequence[str] = (),
     n_features: int | None = None,
     order: Sequence[int] | None = None,
-    targets: Sequence[str] = (),
+    predicts: Problem | None = None,
 ) -> Network:
     """The network of a model by itself.
 
@@ -202,8 +200,8 @@ def to_network(
         Of the rows to come, where the model leaves that open.
     order : sequence of int, optional
         Which of the model's scores are to come first, second ...
-    targets : sequence of str, optional
-        The names of the numbers that it predicts, where it is a regression.
+    predicts : Problem, optional
+        That of the numbers which it gives; by default it tells classes apart.
 
     Raises
     ------
@@ -219,9 +217,9 @@ def to_network(
     _require_onnx_s_own(proto)
     try:
         rewriting = Rewriting(proto, model.passed.inputs[0], width, REWRITES)
-        if targets:
-            numbers = _numbers(proto.graph, model.output)
-            return Network(rewriting.finish(rewriting.value(numbers), (), targets=targets))
+        if predicts is not None:
+            numbers = rewriting.value(_numbers(proto.graph, model.output))
+            return Network(rewriting.finish(numbers, (), predicts=predicts))
         scores = _scores(proto.graph, model.output)
         cut = 0.0 if model.cut is None else _cut(proto.graph, scores, model)
         return Network(rewriting.finish(rewriting.value(scores), classes, order, cut))

@@ -24,7 +24,8 @@ from onnx.reference import ReferenceEvaluator
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.network.network import IR_VERSION, OPSET
 from paretoscope.network.windows import Window
-from paretoscope.problems.regression import Regression
+from paretoscope.problems.problem import Problem
+from paretoscope.problems.problems import names_of
 from paretoscope.uploads.gate import Input, shown
 
 N_ROWS = 7_919  # stands for the number of rows in a shape: a prime, so that no product hides it
@@ -389,18 +390,18 @@ class Rewriting:
         classes: Sequence[str],
         order: Sequence[int] | None = None,
         cut: float = 0.0,
-        targets: Sequence[str] = (),
+        predicts: Problem | None = None,
     ) -> bytes:
-        """The new graph's bytes. One score above `cut` tells the second of two classes; with the
-        names of `targets` the outputs are numbers to predict."""
+        """The new graph's bytes. One score above `cut` tells the second of two classes; where
+        a problem is given, the outputs are the numbers that it `predicts`."""
         n_scores = self._n_scores(scores)
         if not self._layers:
             raise ParetoscopeError("the model has no weights that could be compressed")
-        n_outputs = n_scores if targets else max(2, n_scores)
+        n_outputs = max(2, n_scores) if predicts is None else n_scores
         order = range(n_outputs) if order is None else order
         if sorted(order) != list(range(n_outputs)):
             raise ParetoscopeError(f"{len(order)} classes are named, the model has {n_scores}")
-        if n_scores == 1 and not targets:
+        if n_scores == 1 and predicts is None:
             if cut and scores in self._layers:
                 bias = self._layers[scores].bias
                 self.constants[bias] = (self.constants[bias] - cut).astype(np.float32)
@@ -429,8 +430,8 @@ class Rewriting:
             producer_name="paretoscope",
         )
         named = {"classes": json.dumps(list(classes))}
-        if targets:
-            named = {"problem": Regression.name, "targets": json.dumps(list(targets))}
+        if predicts is not None:
+            named = names_of(predicts)
         helper.set_model_props(made, {"model": "uploaded", **named})
         written: bytes = made.SerializeToString(deterministic=True)
         return written
