@@ -38,8 +38,8 @@ def _of(subject: Subject) -> ps.Measurement:
 def _rare() -> str:
     """A table of which 3 % are of the second class, kept as own data."""
     rng = np.random.default_rng(0)
-    y = (np.arange(1000) >= 970).astype(np.int64)
-    X = (rng.normal(size=(1000, 6)) + 1.2 * y[:, None]).astype(np.float32)
+    y = (np.arange(3000) >= 2910).astype(np.int64)
+    X = (rng.normal(size=(3000, 6)) + 1.2 * y[:, None]).astype(np.float32)
     features = tuple(f"f{k}" for k in range(6))
     return keep_own(Raw(X, y, features, ("fine", "fraud")), "rare")
 

@@ -363,6 +363,15 @@ class Baseline:
         """The classes that the network decides for."""
         return self.predicted.classes
 
+    def difference(self, outputs: FloatArray) -> Difference:
+        """The change alone, of a file that gives these outputs for the rows."""
+        return self.score.difference(self.problem.predict(outputs), self.predicted, self.targets)
+
+    @cached_property
+    def value(self) -> float:
+        """What the uncompressed network scores."""
+        return self.score.figure(self.predicted, self.targets).value
+
     def judge(self, outputs: FloatArray) -> dict[str, Any]:
         """Score, quality, change and labels of a file that gives these outputs for the rows."""
         now = self.problem.predict(outputs)
@@ -387,8 +396,7 @@ def usual_loss(baseline: Baseline) -> float:
     else 1 % of what the uncompressed network scores, to one digit."""
     if baseline.score.unit == "%":
         return 0.005
-    value = abs(baseline.score.figure(baseline.predicted, baseline.targets).value)
-    return float(f"{value / 100:.1g}") or 0.01
+    return float(f"{abs(baseline.value) / 100:.1g}") or 0.01
 
 
 def measure(

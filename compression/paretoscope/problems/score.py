@@ -6,7 +6,7 @@ To add one, write its class in the file of its problem and name it in the proble
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -27,11 +27,13 @@ Hits = npt.NDArray[np.bool_]
 class Predicted:
     """What a model says of some rows: `outputs`, float of shape (n, k), and what follows from them.
 
-    `labels` are the classes that the problem decides for; None where there are no classes.
+    `labels` are the classes that the problem decides for; None where there are no classes. `kept`
+    is what scores found of them and need again, as of the uncompressed model for every point.
     """
 
     outputs: FloatArray
     labels: Labels | None = None
+    kept: dict[tuple[Score, int], tuple[float, Floats]] = field(default_factory=dict, repr=False)
 
     @property
     def classes(self) -> Labels:
@@ -131,14 +133,22 @@ class OfMeans(Score):
         return self._figure(value, len(rows), intervals.of_score(value, rows, self.of_means))
 
     def difference(self, now: Predicted, before: Predicted, targets: Targets) -> Difference:
-        ours, theirs = self.rows(now, targets), self.rows(before, targets)
-        value = self._of(ours) - self._of(theirs)
+        ours = self.rows(now, targets)
+        was, theirs = self._of_before(before, targets)
+        value = self._of(ours) - was
         if why := _undefined(value, len(ours)):
             return self._difference(value, len(ours), None, why)
-        influences = intervals.influence(ours, self.of_means)
-        influences -= intervals.influence(theirs, self.of_means)
+        influences = intervals.influence(ours, self.of_means) - theirs
         interval = intervals.of_difference(value, influences)
         return self._difference(value, len(ours), interval)
+
+    def _of_before(self, before: Predicted, targets: Targets) -> tuple[float, Floats]:
+        """The score of the uncompressed model, and the influence of each row on it."""
+        key = self, id(targets)
+        if key not in before.kept:
+            rows = self.rows(before, targets)
+            before.kept[key] = self._of(rows), intervals.influence(rows, self.of_means)
+        return before.kept[key]
 
     def _of(self, rows: Floats) -> float:
         return float(np.real(self.of_means(rows.mean(0).astype(np.complex128))))

@@ -37,6 +37,7 @@ from paretoscope.network.chain import as_chain
 from paretoscope.network.network import Network, as_filters
 from paretoscope.problems.accuracy import Accuracy, Change, Difference
 from paretoscope.problems.classification import decide
+from paretoscope.problems.figure import Estimate
 from paretoscope.sweeps import plain_sweep
 from paretoscope.sweeps.lines import Line, Order, in_lines
 from paretoscope.sweeps.memory_layout import Layout, layout_of
@@ -78,7 +79,7 @@ def table(
     quality, entropy, sparsity = (np.zeros(n) for _ in range(3))
     none = Change(0, 0, 1)
     found = Table(quality, [none] * n, np.zeros(n, np.int64), entropy, sparsity, [()] * n)
-    for done in _walks(network, recipes, baseline, threads):
+    for done in _walks(network, recipes, baseline, threads, whole=False):
         if isinstance(done, _Walked):
             places = list(done.line.places)
             found.quality[places] = done.judged.values
@@ -136,11 +137,17 @@ def surface(
 
 
 def _walks(
-    network: Network, recipes: Sequence[Recipe], baseline: Baseline, threads: int
+    network: Network,
+    recipes: Sequence[Recipe],
+    baseline: Baseline,
+    threads: int,
+    *,
+    whole: bool = True,
 ) -> Iterator[_Walked | tuple[int, Computed]]:
-    """Whole lines first, then the points that are on none."""
+    """Whole lines first, then the points that are on none. Where not `whole`, scores that are not
+    counted come without intervals of their own, which take longer than all else."""
     lines, others = in_lines(recipes)
-    shared = _Shared(network, baseline)
+    shared = _Shared(network, baseline, whole)
     with one_blas_thread():
         if threads == 1 or len(lines) < 2:
             yield from map(shared.walked, lines)
@@ -175,8 +182,9 @@ def _stored_as(storage: Storage, kind: str) -> str:
 class _Shared:
     """What the lines of a network share: rows in chunks, scores, and when each weight goes."""
 
-    def __init__(self, network: Network, baseline: Baseline) -> None:
+    def __init__(self, network: Network, baseline: Baseline, whole: bool) -> None:
         self.network, self.baseline = network, baseline
+        self._judge = baseline.judge if whole else self._in_brief
         self._scores: dict[str, dict[str, FloatArray]] = {}
         self._orders: dict[str, Order] = {}
         self._reduced: dict[str, Network] = {}
@@ -198,7 +206,7 @@ class _Shared:
                 labels = np.stack([decide(of_step) for of_step in outputs]).astype(np.int16)
                 judged = self._counted(labels, plain_sweep)
             else:
-                judged = _Judged([self.baseline.judge(of_step) for of_step in outputs])
+                judged = _Judged([self._judge(of_step) for of_step in outputs])
         elif self.baseline.counts_largest and as_chain(network).factor is None:
             labels = self._walk(network, layout, order, stored.decoded, compiled.walk)
             judged = self._counted(labels[:, : len(self.baseline.rows)], compiled)
@@ -206,8 +214,13 @@ class _Shared:
             walked = self._walk(network, layout, order, stored.decoded, compiled.walk_outputs)
             chain, n = as_chain(network), len(self.baseline.rows)
             outputs = (chain.scores(z[:, :n].T) for z in walked)
-            judged = _Judged([self.baseline.judge(of_step) for of_step in outputs])
+            judged = _Judged([self._judge(of_step) for of_step in outputs])
         return _Walked(line, self.baseline, self.network, network, stored.totals(order), judged)
+
+    def _in_brief(self, outputs: FloatArray) -> dict[str, Any]:
+        change = self.baseline.difference(outputs)
+        quality = Estimate(self.baseline.value + change.value, change.n, None)
+        return {"quality": quality, "change": change}
 
     def _counted(self, labels: npt.NDArray[np.int16], counting: Any) -> _Counted:
         correct, still = (np.empty(len(labels), np.int64) for _ in range(2))
