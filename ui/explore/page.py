@@ -178,6 +178,11 @@ def _headline(view: View, plan: ExplorePlan, title: str, timing: Timing | None) 
     found = headline(now, before, time, margin=view.margin_of(subject), zipped=view.zipped)
     st.title("This recipe cannot be measured" if failed else found, anchor=False)
     told = f"{title} \u00b7 {subject.network.n_parameters:,} parameters"
+    if subject.dataset.problem.targets == "outputs":
+        told = (
+            f"{told} \u00b7 no targets: {subject.score.spoken} against the uncompressed model "
+            "tells what the file changes, not whether it is right"
+        )
     first, why = subject.opens_with
     if why and first.name == subject.score.name:
         told = f"{told} \u00b7 judged by {first.spoken}: {plain(why)}"

@@ -42,7 +42,7 @@ from paretoscope.uploads.labelled import (
     with_label,
 )
 from paretoscope.uploads.numerals import DECIMALS, AmbiguousNumbersError, Decimal
-from paretoscope.uploads.own import as_raw, keep_table, network_of, title_of
+from paretoscope.uploads.own import as_raw, keep_made, keep_table, network_of, title_of
 from paretoscope.uploads.own_grids import exact_recipe
 from paretoscope.uploads.roles import guess_label, row_keys, say_keys
 from paretoscope.uploads.sandbox import SandboxError, limits_hold
@@ -497,7 +497,15 @@ def _with_table(upload: _Upload) -> _Upload:
         format_func=_plain,
         key=f"own-rows-label-{sha256(upload.rows)}",
     )
-    return replace(upload, chosen=Chosen(label=label, reading=reading))
+    blind = st.checkbox(
+        "It has no target: hold files against the uncompressed model",
+        key=f"own-rows-blind-{sha256(upload.rows)}",
+        help="For embeddings, reconstructions and rows without labels. Agreement is no accuracy: "
+        "it tells what a file changes, not whether the model was right.",
+    )
+    return replace(
+        upload, chosen=Chosen(label=label, reading=reading, predict="nothing" if blind else None)
+    )
 
 
 def _names_given(about: str) -> tuple[str, ...]:
@@ -542,13 +550,22 @@ def _offer(upload: _Upload) -> None:
     """The button that takes the model to Explore, on the table beside or the dataset at hand."""
     now = session().view
     on = "this table" if upload.rows is not None else find_source(now.dataset).title
-    st.button(
+    row = st.container(horizontal=True)
+    row.button(
         f"Explore it on {on}",
         on_click=_take,
         args=(upload,),
-        help="It is rewritten so that its weights can be compressed, and its labels are compared "
-        "with those of the file.",
+        help="It is rewritten so that its weights can be compressed, and what it says is compared "
+        "with what the file says.",
     )
+    if upload.rows is None:
+        row.button(
+            "Explore it on made-up rows",
+            on_click=_take,
+            args=(upload, True),
+            help="1,000 rows of noise, where you have none. Files are held against the "
+            "uncompressed model: what is found is true of noise, and real rows may tell otherwise.",
+        )
     _say_wrong()
     if session().take("own_used"):
         st.switch_page("pages/explore.py", query_params=session().view.query())
@@ -561,11 +578,15 @@ def _say_wrong() -> None:
         st.error(view.plain(wrong))
 
 
-def _take(upload: _Upload) -> None:
+def _take(upload: _Upload, made: bool = False) -> None:
     now = session().view
     try:
         _count()
-        dataset = now.dataset if upload.rows is None else _kept(upload)
+        if made:
+            asked = {"scores": upload.output, "correct_shape": upload.fix}
+            dataset = keep_made(upload.data, upload.name, **asked)
+        else:
+            dataset = now.dataset if upload.rows is None else _kept(upload)
         on = server.dataset(dataset)
         network = network_of(
             upload.data,

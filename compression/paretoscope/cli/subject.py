@@ -31,7 +31,8 @@ def add_subject(command: argparse.ArgumentParser, *, recipe: bool = False) -> No
         "words",
         nargs="*",
         metavar=words,
-        help="without DATASET where --data is given, without MODEL where --model is"
+        help="without DATASET where --data is given, without MODEL where --model is; 'made' as "
+        "DATASET holds the model against itself on rows of noise"
         + ("; a recipe is like 'magnitude(threshold=0.05)+q(16)'" if recipe else ""),
     )
     command.add_argument("--data", metavar="FILE", help="one's own table in place of DATASET")
@@ -57,8 +58,9 @@ def add_table_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--predict",
-        choices=("class", "number"),
-        help="what that column holds (default: what it looks like)",
+        choices=("class", "number", "nothing"),
+        help="what that column holds (default: what it looks like); nothing: there is no target, "
+        "files are held against the uncompressed model",
     )
     for option, how in (
         ("--leave-out", "which is no feature; several times for several"),
@@ -154,7 +156,16 @@ def subject(arguments: argparse.Namespace, *more: str) -> tuple[Dataset, Network
         _refuse(arguments, _OF_A_MODEL, "is about your own model: name its file with --model")
     elif arguments.seed:
         raise ParetoscopeError("--seed is of a training, and your own model is trained already")
-    if arguments.data is None:
+    if named["DATASET"] == "made" and is_file:
+        from paretoscope.uploads.own import keep_made, read_file
+
+        asked = {"scores": arguments.scores, "correct_shape": arguments.correct_shape}
+        path = named["MODEL"]
+        made = keep_made(read_file(path), Path(path).name, **asked)
+        for note in own_notes(made):
+            print(f"note: {note}", file=sys.stderr)
+        data = ps.load_dataset(made, arguments.split_seed)
+    elif arguments.data is None:
         data = ps.load_dataset(named["DATASET"], arguments.split_seed)
     else:
         data = _own_table(arguments)

@@ -55,7 +55,7 @@ _MOST_OPEN = 10_000
 @dataclass(frozen=True, eq=False)
 class Rows:
     """Features `X`, float32 of shape (n, d), and targets `y`: of classes int64 of shape (n,), of
-    numbers float64 of shape (n,) or (n, outputs)."""
+    numbers float64 of shape (n,) or (n, outputs); where there are none, of shape (n, 0)."""
 
     X: FloatArray
     y: Targets
@@ -366,7 +366,9 @@ def _own_source(name: str) -> Source:
     arrays, about = _unpacked(_own_data(name))
     n, d = arrays["X"].shape
     stated = _stated(about)
-    what = f"{len(about['classes'])} classes" if stated is None else "a number to predict"
+    what = f"{len(about['classes'])} classes"
+    if stated is not None:
+        what = "a number to predict" if stated.targets == "numbers" else "no targets"
     summary = f"{counted(n, 'row')}, {counted(d, 'feature')}, {what}; your own"
 
     def read() -> Raw:

@@ -140,12 +140,13 @@ def robustness(
         for strength in corruption.strengths:
             X = corruption.apply(rows.X, strength, data) if strength else rows.X
             now, before = (problem.predict(runtime.scores(X)) for runtime in (ours, theirs))
+            targets = before.outputs if problem.targets == "outputs" else rows.y
             yield Robustness(
                 corruption.name,
                 strength,
-                score.figure(before, rows.y),
-                score.figure(now, rows.y),
-                score.difference(now, before, rows.y),
+                score.figure(before, targets),
+                score.figure(now, targets),
+                score.difference(now, before, targets),
             )
 
 

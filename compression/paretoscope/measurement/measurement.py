@@ -338,9 +338,10 @@ class Baseline:
         whole, places = self.part_of
         return Rows(whole.rows.X[places], whole.rows.y[places])
 
-    @cached_property
+    @property
     def targets(self) -> Targets:
-        return self.rows.y
+        """Those of the rows, or, where there are none, the network's own outputs."""
+        return self.outputs if self.problem.targets == "outputs" else self.rows.y
 
     @cached_property
     def artifact(self) -> Artifact:

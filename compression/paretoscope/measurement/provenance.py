@@ -138,6 +138,10 @@ def remeasure(path: Path) -> Remeasured:
     else:
         found = _recorded_origin(recorded)
     data = load_dataset(named_publicly(found.dataset), found.split_seed)
+    if data.problem.targets == "outputs":
+        raise ParetoscopeError(
+            f"{path} was judged by its agreement with the uncompressed model, which is not in it"
+        )
     rows = data.rows(recorded.split if recorded is not None else "validation")
     try:
         predicted = data.problem.predict(OnnxRuntime(onnx_bytes).scores(rows.X))

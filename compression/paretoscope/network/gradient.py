@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from paretoscope.base.parameters import FloatArray
 from paretoscope.network.chain import Chain
+from paretoscope.network.network import Network
 from paretoscope.problems.score import Targets
 
 Arrays = dict[str, FloatArray]
@@ -169,6 +170,13 @@ def backward(
         if stage is not chain.stages[0]:
             delta = stage.gradient_of_input(delta @ chain.weights[stage.name].T, shape)
     return found
+
+
+def targets_of(network: Network, X: FloatArray, y: Targets) -> Targets:
+    """What a network is to learn of rows: their targets, or, where these have none, its outputs."""
+    if network.problem.targets != "outputs":
+        return y
+    return network.problem.as_targets(network.scores(X))
 
 
 def copy_of(arrays: Mapping[str, FloatArray]) -> Arrays:

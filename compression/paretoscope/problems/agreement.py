@@ -103,17 +103,16 @@ class Agreement(Problem):
 
     @classmethod
     def of(cls, names: tuple[str, ...]) -> Agreement:
-        """Of outputs without names, as embeddings and pixels are; labels are asked for."""
-        del names
-        return cls(labels=False)
+        """Of outputs without names, as embeddings and pixels are, or of labels."""
+        return cls(labels=bool(names))
 
     @property
     def names(self) -> tuple[str, ...]:
-        return ()
+        return ("label",) if self.labels else ()
 
     @property
     def scores(self) -> tuple[Score, ...]:
-        always: tuple[Score, ...] = (Cosine(), RelativeError())
+        always: tuple[Score, ...] = (RelativeError(), Cosine())
         return (SameLabel(), Divergence(), *always) if self.labels else always
 
     def check(self, targets: Targets) -> None:

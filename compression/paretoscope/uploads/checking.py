@@ -78,7 +78,7 @@ class Chosen:
     one_hot : collection of str
         Columns of text that become a column of 0 and 1 for each value.
     reading : Reading
-    predict : "class" or "number" or None
+    predict : "class", "number", "nothing" or None
         What that column holds; None: what it looks like.
     """
 
@@ -167,6 +167,8 @@ def check_table(data: bytes, chosen: Chosen = _AS_IT_SEEMS) -> Checked:
     if rows.predicts == "number":
         low, high = rows.y.min(), rows.y.max()
         held = f"label '{shown(rows.label)}', a number to predict from {low:.6g} to {high:.6g}"
+    if rows.predicts == "nothing":
+        held = "no target"
     line = (
         f"a table of {table.n_rows:,} rows; {held}, {counted(len(rows.features), 'feature')} "
         f"({features})"
@@ -180,7 +182,10 @@ def rows_of(
     """Rows by the chosen or likely label, without columns that number or name the rows and, where
     numbers are left, without columns of text; and a note on each that was left out."""
     label = guess_label(table) if chosen.label is None else chosen.label
-    table.column(label)
+    if chosen.predict == "nothing":
+        label = ""
+    else:
+        table.column(label)
     for name in (*chosen.leave_out, *chosen.keep):
         table.column(name)
     asked = {*chosen.keep, *chosen.one_hot}
@@ -358,6 +363,8 @@ def check_on(
 ) -> Checked:
     """How right a model is on the rows of a table."""
     table = read_table(data, chosen.reading)
+    if chosen.predict == "nothing":
+        return _run_on_rows(table, judge, chosen)
     label = chosen.label
     if label is None:
         label = guess_label(table, judge.stated_classes(), _n_scores(judge.model))
@@ -424,6 +431,27 @@ def _fed(model: Model, feeds: Sequence[str]) -> str:
         more = " …" if width > _NAMED else ""
         parts.append(f"{shown(given.name)} takes {', '.join(map(shown, taken[:_NAMED]))}{more}")
     return "; ".join(parts)
+
+
+def _run_on_rows(table: Table, judge: _Judge, chosen: Chosen) -> Checked:
+    """What a model gives for rows without targets: nothing tells whether it is right."""
+    feeds = _match(table, "", judge, chosen)
+    values = np.stack([_finite(table, name) for name in feeds], axis=1)
+    kept = np.isfinite(values).all(1)
+    if not kept.any():
+        raise ParetoscopeError("no rows are left without missing or infinite values")
+    found = predict_numbers(judge.model, values[kept])
+    if not np.isfinite(found).all():
+        n_broken = int((~np.isfinite(found)).any(1).sum())
+        raise ParetoscopeError(f"on {n_broken:,} rows the model gives no finite numbers")
+    notes = [*table.notes, *(note.removesuffix(OR_A_REGRESSION) for note in judge.notes)]
+    notes.append("without targets nothing tells whether it is right, only what a file changes")
+    line = (
+        f"it gives {counted(found.shape[1], 'number')} for each of {len(found):,} rows; "
+        f"{_fed(judge.model, feeds)}"
+    )
+    done = judge.outputs, judge.compressible
+    return Checked(line, tuple(notes), *done, one_number=True, predicts="nothing")
 
 
 def _is_regression(judge: _Judge, column: Column, chosen: Chosen) -> bool:

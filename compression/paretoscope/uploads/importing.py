@@ -68,7 +68,7 @@ def network_for(model: Model, data: Dataset, names: Sequence[str] = ()) -> Netwo
         An operator that is not supported, another number of features or classes than the dataset
         has, names that are not the dataset's, or labels that differ.
     """
-    if data.problem.targets == "numbers":
+    if data.problem.targets != "classes":
         return _network_of_numbers(model, data)
     if names and sorted(names) != sorted(data.class_names):
         known = ", ".join(map(shown, data.class_names[:10]))
@@ -123,7 +123,9 @@ def skops_network_for(data: bytes, dataset: Dataset, names: Sequence[str] = ()) 
     places where they are numbered from 0, or by the `names` that the dataset has for them."""
     network, classes = read_skops(data, dataset.class_names, names)
     numbers = dataset.problem.targets == "numbers"
-    if numbers == bool(classes):
+    if dataset.problem.targets == "outputs":
+        network = network.with_metadata(**names_of(dataset.problem))
+    elif numbers == bool(classes):
         what = "tells classes apart" if classes else "predicts a number"
         raise ParetoscopeError(
             f"the model {what}, the data have {'a number to predict' if numbers else 'classes'}"
@@ -167,6 +169,8 @@ def _require_fit(network: Network, data: Dataset) -> None:
         raise ParetoscopeError(
             f"the model takes {counted(network.n_features, 'feature')}, the data have {n_features}"
         )
+    if data.problem.targets == "outputs":
+        return
     if data.problem.targets == "numbers":
         wanted = len(data.problem.names)
         if network.n_scores != wanted:

@@ -31,7 +31,7 @@ _MANY_CLASSES = 1000
 _NAMED = 20  # columns in a sentence
 Missing = Literal["leave-out", "median", "zero"]
 Constant = Literal["leave-out", "keep"]
-Predicted = Literal["class", "number"]
+Predicted = Literal["class", "number", "nothing"]
 _MOST_VALUES = 20  # of a column of text that becomes columns of 0 and 1
 
 
@@ -45,7 +45,7 @@ class Labelled:
     y : int64 or float64 (n,)
         Places in `classes`, or the numbers to predict.
     features, classes : tuple of str
-        No classes where a number is predicted.
+        No classes where a number is predicted, or nothing.
     label : str
         The column's name.
     notes : tuple of str
@@ -61,6 +61,8 @@ class Labelled:
 
     @property
     def predicts(self) -> Predicted:
+        if not self.label:
+            return "nothing"
         return "class" if self.classes else "number"
 
 
@@ -112,8 +114,9 @@ def with_label(
     constant : {"leave-out", "keep"}
         What becomes of columns with one value in all rows. They tell nothing apart, but a model
         that was trained on them, as on the edges of images, wants them.
-    predict : {"class", "number"}, optional
-        What the column holds; by default what it looks like (`looks_like_number`).
+    predict : {"class", "number", "nothing"}, optional
+        What the column holds; by default what it looks like (`looks_like_number`). Of "nothing"
+        there is no label: all columns of numbers are features.
 
     Raises
     ------
@@ -121,8 +124,10 @@ def with_label(
         There is no such column, it is empty, features are text or dates, a text has too many
         values, a number is to be predicted that is none, or no rows are left.
     """
-    label = guess_label(table) if label is None else label
     notes: list[str] = []
+    if predict == "nothing":
+        return _without_label(table, leave_out, one_hot, missing, constant)
+    label = guess_label(table) if label is None else label
     target = table.column(label)
     if predict is None:
         predict = "number" if looks_like_number(target) else "class"
@@ -165,6 +170,27 @@ def with_label(
     )
 
 
+def _without_label(
+    table: Table,
+    leave_out: Collection[str],
+    one_hot: Collection[str],
+    missing: Missing,
+    constant: Constant,
+) -> Labelled:
+    notes: list[str] = []
+    columns = [c for c in table.columns if c.name not in leave_out]
+    columns = _features(_one_hot(columns, one_hot, notes), notes)
+    X = np.stack([c.values for c in columns if c.values is not None], axis=1)
+    if missing != "leave-out":
+        X = _filled(X, columns, missing, notes)
+    X = X[_usable(X, [""] * len(X), notes)]
+    if not len(X):
+        raise ParetoscopeError("no rows are left without missing or infinite values")
+    X, columns = _without_constants(X, columns, constant, notes)
+    names = tuple(c.name for c in columns)
+    return Labelled(X.astype(np.float32), np.zeros((len(X), 0)), names, (), "", tuple(notes))
+
+
 def require_trainable(rows: Labelled) -> None:
     """That a model can be trained on the rows and judged.
 
@@ -173,9 +199,12 @@ def require_trainable(rows: Labelled) -> None:
     ParetoscopeError
         A single class, too many of them, or a class with too few rows for each split to have one.
     """
+    if rows.predicts != "class" and len(rows.y) < _FEWEST_ROWS:
+        what = " with a number to predict" if rows.predicts == "number" else ""
+        raise ParetoscopeError(f"fewer than {_FEWEST_ROWS} rows{what}")
+    if rows.predicts == "nothing":
+        return
     if rows.predicts == "number":
-        if len(rows.y) < _FEWEST_ROWS:
-            raise ParetoscopeError(f"fewer than {_FEWEST_ROWS} rows with a number to predict")
         if (rows.y == rows.y[0]).all():
             raise ParetoscopeError(f"all rows have the same number to predict, {rows.y[0]:.6g}")
         return

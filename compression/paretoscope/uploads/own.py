@@ -3,14 +3,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.data.dataset import Dataset, Raw, keep_own, load_dataset
+from paretoscope.network.chain import as_chain
 from paretoscope.network.network import Network
+from paretoscope.problems.agreement import Agreement
+from paretoscope.problems.problem import Problem
 from paretoscope.problems.regression import Regression
 from paretoscope.training.training import keep_own_model, train
 from paretoscope.uploads.checking import MODEL_ENDINGS, Chosen, rows_of
@@ -24,6 +31,7 @@ from paretoscope.uploads.numerals import Decimal
 from paretoscope.uploads.skops_files import read_skops
 from paretoscope.uploads.tables import ENDINGS, read_table
 
+MADE, MADE_ROWS = "made-up rows", 1_000
 _NOT_IN_TITLES = re.compile(r"[^A-Za-z0-9 .-]")
 
 
@@ -57,8 +65,9 @@ def load_table(
     constant : {"keep", "leave-out"}
         What becomes of columns with one value. A model takes as many features as it was trained
         with, so they are kept.
-    predict : {"class", "number"}, optional
-        What that column holds; by default what it looks like.
+    predict : {"class", "number", "nothing"}, optional
+        What that column holds; by default what it looks like. Of "nothing" there is no target:
+        files are judged by their agreement with the uncompressed model.
     decimal : {"point", "comma"}, optional
         Where numbers can be read in two ways.
     encoding : str, optional
@@ -134,7 +143,9 @@ def keep_table(data: bytes, name: str, chosen: Chosen, constant: Constant = "kee
     table = read_table(data, chosen.reading)
     rows, _ = rows_of(table, chosen, constant=constant)
     require_trainable(rows)
-    guessed = [f"'{shown(rows.label)}' is taken for the label"] if chosen.label is None else []
+    guessed = []
+    if chosen.label is None and rows.label:
+        guessed.append(f"'{shown(rows.label)}' is taken for the label")
     return keep_own(as_raw(rows), title_of(name), (*guessed, *table.notes, *rows.notes))
 
 
@@ -159,8 +170,41 @@ def network_of(
 def as_raw(rows: Labelled) -> Raw:
     """Rows as a dataset keeps them: names are those that can be shown."""
     features, classes = map(as_name, rows.features), map(as_name, rows.classes)
-    stated = Regression((as_name(rows.label),)) if rows.predicts == "number" else None
+    stated: Problem | None = None
+    if rows.predicts == "number":
+        stated = Regression((as_name(rows.label),))
+    elif rows.predicts == "nothing":
+        stated = Agreement(labels=False)
     return Raw(rows.X, rows.y, tuple(features), tuple(classes), stated=stated)
+
+
+def made_rows(network: Network, n: int = MADE_ROWS) -> Raw:
+    """Noise to hold files against the uncompressed network on, where there are no rows at all.
+
+    Normal, from seed 0; with the mean and the spread that the network's own scaling of its features
+    takes off, where it has one, else 0 and 1. What is found on it is true of such noise: real rows
+    lie otherwise, and are handled with more care by what was trained on them.
+    """
+    mean, spread = np.zeros(network.n_features), np.ones(network.n_features)
+    with contextlib.suppress(ParetoscopeError):  # no chain: its scaling is not known apart
+        prepare = as_chain(network).preparation
+        ends = np.stack([np.zeros(network.n_features), np.ones(network.n_features)])
+        at_zero, at_one = prepare(ends.astype(np.float32)).reshape(2, -1).astype(np.float64)
+        slope = at_one - at_zero
+        usable = slope != 0
+        mean[usable], spread[usable] = -at_zero[usable] / slope[usable], 1 / np.abs(slope[usable])
+    drawn = np.random.default_rng(0).standard_normal((n, network.n_features))
+    X = (mean + spread * drawn).astype(np.float32)
+    names = tuple(f"feature {k + 1}" for k in range(network.n_features))
+    return Raw(X, np.zeros((n, 0)), names, stated=Agreement(labels=False))
+
+
+def keep_made(model: bytes, name: str, **asked: Any) -> str:
+    """Keep noise for a model that nobody has rows for; the name that `load_dataset` takes."""
+    network = network_of(model, name, **asked)
+    how = "with the mean and spread that the model's scaling takes off"
+    note = f"{MADE_ROWS:,} rows of noise, made up: normal, {how} where it has one, else 0 and 1"
+    return keep_own(made_rows(network), MADE, (note,))
 
 
 def title_of(name: str) -> str:

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import (
     FloatArray,
     Number,
@@ -17,7 +18,7 @@ from paretoscope.data.dataset import Rows
 from paretoscope.methods.pruning.criterion import Criterion
 from paretoscope.methods.pruning.cut import Scores
 from paretoscope.network.chain import as_chain
-from paretoscope.network.gradient import Schedule, backward, descend
+from paretoscope.network.gradient import Schedule, backward, descend, targets_of
 from paretoscope.network.network import Network
 
 _RETRAIN_BATCH = 128
@@ -92,6 +93,11 @@ class Taylor(Criterion):
 
     def scores(self, network: Network, rows: Rows | None) -> Scores:
         assert rows is not None
+        if network.problem.targets == "outputs":
+            raise ParetoscopeError(
+                "Taylor needs targets, and these rows have none: against the network's own outputs "
+                "its loss is zero, and so is the gradient"
+            )
         return _taylor_scores(network, rows)
 
 
@@ -134,7 +140,8 @@ def _dropout_scores(network: Network, rows: Rows, rate: float, targeted: float) 
 def _fit_on(network: Network, rows: Rows, **hooks: object) -> Weights:
     chain = as_chain(network)
     loss = network.problem.loss
-    weights, _ = descend(chain, rows.X, rows.y, _retraining(rows), loss, **hooks)  # type: ignore[arg-type]
+    targets = targets_of(network, rows.X, rows.y)
+    weights, _ = descend(chain, rows.X, targets, _retraining(rows), loss, **hooks)  # type: ignore[arg-type]
     return weights
 
 

@@ -11,7 +11,7 @@ from paretoscope.methods.pruning import Sparsity
 from paretoscope.methods.quantization import Grid
 from paretoscope.methods.recovery.base import Recovery, RecoveryInput, Stored
 from paretoscope.network.chain import Chain, as_chain
-from paretoscope.network.gradient import Arrays, Schedule, copy_of, descend
+from paretoscope.network.gradient import Arrays, Schedule, copy_of, descend, targets_of
 from paretoscope.problems.score import Targets
 
 _MASK_GROWS_UNTIL = 0.5  # of the training; then the mask is held
@@ -82,7 +82,7 @@ class FineTuning(Recovery):
         rows = given.train_rows
         assert rows is not None
         if self.targets == "labels":
-            return rows.y
+            return targets_of(given.network, rows.X, rows.y)
         return given.network.problem.as_targets(given.network.scores(rows.X))
 
 
@@ -95,6 +95,9 @@ class _Run:
         self.last: tuple[Arrays, Arrays] | None = None
         self.grids: dict[str, Grid] = {n: given.grid(n, w) for n, w in chain.weights.items()}
         self._best = -np.inf
+        judged = given.validation_rows
+        assert judged is not None
+        self._wanted = targets_of(given.network, judged.X, judged.y)
         self._sparsity = {n: 1 - float(given.kept(n).mean()) for n in chain.names}
         self._masks: dict[str, tuple[BoolArray, int]] = {}
 
@@ -140,7 +143,7 @@ class _Run:
         problem = self.given.network.problem
         score = problem.scores[0]
         outputs = self.given.network.scores(rows.X, used, biases)
-        found = score.figure(problem.predict(outputs), rows.y).value
+        found = score.figure(problem.predict(outputs), self._wanted).value
         merit = found if score.higher_is_better else -found
         if merit > self._best:
             self._best = merit
