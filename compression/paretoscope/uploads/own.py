@@ -31,7 +31,7 @@ from paretoscope.uploads.numerals import Decimal
 from paretoscope.uploads.skops_files import read_skops
 from paretoscope.uploads.tables import ENDINGS, read_table
 
-MADE, MADE_ROWS = "made-up rows", 1_000
+MADE, MADE_ROWS = "made-up rows (noise)", 1_000
 _NOT_IN_TITLES = re.compile(r"[^A-Za-z0-9 .-]")
 
 
