@@ -20,7 +20,8 @@ picture, controls = st.columns([5, 2], gap="medium")
 with controls:
     page.choose(view.current())
 view.publish()
-subject = server.subject(looking_at.dataset, looking_at.model, network, looking_at.score)
+judged = looking_at.score, looking_at.decision
+subject = server.subject(looking_at.dataset, looking_at.model, network, *judged)
 below = st.container()
 with picture:
     page.show(view.current(), subject, title, (finding, below))

@@ -22,7 +22,8 @@ finding = frame.head()
 with st.container(horizontal=True, vertical_alignment="center"):
     st.code(str(looking_at.recipe), language=None, wrap_lines=True)
     st.page_link("pages/explore.py", label="Change it on Explore")
-subject = server.subject(looking_at.dataset, looking_at.model, network, looking_at.score)
+judged = looking_at.score, looking_at.decision
+subject = server.subject(looking_at.dataset, looking_at.model, network, *judged)
 known = server.measuring().known(subject, looking_at.recipe)
 arguments = subject.arguments(looking_at.recipe)
 try:

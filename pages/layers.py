@@ -22,5 +22,6 @@ finding = frame.head()
 with st.container(horizontal=True, vertical_alignment="center"):
     st.code(str(view.current().recipe), language=None, wrap_lines=True)
     st.page_link("pages/explore.py", label="Change it on Explore")
-subject = server.subject(looking_at.dataset, looking_at.model, network, looking_at.score)
+judged = looking_at.score, looking_at.decision
+subject = server.subject(looking_at.dataset, looking_at.model, network, *judged)
 page.show(view.current(), subject, title, finding)

@@ -21,7 +21,8 @@ if session().take("taken"):
 finding = frame.head()
 picture, controls = st.columns([5, 2], gap="medium")
 with controls:
-    subject = server.subject(looking_at.dataset, looking_at.model, network, looking_at.score)
+    judged = looking_at.score, looking_at.decision
+    subject = server.subject(looking_at.dataset, looking_at.model, network, *judged)
     page.ask(view.current(), subject)
 view.publish()
 below = st.container()

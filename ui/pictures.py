@@ -39,11 +39,12 @@ def figure_of(view: View, chart: str, theme: Theme = LIGHT, *, square: bool = Fa
         curve += ps.curve(network, view.recipe, place, CURVE_POINTS)
     curve = list(dict.fromkeys(curve))
     recipes = dict.fromkeys([ps.Recipe(), *curve, *view.pins])
-    subject = Subject(view.dataset, data.seed, view.model, 0, network, data, view.score)
-    baseline = subject.baseline
-    found = dict(
-        zip(recipes, ps.sweep(network, data, recipes, score=subject.score.name), strict=True)
+    subject = Subject(
+        view.dataset, data.seed, view.model, 0, network, data, view.score, view.decision
     )
+    baseline = subject.baseline
+    measured = ps.sweep(network, data, recipes, score=subject.score.name, decision=subject.decision)
+    found = dict(zip(recipes, measured, strict=True))
     record = charts.trade_off(
         charts.size_asked(view, subject) if chart == "size" else charts.time_asked(view, subject),
         network_title(view.dataset, view.model),

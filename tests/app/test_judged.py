@@ -10,7 +10,7 @@ import paretoscope as ps
 import pytest
 from paretoscope.data.dataset import Raw, keep_own
 from paretoscope.measurement.measurement import Baseline
-from sklearn.metrics import balanced_accuracy_score, log_loss, root_mean_squared_error
+from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss, root_mean_squared_error
 
 from tests.app.pages import address, charts, drawn, figures, measured, open_page, until
 from tests.conftest import load, trained
@@ -134,3 +134,49 @@ def test_budgets_and_fronts_of_errors_are_turned_about() -> None:
         drawing.size_asked(replace(view, score="r2"), r2), "D", ps.Recipe(), [], _of(r2)
     )
     assert record.rises
+
+
+CANCER = {"dataset": "breast-cancer", "model": "mlp-32", "recipe": "q(8)"}
+
+
+def _second(network: ps.Network, recipe: str, data: ps.Dataset) -> np.ndarray:
+    """The probability of the second class by the file."""
+    artifact = ps.compress(network, ps.Recipe.parse(recipe), data.train)
+    scores = ps.OnnxRuntime(artifact.onnx_bytes).scores(data.validation.X).astype(np.float64)
+    found: np.ndarray = 1 / (1 + np.exp(scores[:, 0] - scores[:, 1]))
+    return found
+
+
+def test_the_cut_of_two_classes_is_a_slider() -> None:
+    network, data = trained("breast-cancer", "mlp-32"), load("breast-cancer")
+    app = until(open_page(**CANCER, score="f1"), figures)
+    app.slider(key="cut").set_value(0.9).run()
+    assert address(app)["decision"] == "cut=0.9"
+    assert address(app)["score"] == "f1"
+    until(app, figures)
+    said = (_second(network, "q(8)", data) > 0.9).astype(int)
+    assert app.metric[0].value == words.percent(f1_score(data.validation.y, said))
+    assert any("decided by cut=0.9" in c.value.replace("\\", "") for c in app.caption)
+    app.slider(key=drawn(app, "cut")).set_value(0.5).run()
+    assert address(app)["decision"] == ""
+
+
+def test_mistakes_have_their_costs() -> None:
+    network, data = trained("breast-cancer", "mlp-32"), load("breast-cancer")
+    costs = np.array([[0.0, 1.0], [7.0, 0.0]])
+    app = open_page(**CANCER, score="cost", decision="costs=0,1,7,0")
+    until(app, figures)
+    said = (_second(network, "q(8)", data) > 0.5).astype(int)
+    expected = costs[data.validation.y, said].mean()
+    assert app.metric[0].label.startswith("Cost")
+    assert app.metric[0].value == words.valued(expected, "")
+
+
+def test_a_decision_of_other_classes_is_left_out() -> None:
+    trained("digits", "mlp-64-32")
+    app = until(open_page(decision="costs=0,1,1,0"), figures)
+    assert not app.exception
+    assert app.metric[0].label.startswith("Accuracy")
+    assert any(
+        "of other classes and was left out" in c.value.replace("\\", "") for c in app.caption
+    )

@@ -18,7 +18,7 @@ from paretoscope.measurement.measurement import Measurement
 from paretoscope.network.network import Network
 from paretoscope.sweeps.history import History
 
-from tests.conftest import ROOT, give, trained
+from tests.conftest import ROOT, give, load, trained
 from tests.postgres import Postgres
 from tests.waiting import HANGS_S
 
@@ -66,6 +66,24 @@ def test_measured_and_computed_are_both_kept(
     assert list(history.find(mlp, digits, "validation", RECIPES).values()) == measured
     known = history.find(mlp, digits, "validation", RECIPES, computed=True)
     assert {str(m.recipe): m for m in computed} == known
+
+
+def test_scores_and_decisions_are_kept_apart(history: History) -> None:
+    data, network = load("breast-cancer"), trained("breast-cancer", "mlp-32")
+    recipes = ps.grid(threshold=[0.1], q=[8])
+    ways = [("", ""), ("log-loss", ""), ("", "cut=0.9"), ("f1", "cut=0.9"), ("f1", "")]
+    found = []
+    for score, decision in ways:
+        asked = {"score": score, "decision": decision, "measured": "none", "history": history}
+        (m,) = ps.sweep(network, data, recipes, **asked)
+        found.append(m)
+    for (score, decision), m in zip(ways, found, strict=True):
+        kept = history.find(
+            network, data, "validation", recipes, score=m.score, decision=decision, computed=True
+        )
+        assert kept == {str(m.recipe): m}
+        assert m.score == (score or "accuracy")
+    assert len({(m.score, m.decision) for m in found}) == len(ways)
 
 
 def test_what_another_machine_measured_is_kept_apart(

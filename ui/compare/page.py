@@ -121,7 +121,12 @@ def show(view: View, subject: Subject, title: str, places: tuple[DeltaGenerator,
     for name in view.beside:
         network = server.network(view.dataset, name) if name in others else None
         if network is not None:
-            beside.append((others[name], server.subject(view.dataset, name, network, view.score)))
+            beside.append(
+                (
+                    others[name],
+                    server.subject(view.dataset, name, network, view.score, view.decision),
+                )
+            )
     curves = curves_of(subject, view.recipe, view.curves, view.variants, beside)
     service = server.measuring()
     requests = _requests(view, subject, curves)

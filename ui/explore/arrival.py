@@ -28,7 +28,7 @@ def begin_within_budget(network: Network) -> None:
     if not session().take("arrives"):
         return
     now = session().view
-    subject = server.subject(now.dataset, now.model, network, now.score)
+    subject = server.subject(now.dataset, now.model, network, now.score, now.decision)
     known = [m for m in server.measuring().everything(subject) if _is_plain(m)]
     if len(known) < len(_LADDER):
         known += _computed(subject, now.recipe)

@@ -54,7 +54,7 @@ def _show(network: Network, title: str) -> None:
     if outdated():
         st.rerun()
     publish()
-    subject = server.subject(view.dataset, view.model, network, view.score)
+    subject = server.subject(view.dataset, view.model, network, view.score, view.decision)
     _look_up(subject, view.recipe)
     _draw(view, subject, title)
 
@@ -183,6 +183,10 @@ def _headline(view: View, plan: ExplorePlan, title: str, timing: Timing | None) 
             f"{told} \u00b7 no targets: {subject.score.spoken} against the uncompressed model "
             "tells what the file changes, not whether it is right"
         )
+    if view.decision and not subject.decision:
+        told = f"{told} \u00b7 the link's decision is of other classes and was left out"
+    if subject.decision:
+        told = f"{told} \u00b7 decided by {plain(subject.decision)}"
     first, why = subject.opens_with
     if why and first.name == subject.score.name:
         told = f"{told} \u00b7 judged by {first.spoken}: {plain(why)}"

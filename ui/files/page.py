@@ -355,7 +355,7 @@ def _use(raw: Raw, title: str, notes: Sequence[str]) -> None:
         session().own_wrong = _sentence(error)
         return
     model = "logistic-regression" if raw.stated is None else "linear-regression"
-    view.change(dataset=name, model=model, pins=(), score="", margin=USUAL, drop=USUAL)
+    view.change(dataset=name, model=model, pins=(), score="", decision="", margin=USUAL, drop=USUAL)
     session().arrives = True
     session().own_used = True
 
@@ -604,7 +604,11 @@ def _take(upload: _Upload, made: bool = False) -> None:
     exact = exact_recipe(network)  # of weights that stand for whole numbers: nothing is lost
     kernel = Auto() if may_fuse_any(network.weights) else Fused()
     recipe = replace(now.recipe, kernel=kernel) if exact is None else exact
-    judged = {} if dataset == now.dataset else {"score": "", "margin": USUAL, "drop": USUAL}
+    judged = (
+        {}
+        if dataset == now.dataset
+        else {"score": "", "decision": "", "margin": USUAL, "drop": USUAL}
+    )
     view.change(dataset=dataset, model=kept, pins=(), recipe=recipe, **judged)
     session().arrives = exact is None
     session().own_used = True

@@ -22,6 +22,7 @@ from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 from ui.base import words
 from ui.parts import kernel_choice
 from ui.parts.budget_fields import budget_fields, budget_words
+from ui.parts.decision_controls import decision_controls
 from ui.parts.layer_controls import layer_controls
 from ui.parts.method_controls import (
     AXES,
@@ -54,7 +55,7 @@ def recipe_controls(network: Network, recipe: Recipe) -> None:
     """
     with st.sidebar:
         now = view.current()
-        subject = server.subject(now.dataset, now.model, network, now.score)
+        subject = server.subject(now.dataset, now.model, network, now.score, now.decision)
         told = budget_words(now, subject)
         if subject.score.name != subject.dataset.problem.scores[0].name:
             told = f"{subject.score.spoken}, {told}"
@@ -98,7 +99,7 @@ def recipe_controls(network: Network, recipe: Recipe) -> None:
 
 def _score(subject: Subject) -> None:
     """What quality is judged by: all figures, charts, budgets and searches go by it."""
-    offered = {score.name: score.title for score in subject.dataset.problem.scores}
+    offered = {score.name: score.title for score in subject.problem.scores}
     shown = control("score", subject.score.name)
     st.selectbox(
         "Judged by",
@@ -109,6 +110,8 @@ def _score(subject: Subject) -> None:
         on_change=shown.then(_judge_by),
         help="What all figures, charts, budgets and searches go by.",
     )
+    if subject.has_classes:
+        decision_controls(subject)
 
 
 def _judge_by(name: str) -> None:

@@ -123,6 +123,8 @@ def _change_network(**parts: str) -> None:
     if kinds != [Classification, Classification] and "dataset" in parts:
         # Losses of another unit would mean something else.
         parts |= {"score": "", "margin": USUAL, "drop": USUAL}
+    if "dataset" in parts:
+        parts["decision"] = ""  # of other classes
     view.change(recipe=recipe, **parts)
     now = session().view
     view.change(recipe=replace(recipe, kernel=_first_kernel(now.dataset, now.model)))

@@ -34,7 +34,7 @@ def settle(network: Network) -> None:
         return
     kernel: Kernel = Fused()  # which no layer is large enough for: it says nothing
     if may_differ(network):
-        subject = server.subject(now.dataset, now.model, network, now.score)
+        subject = server.subject(now.dataset, now.model, network, now.score, now.decision)
         job = server.work(KERNELS_TIMED.name, _arguments(subject))
         if job is not None and job.state in ("failed", "stopped"):
             kernel = Folded()  # what runs everywhere as fast as float32

@@ -21,6 +21,7 @@ from paretoscope.measurement.budget import Budget
 from paretoscope.methods.pruning import CRITERIA
 from paretoscope.methods.recipe import Recipe
 from paretoscope.methods.recovery import RECOVERIES
+from paretoscope.problems.classification import Classification
 from paretoscope.problems.score import Score
 from paretoscope.training.training import fits, models
 
@@ -29,6 +30,7 @@ Read = Callable[["View", str], Any]
 VERSION = "1"
 MARGINS = Number(0.1, 20.0)  # points
 LOSSES = Number(1e-9, 1e9)  # of other scores, in their own unit
+_LONGEST_DECISION = 500
 USUAL = "usual"  # of a margin or a drop: what is asked about where nothing is said
 WHOLE = "all"
 SECTIONS = {
@@ -91,6 +93,14 @@ def _beside(view: View, text: str) -> tuple[str, ...]:
         if name not in allowed:
             raise one_of(f"beside (models of {find_source(view.dataset).title})", name, allowed)
     return names
+
+
+def _decision(view: View, text: str) -> str:
+    if text and find_source(view.dataset).problem is not Classification:
+        raise ParetoscopeError(f"decision is for classes; {view.dataset} has none")
+    if len(text) > _LONGEST_DECISION:
+        raise ParetoscopeError(f"decision must be at most {_LONGEST_DECISION} letters")
+    return text
 
 
 def _score(view: View, text: str) -> str:
@@ -210,6 +220,7 @@ class View:
     read: which models there are depends on the dataset.
 
     `across` is what the size chart shows from left to right, `span` how much of its accuracy.
+    `decision` is how classes are decided for, or nothing: by the largest score.
     `score` is what quality is judged by, or nothing: what suits the data. `margin` is the loss that
     is asked about, and `drop`, `kb` and `us` are the budget: points, or the score's own unit,
     kilobytes and microseconds. `section` is the evidence, `heat` the heatmap, `curves`, `variants`
@@ -221,6 +232,7 @@ class View:
     model: str = _part("mlp-64-32", _model)
     recipe: Recipe = _part(_DEFAULT_RECIPE, lambda _, text: Recipe.parse(text))
     size: str = _part("gzip", _word("size", SIZES))
+    decision: str = _part("", _decision)
     score: str = _part("", _score)
     margin: float | str = _part(USUAL, _margin, _limit_text)
     section: str = _part(WHOLE, _word("section", SECTIONS))

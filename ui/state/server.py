@@ -9,6 +9,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
+from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.jobs import Job, Jobs
 from paretoscope.cli.results import Answer, Task
 from paretoscope.cli.tasks import find_result
@@ -186,17 +187,25 @@ def result(subject: Subject, task: Task[Answer], arguments: dict[str, Any]) -> A
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
-def _subject(dataset_name: str, model: str, score: str, sha256: str, _trained: Network) -> Subject:
+def _subject(
+    dataset_name: str, model: str, score: str, decision: str, sha256: str, _trained: Network
+) -> Subject:
     data = dataset(dataset_name)
-    if score not in [offered.name for offered in data.problem.scores]:
+    try:
+        problem = data.problem.deciding(decision)
+    except ParetoscopeError:  # of a link: other classes than these
+        problem, decision = data.problem, ""
+    if score not in [offered.name for offered in problem.scores]:
         score = ""
-    return Subject(dataset_name, SPLIT_SEED, model, SEED, _trained, data, score)
+    return Subject(dataset_name, SPLIT_SEED, model, SEED, _trained, data, score, decision)
 
 
-def subject(dataset_name: str, model: str, trained: Network, score: str = "") -> Subject:
-    """What the service needs to know to measure recipes of a network by a score; by default by what
-    suits the data."""
-    found: Subject = _subject(dataset_name, model, score, trained.sha256, trained)
+def subject(
+    dataset_name: str, model: str, trained: Network, score: str = "", decision: str = ""
+) -> Subject:
+    """What the service needs to know to measure recipes of a network by a score, by default by what
+    suits the data, and with a decision."""
+    found: Subject = _subject(dataset_name, model, score, decision, trained.sha256, trained)
     return found
 
 

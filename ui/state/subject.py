@@ -11,6 +11,7 @@ from paretoscope.measurement.measurement import USUAL, Baseline, judged_on, usua
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.network import Network
 from paretoscope.problems.classification import Classification
+from paretoscope.problems.problem import Problem
 from paretoscope.problems.score import Score
 
 _AT_ONCE = 2e7  # rows times weights and values that a page may compute itself: mostly under 10 ms
@@ -30,11 +31,17 @@ class Subject:
     network: Network = field(repr=False)
     dataset: Dataset = field(repr=False)
     score_name: str = ""
+    decision: str = ""
 
     @cached_property
     def baseline(self) -> Baseline:
         name = self.score_name or self.opens_with[0].name
-        return Baseline(self.network, self.dataset, score_name=name)
+        return Baseline(self.network, self.dataset, "", name, self.decision)
+
+    @property
+    def problem(self) -> Problem:
+        """The dataset's, with the decision that was chosen."""
+        return self.baseline.problem
 
     @cached_property
     def opens_with(self) -> tuple[Score, str]:
@@ -60,7 +67,9 @@ class Subject:
     def whose(self) -> str:
         """What tells its figures from those of other networks, and of other scores."""
         name = self.score.name
-        return self.network.sha256 if name == USUAL else f"{self.network.sha256} by {name}"
+        if name == USUAL and not self.decision:
+            return self.network.sha256
+        return f"{self.network.sha256} by {name} {self.decision}"
 
     def at_once(self, recipe: Recipe) -> bool:
         """Whether a page may compute a point itself."""
@@ -86,5 +95,6 @@ class Subject:
             "model": self.model,
             "seed": self.seed,
             "score": self.score.name,
+            "decision": self.decision,
             "recipe": str(recipe),
         }

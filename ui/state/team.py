@@ -45,6 +45,7 @@ class Team:
                 judged_on(subject.network),
                 recipes,
                 score=subject.score.name,
+                decision=subject.decision,
             )
         except ParetoscopeError as error:
             self._leave_alone(error)

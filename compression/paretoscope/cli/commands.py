@@ -102,7 +102,7 @@ def _baseline(
     arguments: argparse.Namespace, network: ps.Network, data: Dataset, split: str = ""
 ) -> Baseline:
     """What is compared with, by the score that was asked for."""
-    found = Baseline(network, data, split, arguments.score or "")
+    found = Baseline(network, data, split, arguments.score or "", arguments.decision or "")
     found.score  # noqa: B018  (refuses a score that the problem does not offer, before any work)
     return found
 
@@ -199,6 +199,7 @@ def sweep(arguments: argparse.Namespace) -> None:
             recipes,
             arguments.split,
             score=arguments.score or "",
+            decision=arguments.decision or "",
             measured=arguments.measured,
             history=None if arguments.anew else ps.History(report=_say),
             cluster=cluster,

@@ -45,6 +45,12 @@ def add_subject(command: argparse.ArgumentParser, *, recipe: bool = False) -> No
         help="what quality is judged by, like balanced-accuracy or mae (default: accuracy, or rmse "
         "where a number is predicted)",
     )
+    command.add_argument(
+        "--decision",
+        metavar="HOW",
+        help="how classes are decided for, like 'cut=0.3' of two classes, or 'costs=0,1,5,0', what "
+        "it costs to take each for each, row by row (default: the largest score)",
+    )
     command.add_argument("--seed", type=int, default=0, help="of the training (default: 0)")
     command.add_argument("--split-seed", type=int, default=0, help="of the split (default: 0)")
     add_table_options(command)

@@ -1,7 +1,8 @@
 """What the app lets jobs do: arguments and results are JSON, as `paretoscope.base.jobs` says.
 
 Each task names its network by ``{"dataset", "split_seed", "model", "seed"}``, and most a "recipe";
-what it is judged by is a "score", or the usual one.
+what it is judged by is a "score", or the usual one, and a "decision" as
+`Problem.deciding` takes it.
 A file that was trained is found in the store by its "artifact_sha256", for training again could
 give another; any other is made again, the same.
 """
@@ -134,8 +135,8 @@ def surface_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
     cluster = cluster_of_the_server()
     if cluster is not None and len(recipes) > 1:
         try:
-            score_name = baseline.score_name
-            asked = (baseline.network, baseline.dataset, baseline.split, recipes, score_name)
+            judged = baseline.score_name, baseline.decision
+            asked = (baseline.network, baseline.dataset, baseline.split, recipes, *judged)
             found = dict(cluster.compute(*asked))
         except ClusterError as error:
             _LOG.warning("%s: points are computed here", error)
@@ -203,7 +204,7 @@ def rows_task(arguments: Arguments, emit: Emit) -> RowsResult:
     emit({"fraction": None, "text": "running the file on the validation rows"})
     y = _labels(baseline)
     outputs = OnnxRuntime(_file(arguments, emit)).scores(baseline.rows.X)
-    now, before = data.problem.predict(outputs).classes, baseline.predictions
+    now, before = baseline.problem.predict(outputs).classes, baseline.predictions
     confusion = grown_confusion(now, before, y, data.class_names)
     flipped = flips(now, before, y)
 
@@ -264,8 +265,14 @@ def confirm_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
     onnx_bytes = _file(arguments, emit)
     emit({"fraction": None, "text": "reading the test rows"})
     recipe = Recipe.parse(arguments["recipe"])
-    score_name = baseline.score_name
-    confirm(onnx_bytes, recipe, baseline.network, baseline.dataset, score=score_name)
+    confirm(
+        onnx_bytes,
+        recipe,
+        baseline.network,
+        baseline.dataset,
+        score=baseline.score_name,
+        decision=baseline.decision,
+    )
     return {}
 
 
@@ -315,8 +322,8 @@ def robustness_task(arguments: Arguments, emit: Emit) -> RobustnessResult:
     rows = Rows(baseline.rows.X[:_ROBUSTNESS_ROWS], baseline.rows.y[:_ROBUSTNESS_ROWS])
     total = sum(len(c.strengths) for c in corruptions(baseline.dataset))
     found = []
-    files = onnx_bytes, baseline.artifact.onnx_bytes
-    for point in robustness(*files, baseline.dataset, rows, baseline.score):
+    files, judged = (onnx_bytes, baseline.artifact.onnx_bytes), (baseline.score, baseline.problem)
+    for point in robustness(*files, baseline.dataset, rows, *judged):
         found.append(point)
         emit({"fraction": len(found) / total, "text": f"{point.corruption} {point.strength:g}"})
     return RobustnessResult(tuple(found), len(rows))
@@ -338,7 +345,8 @@ def seeds_task(arguments: Arguments, emit: Emit) -> SeedsResult:
         data = load_dataset(arguments["dataset"], seed)
         network = train(arguments["model"], data, seed, report=report)
         artifact = compress(network, recipe, data.train, data.validation, report)
-        baseline = Baseline(network, data, score_name=arguments.get("score", ""))
+        judged = arguments.get("score", ""), arguments.get("decision", "")
+        baseline = Baseline(network, data, "", *judged)
         found.append(measure(artifact, data, batches=(), baseline=baseline))
     return SeedsResult(tuple(found))
 
@@ -433,7 +441,7 @@ def _file(arguments: Arguments, emit: Emit) -> bytes:
 
 def _baseline_of(arguments: Arguments) -> Baseline:
     named = (arguments[k] for k in ("dataset", "split_seed", "model", "seed"))
-    return _baseline(*named, arguments.get("score", ""))
+    return _baseline(*named, arguments.get("score", ""), arguments.get("decision", ""))
 
 
 def _labels(baseline: Baseline) -> npt.NDArray[np.int64]:
@@ -444,9 +452,11 @@ def _labels(baseline: Baseline) -> npt.NDArray[np.int64]:
 
 
 @lru_cache(maxsize=2)  # of the worker's process, which serves one network for a while
-def _baseline(dataset: str, split_seed: int, model: str, seed: int, score_name: str) -> Baseline:
+def _baseline(
+    dataset: str, split_seed: int, model: str, seed: int, score_name: str, decision: str
+) -> Baseline:
     data = load_dataset(dataset, split_seed)
     network = find_trained(model, data, seed)
     if network is None:
         raise ParetoscopeError(f"{model} on {dataset} with seed {seed} has not been trained yet")
-    return Baseline(network, data, score_name=score_name)
+    return Baseline(network, data, "", score_name, decision)

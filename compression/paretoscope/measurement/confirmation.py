@@ -35,6 +35,7 @@ class Confirmation:
     change: Difference
     date: str
     score: str = USUAL
+    decision: str = ""
 
 
 def confirmations(
@@ -54,6 +55,7 @@ def confirm(
     data: Dataset,
     *,
     score: str = "",
+    decision: str = "",
     store: Store | None = None,
 ) -> list[Confirmation]:
     """Run a file on the test rows, unless it was before, and keep the reading.
@@ -67,6 +69,8 @@ def confirm(
     data : Dataset
     score : str, optional
         What it is judged by; by default the usual score of the dataset's problem.
+    decision : str, optional
+        As `Problem.deciding` takes it.
     store : Store, optional
 
     Returns
@@ -79,13 +83,13 @@ def confirm(
     store.folder.mkdir(parents=True, exist_ok=True)
     with FileLock(store.folder / "confirming.lock"):  # two readings at once would lose one
         known = confirmations(network, data, store=store)
-        baseline = Baseline(network, data, "test", score)
-        read = {(reading.artifact_sha256, reading.score) for reading in known}
-        if (name, baseline.score.name) in read:
+        baseline = Baseline(network, data, "test", score, decision)
+        read = {(r.artifact_sha256, r.score, r.decision) for r in known}
+        if (name, baseline.score.name, decision) in read:
             return known
         found = baseline.judge(OnnxRuntime(onnx_bytes).scores(data.test.X))
         date = datetime.now(UTC).isoformat(timespec="seconds")
-        figures = found["quality"], found["change"], date, found["score"]
+        figures = found["quality"], found["change"], date, found["score"], decision
         known.append(Confirmation(str(recipe), name, *figures))
         store.keep(_key(network, data), _as_json(known))
         return known

@@ -119,6 +119,7 @@ def robustness(
     data: Dataset,
     rows: Rows,
     score: Score | None = None,
+    problem: Problem | None = None,
 ) -> Iterator[Robustness]:
     """Run both files on the same rows under each corruption at each of its strengths.
 
@@ -132,8 +133,10 @@ def robustness(
         Validation rows.
     score : Score, optional
         By default the usual one of the dataset's problem.
+    problem : Problem, optional
+        By default the dataset's; another where classes are decided for otherwise.
     """
-    problem: Problem = data.problem
+    problem = problem or data.problem
     score = score or problem.scores[0]
     ours, theirs = OnnxRuntime(onnx_bytes), OnnxRuntime(baseline_bytes)
     for corruption in corruptions(data):

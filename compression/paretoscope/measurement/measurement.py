@@ -65,6 +65,8 @@ class Measurement(ABC):
         Of the split, and of the training.
     score : str
         What it was judged by.
+    decision : str
+        How classes are decided for, where that is not by the largest score (`Problem.deciding`).
     quality : Figure
         The score: for accuracy an `Accuracy`, for others an estimate in the score's own unit.
     change : Difference
@@ -92,6 +94,7 @@ class Measurement(ABC):
     gzip_bytes: int | None = None
     entropy_bytes: float | None = None
     score: str = USUAL
+    decision: str = ""
     split_seed: int = 0
     seed: int = 0
     date: str = field(default_factory=lambda: datetime.now(UTC).date().isoformat(), compare=False)
@@ -299,6 +302,8 @@ class Baseline:
         By default `judged_on` that network.
     score_name : str, optional
         One of those that the dataset's problem offers; by default the usual one.
+    decision : str, optional
+        As `Problem.deciding` takes it.
     part_of : (Baseline, array of int), optional
         Of another one only the rows at these places: see `part`.
     """
@@ -307,14 +312,15 @@ class Baseline:
     dataset: Dataset
     split: str = ""
     score_name: str = ""
+    decision: str = ""
     part_of: tuple[Baseline, npt.NDArray[np.intp]] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "split", self.split or judged_on(self.network))
 
-    @property
+    @cached_property
     def problem(self) -> Problem:
-        return self.dataset.problem
+        return self.dataset.problem.deciding(self.decision)
 
     @cached_property
     def score(self) -> Score:
@@ -378,6 +384,7 @@ class Baseline:
         now = self.problem.predict(outputs)
         return {
             "score": self.score.name,
+            "decision": self.decision,
             "quality": self.score.figure(now, self.targets),
             "change": self.score.difference(now, self.predicted, self.targets),
             "predictions": now.labels,

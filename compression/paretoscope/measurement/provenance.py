@@ -144,12 +144,13 @@ def remeasure(path: Path) -> Remeasured:
         )
     rows = data.rows(recorded.split if recorded is not None else "validation")
     try:
-        predicted = data.problem.predict(OnnxRuntime(onnx_bytes).scores(rows.X))
+        problem = data.problem.deciding("" if recorded is None else recorded.decision)
+        predicted = problem.predict(OnnxRuntime(onnx_bytes).scores(rows.X))
     except ParetoscopeError:
         raise
     except Exception as error:  # the runtime's errors share no base class but Exception
         raise ParetoscopeError(f"{path} does not run on {found.dataset}: {error}") from error
-    score = data.problem.scores[0] if recorded is None else data.problem.score(recorded.score)
+    score = problem.scores[0] if recorded is None else problem.score(recorded.score)
     here = score.figure(predicted, rows.y)
     same_data = found.dataset_sha256 in ("", data.sha256[:SHORT_SHA])
     return Remeasured(

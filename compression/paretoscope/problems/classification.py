@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from paretoscope.base.errors import ParetoscopeError
+from paretoscope.base.errors import ParetoscopeError, one_of
 from paretoscope.base.parameters import FloatArray
 from paretoscope.problems import intervals
 from paretoscope.problems.accuracy import Difference, Figure
@@ -378,6 +380,30 @@ class Classification(Problem):
     def names(self) -> tuple[str, ...]:
         return self.class_names
 
+    def deciding(self, decision: str) -> Classification:
+        """By a cut, by costs, or both.
+
+        >>> told = Classification(("fine", "fraud")).deciding("cut=0.3;costs=0,1,5,0")
+        >>> told.cut, told.costs, told.decision
+        (0.3, ((0.0, 1.0), (5.0, 0.0)), 'cut=0.3;costs=0,1,5,0')
+        """
+        found: dict[str, Any] = {}
+        for part in decision.split(";") if decision else []:
+            name, _, text = part.partition("=")
+            if name not in ("cut", "costs") or name in found:
+                raise one_of("a decision's part", name, ["cut", "costs"])
+            numbers = [_number(name, number) for number in text.split(",")]
+            found[name] = numbers[0] if name == "cut" else _square(numbers, len(self.class_names))
+        return replace(self, **found)
+
+    @property
+    def decision(self) -> str:
+        """As `deciding` takes it."""
+        parts = [] if self.cut is None else [f"cut={self.cut:g}"]
+        if self.costs is not None:
+            parts.append(f"costs={','.join(f'{c:g}' for row in self.costs for c in row)}")
+        return ";".join(parts)
+
     @property
     def takes_largest(self) -> bool:
         return self.cut is None
@@ -449,6 +475,24 @@ def _softmax(outputs: FloatArray) -> FloatArray:
     shifted = np.exp(outputs - outputs.max(1, keepdims=True))
     found: FloatArray = shifted / shifted.sum(1, keepdims=True)
     return found
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise ParetoscopeError(f"{name} must be numbers; got {text[:20]!r}") from None
+    if not np.isfinite(value):
+        raise ParetoscopeError(f"{name} must be finite; got {text[:20]!r}")
+    return value
+
+
+def _square(numbers: Sequence[float], n: int) -> tuple[tuple[float, ...], ...]:
+    if len(numbers) != n * n:
+        raise ParetoscopeError(
+            f"costs must be {n * n} numbers, {n} for each class; got {len(numbers)}"
+        )
+    return tuple(tuple(numbers[k * n : (k + 1) * n]) for k in range(n))
 
 
 def _whole(targets: Targets) -> Labels:

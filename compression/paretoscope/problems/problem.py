@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, Self
 
 import numpy as np
 
-from paretoscope.base.errors import one_of
+from paretoscope.base.errors import ParetoscopeError, one_of
 from paretoscope.base.parameters import FloatArray
 from paretoscope.problems.score import Hits, Labels, Predicted, Score, Targets
 
@@ -45,6 +45,13 @@ class Problem(ABC):
     @abstractmethod
     def names(self) -> tuple[str, ...]:
         """Of its classes or of the numbers to predict: `of` makes the same problem of them."""
+
+    def deciding(self, decision: str) -> Problem:
+        """The same with another decision than the usual one, by its text; "" is the usual one.
+        Raises a ParetoscopeError."""
+        if decision:
+            raise ParetoscopeError(f"{self.title.lower()} takes no decision; got {decision!r}")
+        return self
 
     @property
     def takes_largest(self) -> bool:

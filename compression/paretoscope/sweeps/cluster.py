@@ -107,6 +107,7 @@ class Cluster:
         split: str,
         recipes: Sequence[Recipe],
         score: str = "",
+        decision: str = "",
     ) -> Iterator[tuple[int, Computed]]:
         """`paretoscope.sweeps.surface.surface`, on the workers.
 
@@ -120,7 +121,8 @@ class Cluster:
         while left:
             before = len(left)
             try:
-                for number, found in self._round(network, data, (split, score), recipes, left):
+                judged = split, score, decision
+                for number, found in self._round(network, data, judged, recipes, left):
                     if found is None:
                         continue
                     for place, values in zip(left.pop(number), found, strict=True):
@@ -174,7 +176,7 @@ class Cluster:
         self,
         network: Network,
         data: Dataset,
-        judged: tuple[str, str],
+        judged: tuple[str, str, str],
         recipes: Sequence[Recipe],
         tasks: dict[int, list[int]],
     ) -> Iterator[tuple[int, list[tuple[Any, ...]] | None]]:
@@ -230,7 +232,7 @@ def cluster_of_the_server() -> Cluster | None:
 
 
 _baselines: dict[
-    tuple[str, str, tuple[str, str]], Baseline
+    tuple[str, str, tuple[str, str, str]], Baseline
 ] = {}  # of a worker: few, for they hold rows
 
 
@@ -238,7 +240,7 @@ def _given(*what: Any) -> tuple[Any, ...]:
     return what
 
 
-def _compute(given: tuple[bytes, Dataset, tuple[str, str]], texts: list[str]) -> list[Any]:
+def _compute(given: tuple[bytes, Dataset, tuple[str, str, str]], texts: list[str]) -> list[Any]:
     """A task, on a worker: for each recipe the values of its measurement, but for the recipe
     and the labels of its rows."""
     onnx_bytes, data, judged = given

@@ -127,11 +127,12 @@ class History:
         recipes: Sequence[Recipe],
         *,
         score: str = USUAL,
+        decision: str = "",
         computed: bool = False,
     ) -> dict[str, Measurement]:
         """What was measured, or what was computed, on this machine of recipes by a score, by the
         recipes' text."""
-        texts = {_kept_as(str(recipe), score): str(recipe) for recipe in recipes}
+        texts = {_kept_as(str(recipe), score, decision): str(recipe) for recipe in recipes}
         asked = list(texts)
 
         def ask(connection: sa.Connection) -> dict[str, Measurement]:
@@ -262,7 +263,7 @@ def _row(network: Network, data: Dataset, measurement: Measurement) -> dict[str,
         "network": network.sha256,
         "data": data.sha256,
         "split": measurement.split,
-        "recipe": _kept_as(str(measurement.recipe), measurement.score),
+        "recipe": _kept_as(str(measurement.recipe), measurement.score, measurement.decision),
         "environment": _here(),
         "computed": measurement.computed,
         "artifact": measurement.file_sha256 or "",
@@ -273,10 +274,11 @@ def _row(network: Network, data: Dataset, measurement: Measurement) -> dict[str,
     }
 
 
-def _kept_as(recipe: str, score: str) -> str:
-    """The recipe's text, and behind it the score where that is another than accuracy: so tables of
-    before there were others go on as they are."""
-    return recipe if score == USUAL else f"{recipe} by {score}"
+def _kept_as(recipe: str, score: str, decision: str) -> str:
+    """The recipe's text, and behind it the score and the decision where they are others than
+    accuracy and the largest score: so tables of before there were any go on as they are."""
+    judged = f" by {score}" if score != USUAL or decision else ""
+    return f"{recipe}{judged}{' ' * bool(decision)}{decision}"
 
 
 def _network_row(network: Network) -> dict[str, str]:

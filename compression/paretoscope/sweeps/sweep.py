@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from paretoscope.artifact.artifact import compress
@@ -137,6 +137,7 @@ def sweep(
     split: str | None = None,
     *,
     score: str = "",
+    decision: str = "",
     batches: Sequence[int] = BATCHES,
     measured: str = "all",
     pins: Sequence[Recipe] = (),
@@ -157,6 +158,8 @@ def sweep(
         (`paretoscope.measurement.measurement.judged_on`).
     score : str, optional
         What quality is judged by; by default the usual score of the dataset's problem.
+    decision : str, optional
+        How classes are decided for, as `Problem.deciding` takes it.
     batches : sequence of int, default (1, 16, 256)
         Batch sizes to time.
     measured : str, default "all"
@@ -181,7 +184,7 @@ def sweep(
             "workers compute; files are run and timed on this machine: with workers, measured must "
             "be front or none"
         )
-    run = _Run(Baseline(network, data, split or "", score), history, batches, cluster)
+    run = _Run(Baseline(network, data, split or "", score, decision), history, batches, cluster)
     if history is not None:
         recipes = list(recipes)
         run.start([*recipes, *pins])
@@ -224,11 +227,12 @@ class _Run:
         """Look up what is known, and note that the sweep was begun."""
         assert self._history is not None
         network, data, split = self._baseline.network, self._baseline.dataset, self._baseline.split
-        score = self._baseline.score.name
-        asked = (network, data, split, recipes)
-        self._measured = self._history.find(*asked, score=score)
-        self._computed = self._history.find(*asked, score=score, computed=True)
-        named = [] if score == USUAL else [score]
+        score, decision = self._baseline.score.name, self._baseline.decision
+        find = partial(
+            self._history.find, network, data, split, recipes, score=score, decision=decision
+        )
+        self._measured, self._computed = find(), find(computed=True)
+        named = [] if score == USUAL and not decision else [score, decision]
         whole = [network.sha256, data.sha256, split, *named, *map(str, recipes)]
         self._name = sha256("\n".join(whole).encode())
         self._history.start_sweep(self._name, network, data, split, len(recipes))
@@ -251,8 +255,8 @@ class _Run:
     def _points(self, recipes: Sequence[Recipe], threads: int) -> Iterator[tuple[int, Measurement]]:
         network, data, split = self._baseline.network, self._baseline.dataset, self._baseline.split
         if self._cluster is not None and recipes:
-            score = self._baseline.score_name
-            return self._cluster.compute(network, data, split, recipes, score)
+            judged = self._baseline.score_name, self._baseline.decision
+            return self._cluster.compute(network, data, split, recipes, *judged)
         return surface(network, recipes, self._baseline, threads=threads, predictions=False)
 
     def measure(self, recipe: Recipe) -> Measurement:
