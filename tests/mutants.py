@@ -102,7 +102,7 @@ MUTANTS = (
     ),
     Mutant(
         "a rise in accuracy counts as a drop", f"{_LIBRARY}/measurement/budget.py",
-        "lambda m: -m.change.value", "lambda m: m.change.value", "tests/searches/test_search.py",
+        "lambda m: -m.change.gain", "lambda m: m.change.gain", "tests/searches/test_search.py",
     ),
     Mutant(
         "a ratio within the noise is called faster", f"{_LIBRARY}/artifact/quick_latency.py",
@@ -147,8 +147,25 @@ MUTANTS = (
         "tests/methods/test_recovery.py tests/methods/test_units.py",
     ),
     Mutant(
-        "training goes uphill", f"{_LIBRARY}/network/gradient.py",
-        "(probabilities - targets)", "(targets - probabilities)", "tests/methods/test_recovery.py",
+        "training goes uphill", f"{_LIBRARY}/problems/classification.py",
+        "(found - wanted)", "(wanted - found)", "tests/methods/test_recovery.py",
+    ),
+    Mutant(
+        "of errors more is better", f"{_LIBRARY}/measurement/measurement.py",
+        "else -self.quality.value", "else self.quality.value", "tests/app/test_judged.py",
+    ),
+    Mutant(
+        "the axis of errors is not turned about", "ui/parts/charts.py",
+        "else (-worst, -best)", "else (-best, -worst)", "tests/app/test_judged.py",
+    ),
+    Mutant(
+        "a number is predicted without the scale of its targets", f"{_LIBRARY}/network/chain.py",
+        "for by in (self.halves, self.factor)", "for by in (self.halves, None)",
+        "tests/sweeps/test_surface.py",
+    ),
+    Mutant(
+        "a decision is kept under the name of the usual one", f"{_LIBRARY}/sweeps/history.py",
+        "{' ' * bool(decision)}{decision}", "", "tests/sweeps/test_history.py",
     ),
     Mutant(
         "a tanh GELU has another coefficient", f"{_LIBRARY}/network/operators.py",
@@ -197,7 +214,8 @@ MUTANTS = (
     Mutant(
         "the test rows are read once more for the same file",
         f"{_LIBRARY}/measurement/confirmation.py",
-        "reading.artifact_sha256 == name", "reading.recipe == name",
+        "(name, baseline.score.name, decision) in read",
+        "(recipe, baseline.score.name, decision) in read",
         "tests/measurement/test_confirmation.py",
     ),
     Mutant(
@@ -236,7 +254,7 @@ MUTANTS = (
     ),
     Mutant(
         "the least accuracy lies above the model's own", "ui/parts/charts.py",
-        "baseline.accuracy.value - budget.drop", "baseline.accuracy.value + budget.drop",
+        "lost = -budget.drop if asked.score", "lost = budget.drop if asked.score",
         "tests/app/test_charts.py tests/app/test_panels.py",
     ),
     Mutant(
@@ -246,7 +264,7 @@ MUTANTS = (
     ),
     Mutant(
         "a link's drop in points is taken for a share", "ui/state/address.py",
-        "self.drop / 100", "self.drop / 1", "tests/app/test_links.py",
+        "asked / 100 if judged", "asked / 1 if judged", "tests/app/test_links.py",
     ),
     Mutant(
         "one visitor's files come before another's", "ui/state/measuring.py",
