@@ -145,7 +145,7 @@ def test_zoom_survives_a_slider_move(explore: Visit) -> None:
 def test_the_budget_is_typed_cleared_and_what_is_wrong_is_said(explore: Visit) -> None:
     page = explore.page
     unfold(page, "Goal")
-    field = page.get_by_role("textbox", name="Largest drop, points")
+    field = page.get_by_role("textbox", name="Largest loss, points")
     field.fill("3")
     field.press("Enter")
     page.wait_for_function("location.search.includes('drop=3')")
@@ -161,7 +161,7 @@ def test_the_budget_is_typed_cleared_and_what_is_wrong_is_said(explore: Visit) -
     page.wait_for_function("location.search.includes('drop=none')")
     field.fill("much")
     field.press("Enter")
-    sentence = "Largest drop, points must be a number from 0 to 100; got 'much'"
+    sentence = "Largest loss, points must be a number from 0 to 100; got 'much'"
     expect(page.get_by_text(sentence)).to_be_visible()
     assert "drop=none" in explore.query
 
@@ -171,7 +171,7 @@ def test_what_is_being_typed_survives_what_comes_above_it(server: Server, visito
     visit = _open(visitor, server, query=QUERY.replace("q(8)", "q(7)%2Bgptq"))
     page = visit.page
     unfold(page, "Goal")
-    drop = page.get_by_role("textbox", name="Largest drop, points")
+    drop = page.get_by_role("textbox", name="Largest loss, points")
     drop.fill("7.5")
     pin = page.get_by_role("button", name="Pin as A")
     expect(pin).to_be_visible()
