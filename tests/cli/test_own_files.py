@@ -140,7 +140,13 @@ def test_the_library_loads_a_model_by_itself_or_on_data(folder: Path) -> None:
         (("--data", "none.csv", "--model", "mine.onnx", RECIPE), "none.csv cannot be read"),
         (("--data", "mine.csv", "--model", "none.onnx", RECIPE), "none.onnx cannot be read"),
         (("--data", "mine.onnx", "--model", "mine.onnx", RECIPE), "a table is wanted"),
-        (("--data", "mine.csv", "--model", "mine.onnx", RECIPE, "--label", "f0"), "126 different"),
+        (
+            (
+                *("--data", "mine.csv", "--model", "mine.onnx", RECIPE, "--label", "f0"),
+                *("--predict", "class"),
+            ),
+            "126 different",
+        ),
         (("wine", "mlp-32", RECIPE, "--label", "f0"), "--label is about your own table"),
         (("wine", "mlp-32", RECIPE, "--cut", "0"), "--cut is about your own model"),
         (("wine", "mine.onnx", RECIPE, "--seed", "1"), "--seed is of a training"),

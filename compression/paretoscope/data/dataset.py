@@ -30,7 +30,7 @@ from paretoscope.base.wording import counted
 from paretoscope.data.idx import idx_bytes, read_idx
 from paretoscope.problems.classification import Classification
 from paretoscope.problems.problem import Problem
-from paretoscope.problems.problems import PROBLEMS
+from paretoscope.problems.problems import PROBLEMS, names_of
 from paretoscope.problems.regression import Regression
 from paretoscope.problems.score import Labels, Targets
 
@@ -148,10 +148,12 @@ class Dataset:
 
     @cached_property
     def sha256(self) -> str:
-        """Of features, targets and split: what a trained network depends on."""
+        """Of features, targets, split and problem: what a trained network depends on."""
         digest = hashlib.sha256(f"{self.seed} {self.raw.X.dtype} {self.raw.X.shape}".encode())
         digest.update(np.ascontiguousarray(self.raw.X).data)
         digest.update(np.ascontiguousarray(self.raw.y).data)
+        if self.raw.stated is not None:
+            digest.update(json.dumps(names_of(self.raw.stated)).encode())
         return digest.hexdigest()
 
     @cached_property
