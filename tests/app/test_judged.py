@@ -10,6 +10,11 @@ import paretoscope as ps
 import pytest
 from paretoscope.data.dataset import Raw, keep_own
 from paretoscope.measurement.measurement import Baseline
+from paretoscope.problems.agreement import RelativeError
+from paretoscope.problems.classification import Calibration, Correct, LogLoss
+from paretoscope.problems.figure import Estimate, EstimatedDifference
+from paretoscope.problems.regression import Explained, RootMeanSquare
+from paretoscope.problems.score import Score
 from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss, root_mean_squared_error
 
 from tests.app.pages import address, charts, drawn, figures, measured, open_page, until
@@ -119,6 +124,34 @@ def test_a_rare_class_opens_on_a_score_that_is_not_fooled() -> None:
     assert "worse" in badge
     before = balanced_accuracy_score(data.validation.y, network.scores(data.validation.X).argmax(1))
     assert words.percent(before) in app.metric[0].label
+
+
+@pytest.mark.parametrize(
+    ("score", "before", "now"),
+    [
+        (Calibration(), 0.02, 0.6),
+        (LogLoss(), 0.1, 7.0),
+        (RootMeanSquare(), 50.0, 900.0),
+        (Explained(), 0.5, -3.0),
+        (RelativeError(), 0.0, 4.0),
+        (Correct(), 0.97, 0.1),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_recipe_that_is_far_worse_is_in_sight(
+    score: Score, before: float, now: float, whole: bool
+) -> None:
+    start = _of(_subject())
+    found = []
+    for value, recipe in ((before, ps.Recipe()), (now, ps.Recipe.parse("q(2)"))):
+        change = EstimatedDifference(value - before, 90, None, score.higher_is_better)
+        quality = Estimate(value, 90, None, "", score.unit)
+        found.append(replace(start, quality=quality, change=change, recipe=recipe))
+    asked = drawing.Asked("gzip", whole=whole, score=score)
+    record = drawing.trade_off(asked, "D", found[1].recipe, [], found[0], others=[found[1]])
+    assert record.rises == score.higher_is_better
+    assert 0 <= record.height_of(now) < record.height_of(before) < 1
 
 
 def test_budgets_and_fronts_of_errors_are_turned_about() -> None:

@@ -345,8 +345,7 @@ def _y_range(
     steps = (*_DEPTHS, *_FAR)
     far = math.ceil(lost / (0.95 * whole))
     depth = whole * next((d for d in steps if lost <= 0.95 * d * whole), far)
-    if math.isfinite(ends[0]):
-        depth = min(depth, whole)
+    depth = min(depth, max(whole, start - ends[0]))  # no further than the worst that there is
     gained = max([0.0, *(m.merit - start for m in known)])
     # In steps, so that no new dot moves the axis, and with it a visitor's zoom.
     step = 0.01 * whole

@@ -144,7 +144,8 @@ class ScikitLearn(Runtime):
     dense_form = "scikit-learn"
 
     def __init__(self, onnx_bytes: bytes, threads: int | None = None) -> None:
-        self._pipeline = _pipeline(_chain(onnx_bytes))
+        numbers = Network(onnx_bytes).problem.targets != "classes"
+        self._pipeline = _pipeline(_chain(onnx_bytes), numbers=numbers)
         self._threads = threads
 
     def predict(self, X: FloatArray) -> npt.NDArray[Any]:
@@ -185,9 +186,9 @@ def _limit_blas(threads: int | None) -> None:
         threadpool_limits(threads)
 
 
-def _pipeline(chain: Chain) -> Any:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.neural_network import MLPClassifier
+def _pipeline(chain: Chain, *, numbers: bool) -> Any:
+    from sklearn.linear_model import LinearRegression, LogisticRegression
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer
 
@@ -195,15 +196,28 @@ def _pipeline(chain: Chain) -> Any:
         raise ParetoscopeError("scikit-learn has no convolutions; choose another runtime")
     weights = [chain.weights[stage.name] for stage in chain.stages]
     biases = [chain.biases[stage.name] for stage in chain.stages]
-    n_classes = max(2, weights[-1].shape[1])
+    if chain.factor is not None:  # scikit-learn has nothing behind the last layer
+        weights[-1], biases[-1] = weights[-1] * chain.factor, biases[-1] * chain.factor
+    if chain.center is not None:
+        biases[-1] = biases[-1] + chain.center
+    n_outputs = weights[-1].shape[1]
+    n_classes = max(2, n_outputs)
     classes = np.arange(n_classes)
     some = np.zeros((n_classes, len(weights[0])), np.float32)
-    if len(weights) == 1:
-        estimator: Any = LogisticRegression()
+    estimator: Any
+    hidden = [w.shape[1] for w in weights[:-1]]
+    if numbers and len(weights) == 1:
+        estimator = LinearRegression()
+        estimator.coef_, estimator.intercept_ = weights[0].T.copy(), biases[0]
+    elif numbers:
+        estimator = MLPRegressor(hidden_layer_sizes=hidden)
+        estimator.partial_fit(some, np.zeros((n_classes, n_outputs)[: min(2, n_outputs)]))
+        estimator.coefs_, estimator.intercepts_ = weights, biases
+    elif len(weights) == 1:
+        estimator = LogisticRegression()
         estimator.coef_, estimator.intercept_ = weights[0].T.copy(), biases[0]
         estimator.classes_ = classes
     else:
-        hidden = [w.shape[1] for w in weights[:-1]]
         estimator = MLPClassifier(hidden).partial_fit(some, classes, classes=classes)
         estimator.coefs_, estimator.intercepts_ = weights, biases
     # The preparation is the file's own: one step, as StandardScaler is.
