@@ -74,9 +74,9 @@ _ACCEPTED = """
 |---|---|
 | CSV, TSV, TXT | a header, then a row a line; commas, tabs or semicolons; the encoding is found or asked |
 | Parquet | columns of numbers and text |
-| NPZ | arrays of one length: features (images, too) and labels |
-| ONNX | a classifier of one input and one output of scores or labels |
-| skops | a scikit-learn classifier: linear, or a multilayer perceptron |
+| NPZ | arrays of one length: features (images, too) and labels or numbers to predict |
+| ONNX | a classifier of one input and one output of scores or labels; a regression; an autoencoder |
+| skops | a scikit-learn classifier or regression: linear, or a multilayer perceptron |
 """  # noqa: E501 - a table in Markdown
 
 
@@ -85,7 +85,8 @@ def accepted() -> None:
     with st.expander("What is accepted, and what becomes of it"):
         st.markdown(_ACCEPTED)
         st.markdown(
-            "Columns of numbers are features, one column is the label. Files stay on this server, "
+            "Columns of numbers are features, one column is the label: classes, or a number to "
+            "predict. A model without targets is held against itself. Files stay on this server, "
             "and nobody finds them without their link. Models run only in a process of their own "
             "with limits, and what you explore is a copy rewritten with known operators. Pickles "
             "are never loaded."
