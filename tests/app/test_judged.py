@@ -9,6 +9,7 @@ import onnxruntime as ort
 import paretoscope as ps
 import pytest
 from paretoscope.data.dataset import Raw, keep_own
+from paretoscope.measurement.confirmation import Confirmation
 from paretoscope.measurement.measurement import Baseline
 from paretoscope.problems.agreement import RelativeError
 from paretoscope.problems.classification import Calibration, Correct, LogLoss
@@ -20,8 +21,9 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss, root_me
 from tests.app.pages import address, charts, drawn, figures, measured, open_page, until
 from tests.conftest import load, trained
 from ui.base import words
+from ui.evidence import confirmation
 from ui.parts import charts as drawing
-from ui.state.address import View
+from ui.state.address import View, parse_query
 from ui.state.subject import Subject
 
 DIABETES = {"dataset": "diabetes", "model": "mlp-32"}
@@ -213,3 +215,17 @@ def test_a_decision_of_other_classes_is_left_out() -> None:
     assert any(
         "of other classes and was left out" in c.value.replace("\\", "") for c in app.caption
     )
+
+
+def test_a_reading_by_another_score_is_not_shown_for_this_one() -> None:
+    """An RMSE beside a mean absolute error would be read as one of the same."""
+    figures = Estimate(50.0, 89, None), EstimatedDifference(1.0, 89, None, False)
+    read = Confirmation("q(8)", "sha", *figures, "2026-11-27", "rmse")
+    assert confirmation.judged_so([read], _subject()) == [read]
+    assert confirmation.judged_so([read], _subject("mae")) == []
+
+
+def test_a_budget_of_nothing_is_allowed_by_any_score() -> None:
+    view, complaints = parse_query({"dataset": "diabetes", "drop": "0"})
+    assert complaints == []
+    assert view.drop_of(_subject()) == 0

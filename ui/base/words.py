@@ -8,6 +8,7 @@ from typing import Protocol
 
 from paretoscope.artifact.quick_latency import Verdict
 from paretoscope.problems.accuracy import Difference, Figure
+from paretoscope.problems.score import Score
 
 MINUS = "\u2212"
 TIMES = "\u00d7"
@@ -137,6 +138,20 @@ def limit(value: float, unit: str) -> str:
     ('0.5 pt', '0.6')
     """
     return f"{100 * value:g} pt" if unit == "%" else f"{value:g} {unit}".rstrip()
+
+
+def loss(value: float, score: Score) -> str:
+    """How much worse by a score, as a limit that was set.
+
+    >>> from paretoscope.problems.classification import Balanced, Correct
+    >>> from paretoscope.problems.regression import RootMeanSquare
+    >>> [loss(v, s) for v, s in ((0.01, Correct()), (0.005, Balanced()), (1.2, RootMeanSquare()))]
+    ['1 point', '0.5 points', '1.2 more RMSE']
+    """
+    if score.unit == "%":
+        return f"{100 * value:g} {'point' if value == 0.01 else 'points'}"
+    direction = "less" if score.higher_is_better else "more"
+    return f"{limit(value, score.unit)} {direction} {score.spoken}"
 
 
 def quality(figure: Figure) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -39,7 +40,7 @@ def show(subject: Subject, view: View, arguments: dict[str, Any]) -> None:
         f"For this network the {len(data.test):,} test rows of {plain(data.title)} have "
         f"**{often}**." + (" Each further reading makes them a little less blind." if times else "")
     )
-    mine = _reading_of(readings, view, arguments.get("artifact_sha256"))
+    mine = _reading_of(readings, subject, view, arguments.get("artifact_sha256"))
     if mine is None:
         _offer(arguments, server.work(_TASK, arguments))
     else:
@@ -67,14 +68,20 @@ def _metric(label: str, figure: Figure, change: Difference, margin: float) -> No
     st.caption(f"{words.change_words(change, margin)}  \n{words.quality_interval(figure)}")
 
 
+def judged_so(readings: Sequence[Confirmation], subject: Subject) -> list[Confirmation]:
+    """Those by the score and the decision that are looked at: others say something else."""
+    asked = subject.score.name, subject.decision
+    return [one for one in readings if (one.score, one.decision) == asked]
+
+
 def _reading_of(
-    readings: list[Confirmation], view: View, artifact_sha256: str | None
+    readings: list[Confirmation], subject: Subject, view: View, artifact_sha256: str | None
 ) -> Confirmation | None:
     """The reading of this recipe's file."""
     return next(
         (
             reading
-            for reading in reversed(readings)
+            for reading in reversed(judged_so(readings, subject))
             if reading.recipe == str(view.recipe)
             and artifact_sha256 in (None, reading.artifact_sha256)
         ),

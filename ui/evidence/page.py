@@ -92,7 +92,7 @@ def _verdict(
 
 def _test_words(subject: Subject, view: View) -> str:
     """What the test rows said of the recipe, if they were read."""
-    readings = confirmations(subject.network, subject.dataset)
+    readings = confirmation.judged_so(confirmations(subject.network, subject.dataset), subject)
     mine = [one for one in readings if one.recipe == str(view.recipe)]
     if not mine:
         return "not confirmed on test rows yet"

@@ -243,7 +243,7 @@ def cost_figure(record: LayersPicture, theme: Theme) -> Figure:
         )  # fmt: skip
     changes = f"Change of {record.spoken}, points"
     if not record.in_points:
-        changes = f"Gain in {record.spoken} (below zero is worse)"
+        changes = f"Gain in {record.spoken}"
     whole = _layout(record, theme, ("Kilobytes of weights", changes))
     bytes_word = _word("before and <b>now</b>", 0.0, theme.quiet)
     wide, narrow = (

@@ -9,7 +9,7 @@ from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import format_value
 
 from ui.base import words
-from ui.state.address import LIMITS, LOSSES, SIZES, Judged, View
+from ui.state.address import DROPS, LIMITS, SIZES, Judged, View
 from ui.state.control import control
 from ui.state.session import session
 from ui.state.view import change, plain
@@ -19,9 +19,8 @@ def budget_words(view: View, judged: Judged) -> str:
     """The budget in a few words."""
     told, drop = [], view.drop_of(judged)
     if drop is not None:
-        lost = words.limit(drop, judged.score.unit)
-        lost = lost.replace(" pt", " point" if drop == 0.01 else " points")
-        told.append(f"at most {lost} lost")
+        lost = " lost" if judged.score.unit == "%" else ""
+        told.append(f"at most {words.loss(drop, judged.score)}{lost}")
     if view.kb is not None:
         told.append(f"{format_value(view.kb)} kB {SIZES[view.size]}")
     if view.us is not None:
@@ -63,7 +62,7 @@ def budget_fields(view: View, judged: Judged) -> None:
 def _set_limit(name: str, label: str, in_points: bool, typed: str) -> None:
     """Take what was typed, or say what is wrong with it and leave the limit as it was."""
     typed = typed.strip().replace(",", ".")
-    allowed = LIMITS[name] if in_points or name != "drop" else LOSSES
+    allowed = LIMITS[name] if in_points or name != "drop" else DROPS
     try:
         value = allowed.parse(label, typed) if typed else None
         if value is not None:

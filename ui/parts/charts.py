@@ -301,10 +301,7 @@ def _limits(asked: Asked, baseline: Measurement) -> tuple[float | None, float | 
 def _budget_name(asked: Asked) -> str:
     if asked.budget.drop is None:
         return "within your budget"
-    if asked.score.unit != "%":
-        return f"within your budget: {words.limit(asked.budget.drop, asked.score.unit)}"
-    lost = f"{100 * asked.budget.drop:g}"
-    return f"within your budget: {lost} point{'' if lost == '1' else 's'}"
+    return f"within your budget: {words.loss(asked.budget.drop, asked.score)}"
 
 
 def _by_protocol(timing: Timing, start: Point, cursor: Point) -> tuple[Point, Point]:

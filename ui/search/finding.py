@@ -39,8 +39,7 @@ def finding(
     within = "within your budget"
     drop = None if before is None else view.drop_of(judged)
     if drop is not None and view.kb is None and view.us is None:
-        within = f"within {words.limit(drop, judged.score.unit)}"
-        within = within.replace(" pt", " point" if drop == 0.01 else " points")
+        within = f"within {words.loss(drop, judged.score)}"
     if best is None:
         if searched:
             return f"Nothing was found {within}"

@@ -30,6 +30,7 @@ Read = Callable[["View", str], Any]
 VERSION = "1"
 MARGINS = Number(0.1, 20.0)  # points
 LOSSES = Number(1e-9, 1e9)  # of other scores, in their own unit
+DROPS = Number(0, 1e9)
 _LONGEST_DECISION = 500
 USUAL = "usual"  # of a margin or a drop: what is asked about where nothing is said
 WHOLE = "all"
@@ -140,7 +141,7 @@ def _drop(view: View, text: str) -> float | str | None:
         return USUAL
     if text == NO_LIMIT:
         return None
-    allowed = LIMITS["drop"] if _in_points(view) else LOSSES
+    allowed = LIMITS["drop"] if _in_points(view) else DROPS
     drop = allowed.parse("drop", text)
     allowed.check("drop", drop)
     return drop
