@@ -241,3 +241,34 @@ def last_convolution() -> bytes:
         helper.make_node("Softmax", ["e"], ["y"], axis=1),
     ]
     return model(nodes, {"k": random(6, 1, 3, 3), "l": random(4, 6, 1, 1)}, ["n", 1, 8, 8])
+
+
+def scaled_mlp(pipeline: Any) -> bytes:
+    """A scaler and an MLP as other tools write them: Sub, Div and Gemm, one number at the end."""
+    scaler, mlp = pipeline[0], pipeline[1]
+    constants = {"mean": scaler.mean_, "scale": scaler.scale_}
+    nodes = [
+        helper.make_node("Sub", ["x", "mean"], ["centred"]),
+        helper.make_node("Div", ["centred", "scale"], ["h0"]),
+    ]
+    last = len(mlp.coefs_) - 1
+    for k, (w, b) in enumerate(zip(mlp.coefs_, mlp.intercepts_, strict=True)):
+        constants |= {f"w{k}": w, f"b{k}": b}
+        nodes.append(helper.make_node("Gemm", [f"h{k}", f"w{k}", f"b{k}"], [f"z{k}"]))
+        if k < last:
+            nodes.append(helper.make_node("Relu", [f"z{k}"], [f"h{k + 1}"]))
+    nodes.append(helper.make_node("Identity", [f"z{last}"], ["variable"]))
+    shape = ["n", len(scaler.mean_)]
+    graph = helper.make_graph(
+        nodes,
+        "mlp",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [
+            helper.make_tensor_value_info(
+                "variable", TensorProto.FLOAT, ["n", mlp.coefs_[-1].shape[1]]
+            )
+        ],
+        [numpy_helper.from_array(a.astype(np.float32), name) for name, a in constants.items()],
+    )
+    opset = helper.make_opsetid("", 17)
+    return helper.make_model(graph, opset_imports=[opset], ir_version=9).SerializeToString()

@@ -11,7 +11,6 @@ import onnxruntime as ort
 import paretoscope as ps
 import pytest
 import skops.io
-from onnx import TensorProto, helper, numpy_helper
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.measurement.measurement import Baseline
 from paretoscope.problems.regression import Regression
@@ -23,6 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tests.conftest import load
+from tests.graphs import scaled_mlp
 
 RNG = np.random.default_rng(0)
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "cases" / "graphs"
@@ -36,33 +36,6 @@ def _csv(X: Any, y: Any, names: str = "") -> bytes:
     return "\n".join(rows).encode()
 
 
-def _as_onnx(pipeline: Any) -> bytes:
-    """A scaler and an MLP as other tools write them: Sub, Div and Gemm, one number at the end."""
-    scaler, mlp = pipeline[0], pipeline[1]
-    constants = {"mean": scaler.mean_, "scale": scaler.scale_}
-    nodes = [
-        helper.make_node("Sub", ["x", "mean"], ["centred"]),
-        helper.make_node("Div", ["centred", "scale"], ["h0"]),
-    ]
-    last = len(mlp.coefs_) - 1
-    for k, (w, b) in enumerate(zip(mlp.coefs_, mlp.intercepts_, strict=True)):
-        constants |= {f"w{k}": w, f"b{k}": b}
-        nodes.append(helper.make_node("Gemm", [f"h{k}", f"w{k}", f"b{k}"], [f"z{k}"]))
-        if k < last:
-            nodes.append(helper.make_node("Relu", [f"z{k}"], [f"h{k + 1}"]))
-    nodes.append(helper.make_node("Identity", [f"z{last}"], ["variable"]))
-    shape = ["n", len(scaler.mean_)]
-    graph = helper.make_graph(
-        nodes,
-        "mlp",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("variable", TensorProto.FLOAT, ["n", 1])],
-        [numpy_helper.from_array(a.astype(np.float32), name) for name, a in constants.items()],
-    )
-    opset = helper.make_opsetid("", 17)
-    return helper.make_model(graph, opset_imports=[opset], ir_version=9).SerializeToString()
-
-
 @pytest.fixture(scope="module")
 def brought(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Diabetes as somebody's CSV, and an MLP that they trained on the very rows that are train
@@ -74,7 +47,7 @@ def brought(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     mlp = MLPRegressor(hidden_layer_sizes=(16,), alpha=1.0, max_iter=400, random_state=0)
     pipeline = make_pipeline(StandardScaler(), mlp).fit(data.train.X, data.train.y)
     (folder / "model.skops").write_bytes(skops.io.dumps(pipeline))
-    (folder / "model.onnx").write_bytes(_as_onnx(pipeline))
+    (folder / "model.onnx").write_bytes(scaled_mlp(pipeline))
     return {"folder": folder, "data": data, "pipeline": pipeline, "table": table}
 
 

@@ -10,7 +10,6 @@ import onnxruntime as ort
 import paretoscope as ps
 import pytest
 import skops.io
-from onnx import TensorProto, helper, numpy_helper
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.measurement.measurement import Baseline
 from paretoscope.measurement.provenance import record_path, remeasure, to_json
@@ -23,33 +22,9 @@ from sklearn.preprocessing import StandardScaler
 
 from tests.app.pages import figures, open_page, until
 from tests.conftest import load
+from tests.graphs import scaled_mlp
 
 RECIPE = "magnitude(sparsity=0.4)+q(32)"
-
-
-def _as_onnx(pipeline: Any) -> bytes:
-    scaler, mlp = pipeline[0], pipeline[1]
-    constants = {"mean": scaler.mean_, "scale": scaler.scale_}
-    nodes = [
-        helper.make_node("Sub", ["x", "mean"], ["centred"]),
-        helper.make_node("Div", ["centred", "scale"], ["h0"]),
-    ]
-    last = len(mlp.coefs_) - 1
-    for k, (w, b) in enumerate(zip(mlp.coefs_, mlp.intercepts_, strict=True)):
-        constants |= {f"w{k}": w, f"b{k}": b}
-        nodes.append(helper.make_node("Gemm", [f"h{k}", f"w{k}", f"b{k}"], [f"z{k}"]))
-        if k < last:
-            nodes.append(helper.make_node("Relu", [f"z{k}"], [f"h{k + 1}"]))
-    n = len(scaler.mean_)
-    graph = helper.make_graph(
-        nodes,
-        "autoencoder",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", n])],
-        [helper.make_tensor_value_info(f"z{last}", TensorProto.FLOAT, ["n", n])],
-        [numpy_helper.from_array(a.astype(np.float32), name) for name, a in constants.items()],
-    )
-    opset = helper.make_opsetid("", 17)
-    return helper.make_model(graph, opset_imports=[opset], ir_version=9).SerializeToString()
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +35,7 @@ def autoencoder(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         StandardScaler(),
         MLPRegressor(hidden_layer_sizes=(24, 6, 24), max_iter=150, random_state=0),
     ).fit(X, StandardScaler().fit_transform(X))
-    (folder / "model.onnx").write_bytes(_as_onnx(pipeline))
+    (folder / "model.onnx").write_bytes(scaled_mlp(pipeline))
     (folder / "model.skops").write_bytes(skops.io.dumps(pipeline))
     names = ",".join(f"f{k}" for k in range(X.shape[1]))
     rows = "\n".join([names, *(",".join(f"{v:.7g}" for v in row) for row in X)])

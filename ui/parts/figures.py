@@ -48,7 +48,7 @@ def picture(record: TradeOff, theme: Theme, *, square: bool = False) -> Figure:
 def _traces(record: TradeOff, theme: Theme) -> list[Trace]:
     data = []
     if record.front:
-        data.append(_front_trace(record, theme))
+        data += _front_traces(record, theme)
     if record.curve.points:
         data.append(_curve_trace(record, theme))
     data += [_line_trace(line, n, record, theme) for n, line in enumerate(record.lines)]
@@ -89,7 +89,7 @@ def _dots_trace(record: TradeOff, theme: Theme) -> Trace:
     )
 
 
-def _front_trace(record: TradeOff, theme: Theme) -> Trace:
+def _front_traces(record: TradeOff, theme: Theme) -> list[Trace]:
     """The front of all that is known, stepped, from where it enters the chart to where it leaves
     it; its recipes as small points, filled where they ran."""
     points = record.front
@@ -101,18 +101,12 @@ def _front_trace(record: TradeOff, theme: Theme) -> Trace:
     else:
         x, y = [first.x, *x, record.x_range[1]], [bottom, *y, last.y]
     shown: list[Point | None] = [None, *points, None]
-    if not record.rises:  # zero is not beneath it
-        corner = record.x_range[0] if record.axis == "ratio" else record.x_range[1]
-        x, y, shown = [*x, corner], [*y, bottom], [*shown, None]
-        if record.axis == "ratio":
-            x, y = [corner, *x[:-1]], [bottom, *y[:-1]]
-    return scatter(
+    line = {"color": theme.ink, "width": 2.4, "shape": "vh" if record.axis == "ratio" else "hv"}
+    front = scatter(
         x=x,
         y=y,
         mode="lines+markers",
-        line={"color": theme.ink, "width": 2.4, "shape": "vh" if record.axis == "ratio" else "hv"},
-        fill="tozeroy" if record.rises else "toself",
-        fillcolor=theme.under,
+        line=line,
         marker={
             "size": [0 if p is None else 5 for p in shown],
             "color": [theme.paper if p is None or p.computed else theme.ink for p in shown],
@@ -122,6 +116,19 @@ def _front_trace(record: TradeOff, theme: Theme) -> Trace:
         customdata=[None if p is None else [p.recipe, p.text] for p in shown],
         hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
     )
+    if record.rises:
+        return [front | {"fill": "tozeroy", "fillcolor": theme.under}]
+    # Zero is not beneath an axis that is turned about: the area is closed by hand, without a line.
+    steps = line["shape"]
+    if record.axis == "ratio":
+        around = [record.x_range[0], *x], [bottom, *y]
+    else:
+        around = [*x, record.x_range[1]], [*y, bottom]
+    area = scatter(
+        x=around[0], y=around[1], mode="lines", line={"width": 0, "shape": steps},
+        fill="toself", fillcolor=theme.under, hoverinfo="skip", name="behind the front",
+    )  # fmt: skip
+    return [area, front]
 
 
 def _curve_trace(record: TradeOff, theme: Theme) -> Trace:
