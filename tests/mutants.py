@@ -241,8 +241,8 @@ MUTANTS = (
         "self._waiting[0] is who", "self._waiting[-1] is who", "tests/base/test_jobs.py",
     ),
     Mutant(
-        "a sandbox may write files", f"{_LIBRARY}/uploads/trial.py",
-        '"RLIMIT_FSIZE": 0', '"RLIMIT_FSIZE": 2**30', "tests/uploads/test_sandbox.py",
+        "a sandbox may write files", f"{_LIBRARY}/sandbox/trial.py",
+        '"RLIMIT_FSIZE": 0', '"RLIMIT_FSIZE": 2**30', "tests/sandbox/test_sandbox.py",
     ),
     Mutant(
         "a class of four rows is split", f"{_LIBRARY}/uploads/labelled.py",

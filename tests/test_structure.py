@@ -15,6 +15,7 @@ LIBRARY = ROOT / "compression" / "paretoscope"
 # folder no import leads back. `textbook` and what starts the library stand beside the folders.
 FLOORS = (
     "base",
+    "sandbox",
     "problems",
     "data",
     "network",

@@ -15,8 +15,8 @@ import pytest
 import skops.io
 from onnx import helper
 from paretoscope.data.dataset import delete_own, is_own, load_dataset, own_notes
-from paretoscope.uploads import sandbox
-from paretoscope.uploads.sandbox import Limits
+from paretoscope.sandbox import sandbox
+from paretoscope.sandbox.sandbox import Limits
 from sklearn.linear_model import LogisticRegression
 from streamlit.testing.v1 import AppTest
 

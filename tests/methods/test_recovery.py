@@ -16,7 +16,7 @@ from paretoscope.network.building import Dense, build
 from paretoscope.network.chain import as_chain
 from paretoscope.network.gradient import backward
 from paretoscope.network.network import Network
-from paretoscope.uploads.importing import to_network
+from paretoscope.uploads.importing import to_chain
 from paretoscope.uploads.models import read_model
 from scipy.optimize import lsq_linear
 
@@ -211,7 +211,7 @@ def test_compensation_has_less_error_than_rounding(lenet: Network, fashion: ps.D
 @pytest.mark.parametrize("kind", ["dense", "maxima", "means"])
 def test_gradients_are_numerical_differences(kind: str, digits: ps.Dataset) -> None:
     if kind == "means":
-        network = to_network(read_model(graphs.averaging()))
+        network = to_chain(read_model(graphs.averaging()))
     else:
         network = trained("digits", {"dense": "mlp-64-32", "maxima": "cnn"}[kind])
     chain, rows = as_chain(network), Rows(digits.train.X[:32], digits.train.y[:32])

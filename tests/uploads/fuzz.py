@@ -11,13 +11,13 @@ import onnx
 from hypothesis import strategies as st
 from paretoscope.artifact.artifact import Sizes
 from paretoscope.base.errors import ParetoscopeError
+from paretoscope.sandbox.sandbox import Limits, Sandbox, SandboxError
 from paretoscope.uploads.csvs import read_csv
 from paretoscope.uploads.gate import admit
-from paretoscope.uploads.importing import to_network
+from paretoscope.uploads.importing import to_chain
 from paretoscope.uploads.labelled import with_label
 from paretoscope.uploads.models import Model, described, stated_width, widths_to_try
 from paretoscope.uploads.rewrites import REWRITES
-from paretoscope.uploads.sandbox import Limits, Sandbox, SandboxError
 
 from tests import graphs
 from tests.uploads.cases import FOLDER, cases
@@ -116,7 +116,7 @@ def run(models: Iterator[bytes]) -> Counter[str]:
                     brought=Sizes(data),
                 )
                 with contextlib.suppress(ParetoscopeError), np.errstate(all="ignore"):
-                    network = to_network(model)
+                    network = to_chain(model)
                     network.scores(np.zeros((2, network.n_features), np.float32))
             except SandboxError as error:
                 ends["stopped"] += "crashed" not in str(error)

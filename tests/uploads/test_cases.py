@@ -18,12 +18,12 @@ import skops.io
 from onnx import TensorProto, helper, numpy_helper
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.cli.main import main
-from paretoscope.uploads import sandbox
+from paretoscope.sandbox import sandbox
+from paretoscope.sandbox.sandbox import Limits
 from paretoscope.uploads.checking import check
 from paretoscope.uploads.csvs import read_csv
 from paretoscope.uploads.gate import admit
 from paretoscope.uploads.labelled import with_label
-from paretoscope.uploads.sandbox import Limits
 from sklearn.linear_model import LogisticRegression
 
 from tests.conftest import load

@@ -14,7 +14,7 @@ from onnx import helper
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.data.dataset import Dataset, Raw, Rows
 from paretoscope.training.training import fits, keep_own_model
-from paretoscope.uploads.importing import network_for, to_network
+from paretoscope.uploads.importing import network_for, to_chain
 from paretoscope.uploads.models import read_model
 
 from tests import graphs
@@ -63,7 +63,7 @@ def test_a_rewritten_model_ranks_classes_as_the_file_does(
     make: Callable[[], bytes], width: int
 ) -> None:
     data = make()
-    network = to_network(read_model(data))
+    network = to_chain(read_model(data))
     rows = graphs.random(300, width)
     session = ort.InferenceSession(data)
     shape = [len(rows), *(d for d in session.get_inputs()[0].shape[1:])]
@@ -80,7 +80,7 @@ def test_a_rewritten_model_ranks_classes_as_the_file_does(
 
 
 def test_a_weight_that_is_used_twice_is_counted_coded_and_stored_once() -> None:
-    network = to_network(read_model(graphs.tied()))
+    network = to_chain(read_model(graphs.tied()))
     assert [w.shape for w in network.weights.values()] == [(6, 6), (6, 3)]
     for recipe in ("float32", "q(8)", "magnitude(sparsity=0.4)+q(8)", "kmeans(4)"):
         artifact = ps.compress(network, ps.Recipe.parse(recipe), None)
@@ -98,10 +98,10 @@ def test_scores_come_in_the_order_asked(make: Callable[[], bytes], n: int) -> No
     model = read_model(make())
     rows = graphs.random(50, model.width or 0)
     order = [*range(1, n), 0]
-    found = to_network(model, order=order).scores(rows)
-    np.testing.assert_array_equal(found, to_network(model).scores(rows)[:, order])
+    found = to_chain(model, order=order).scores(rows)
+    np.testing.assert_array_equal(found, to_chain(model).scores(rows)[:, order])
     with pytest.raises(ParetoscopeError, match="5 classes are named"):
-        to_network(model, order=range(5))
+        to_chain(model, order=range(5))
 
 
 def test_a_network_of_ours_comes_back_and_is_explored_on_its_data() -> None:
@@ -158,7 +158,7 @@ def test_a_window_that_would_fill_the_memory_is_refused(
     del conv.attribute[:]
     conv.attribute.extend(helper.make_attribute(name, value) for name, value in change.items())
     with pytest.raises(ParetoscopeError, match=says):
-        to_network(replace(model, onnx_bytes=proto.SerializeToString()))
+        to_chain(replace(model, onnx_bytes=proto.SerializeToString()))
 
 
 def test_a_layer_too_wide_for_this_process_is_refused() -> None:
@@ -169,7 +169,7 @@ def test_a_layer_too_wide_for_this_process_is_refused() -> None:
     wide = np.ones((1, 300_000), np.float32)
     data = graphs.model(nodes, {"w": wide, "v": np.ones((300_000, 2), np.float32)}, ["n", 1])
     with pytest.raises(ParetoscopeError, match="300,000 values behind a MatMul"):
-        to_network(read_model(data))
+        to_chain(read_model(data))
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_what_little_a_file_says_often_is_refused(
         arrays["w"] = np.zeros((side, side), np.float32)
     data = graphs.model([first, *nodes, last], arrays, ["n", 1])
     with pytest.raises(ParetoscopeError, match=says):
-        to_network(read_model(data))
+        to_chain(read_model(data))
 
 
 @needs_cases
@@ -207,7 +207,7 @@ def test_what_little_a_file_says_often_is_refused(
 def test_what_cannot_be_compressed_says_why(name: str, operator: str) -> None:
     model = read_model((FOLDER / "models" / f"{name}.onnx").read_bytes())
     with pytest.raises(ParetoscopeError, match=operator):
-        to_network(model)
+        to_chain(model)
 
 
 @needs_cases
@@ -220,7 +220,7 @@ def test_real_networks_are_compressed(name: str, sides: tuple[int, ...]) -> None
     rows = graphs.random(20, int(np.prod(sides)))
     session = ort.InferenceSession(data)
     chosen = session.get_outputs()[-1].name
-    network = to_network(read_model(data, output=chosen), n_features=rows.shape[1])
+    network = to_chain(read_model(data, output=chosen), n_features=rows.shape[1])
     probabilities = session.run(None, {session.get_inputs()[0].name: rows.reshape(-1, *sides)})[-1]
     logs, scores = np.log(probabilities), network.scores(rows)
     np.testing.assert_allclose(scores - scores[:, :1], logs - logs[:, :1], rtol=1e-3, atol=2e-3)
@@ -235,14 +235,14 @@ def test_real_networks_are_compressed(name: str, sides: tuple[int, ...]) -> None
 def test_what_looks_into_chains_says_that_a_graph_is_none(
     make: Callable[[], bytes], recipe: str
 ) -> None:
-    network = to_network(read_model(make()))
+    network = to_chain(read_model(make()))
     rows = Rows(graphs.random(40, network.n_features), np.zeros(40, np.int64))
     with pytest.raises(ParetoscopeError, match="this works on chains"):
         ps.compress(network, ps.Recipe.parse(recipe), rows)
 
 
 def test_a_chain_that_takes_means_loses_whole_units_and_is_recovered() -> None:
-    network = to_network(read_model(graphs.averaging()))
+    network = to_chain(read_model(graphs.averaging()))
     rows = Rows(graphs.random(200, 64), np.arange(200) % 10)
     for recipe in ("l2(share=0.5)", "wanda(sparsity=0.5)+q(32)+gptq"):
         artifact = ps.compress(network, ps.Recipe.parse(recipe), rows)

@@ -24,7 +24,7 @@ from paretoscope.base.errors import ParetoscopeError
 from paretoscope.cli.main import main
 from paretoscope.measurement.measurement import as_brought
 from paretoscope.uploads.checking import check
-from paretoscope.uploads.importing import network_for, to_network
+from paretoscope.uploads.importing import network_for, to_chain
 from paretoscope.uploads.kinds import MOST_BYTES
 from paretoscope.uploads.models import read_model
 from paretoscope.uploads.own_grids import exact_recipe
@@ -216,7 +216,7 @@ def test_the_cut_can_be_chosen() -> None:
 def test_a_chosen_cut_is_in_the_network(node: str, cut: float, score: float) -> None:
     model = read_model(_one_number(N(node, ["s"], ["y"])), cut=cut)
     X = np.column_stack([np.linspace(-2, 2, 61), np.zeros(61)]).astype(np.float32)
-    assert (to_network(model).scores(X).argmax(1) == (X[:, 0] > score)).all()
+    assert (to_chain(model).scores(X).argmax(1) == (X[:, 0] > score)).all()
 
 
 def test_many_numbers_are_a_regression_and_judged_by_their_error() -> None:

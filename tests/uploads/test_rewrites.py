@@ -13,7 +13,7 @@ from paretoscope.base.errors import ParetoscopeError
 from paretoscope.network.chain import as_chain
 from paretoscope.network.network import Network
 from paretoscope.network.operators import OPERATORS
-from paretoscope.uploads.importing import to_network
+from paretoscope.uploads.importing import to_chain
 from paretoscope.uploads.models import predict, read_model
 from paretoscope.uploads.rewrites import REWRITES
 
@@ -131,7 +131,7 @@ def test_an_operator_is_rewritten_as_the_runtime_runs_it(
 ) -> None:
     data = _model(nodes, arrays, opset)
     rows = graphs.random(40, 40)
-    network = to_network(read_model(data))
+    network = to_chain(read_model(data))
     plain = ort.SessionOptions()  # as written: it may round values before products with integers
     plain.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = ort.InferenceSession(data, plain)
@@ -191,14 +191,14 @@ def test_what_would_be_something_else_is_refused(
 ) -> None:
     data = _model(nodes, arrays, 14)
     with pytest.raises(ParetoscopeError, match=says):
-        to_network(read_model(data))
+        to_chain(read_model(data))
 
 
 def test_an_addition_across_rows_is_not_folded() -> None:
     nodes = [N("MatMul", ["x", "w"], ["h"]), N("Add", ["h", "b"], ["y"])]
     arrays = {"w": graphs.random(5, 8), "b": graphs.random(8, 1)}
     with pytest.raises(ParetoscopeError, match="changes the shape"):
-        to_network(read_model(graphs.model(nodes, arrays, [8, 5])))
+        to_chain(read_model(graphs.model(nodes, arrays, [8, 5])))
 
 
 @pytest.mark.parametrize("name", ["Relu", "Identity", "Softmax"])
@@ -217,14 +217,14 @@ def test_an_operator_of_the_models_own_is_not_taken_for_onnx_s(name: str) -> Non
     model.functions.append(own)
     model.opset_import.append(helper.make_opsetid("own", 1))
     with pytest.raises(ParetoscopeError, match=f"a {name} of its own"):
-        to_network(read_model(model.SerializeToString()))
+        to_chain(read_model(model.SerializeToString()))
 
 
 def test_a_bias_for_each_row_is_not_one_for_each_output() -> None:
     node = N("Gemm", ["x", "w", "b"], ["y"])
     arrays = {"w": graphs.random(5, 8), "b": graphs.random(8, 1)}
     with pytest.raises(ParetoscopeError, match="a bias for each row"):
-        to_network(read_model(graphs.model([node], arrays, [8, 5])))
+        to_chain(read_model(graphs.model([node], arrays, [8, 5])))
 
 
 def test_two_opposite_columns_are_one_only_with_opposite_intercepts() -> None:
@@ -235,7 +235,7 @@ def test_two_opposite_columns_are_one_only_with_opposite_intercepts() -> None:
         )  # fmt: skip
         model = onnx.load_model_from_string(graphs.model([node], {}, ["n", 2]))
         model.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
-        network = to_network(read_model(model.SerializeToString(), output="y"))
+        network = to_chain(read_model(model.SerializeToString(), output="y"))
         assert sum(w.size for w in network.weights.values()) == n
         rows = graphs.random(60, 2) * 5
         theirs = rows @ np.array([[1, -1], [-2, 2]]) + intercepts
@@ -259,14 +259,14 @@ def test_two_classes_by_one_number_are_cut_where_they_are_alike(tail: str) -> No
     rows = graphs.random(200, 5)
     labels = np.array(predict(model, rows.astype(np.float64))["labels"]).astype(int)
     assert 20 < labels.sum() < 180
-    assert (to_network(model).scores(rows).argmax(1) == labels).all()
+    assert (to_chain(model).scores(rows).argmax(1) == labels).all()
 
 
 @pytest.mark.parametrize("over", [{"axis": 0}, {"axis": -2}])
 def test_a_softmax_over_rows_is_none_over_classes(over: dict[str, int]) -> None:
     nodes = [N("MatMul", ["x", "w"], ["h"]), N("Softmax", ["h"], ["y"], **over)]
     with pytest.raises(ParetoscopeError, match="Softmax is not among those"):
-        to_network(read_model(graphs.model(nodes, {"w": graphs.random(5, 3)}, ["n", 5])))
+        to_chain(read_model(graphs.model(nodes, {"w": graphs.random(5, 3)}, ["n", 5])))
 
 
 def test_the_first_scores_are_compressed_as_they_are_judged() -> None:
@@ -275,8 +275,8 @@ def test_the_first_scores_are_compressed_as_they_are_judged() -> None:
     model = onnx.load_model_from_string(graphs.model(nodes, arrays, ["n", 5]))
     model.graph.output.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, None))
     data = model.SerializeToString()
-    assert to_network(read_model(data)).n_scores == 3
-    assert to_network(read_model(data, output="z")).n_scores == 4
+    assert to_chain(read_model(data)).n_scores == 3
+    assert to_chain(read_model(data, output="z")).n_scores == 4
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_the_first_scores_are_compressed_as_they_are_judged() -> None:
 def test_what_a_chain_has_no_place_for_makes_none(nodes: list[Any], arrays: dict[str, Any]) -> None:
     """Images that are normalised within the graph, and scores that are squashed."""
     arrays = {"k": graphs.random(2, 3, 1, 1), "w": graphs.random(32, 3), **arrays}
-    network = to_network(read_model(graphs.model(nodes, arrays, ["n", 3, 4, 4])))
+    network = to_chain(read_model(graphs.model(nodes, arrays, ["n", 3, 4, 4])))
     with pytest.raises(ParetoscopeError, match="this works on chains"):
         as_chain(network)
 
@@ -300,9 +300,7 @@ def test_what_a_chain_has_no_place_for_makes_none(nodes: list[Any], arrays: dict
 def test_a_long_way_from_the_input_is_walked_once() -> None:
     names = [N("Identity", ["x" if k == 0 else f"h{k}"], [f"h{k + 1}"]) for k in range(10_000)]
     last = N("MatMul", ["h10000", "w"], ["y"])
-    assert to_network(
-        read_model(graphs.model([*names, last], {"w": graphs.random(5, 3)}, ["n", 5]))
-    )
+    assert to_chain(read_model(graphs.model([*names, last], {"w": graphs.random(5, 3)}, ["n", 5])))
 
 
 def test_long_chains_of_names_and_copies_stay_small() -> None:
@@ -311,16 +309,16 @@ def test_long_chains_of_names_and_copies_stay_small() -> None:
     last = N("MatMul", ["x", "w3000"], ["y"])
     arrays = {"w": graphs.random(5, 3)}
     rows = graphs.random(4, 5)
-    found = to_network(read_model(graphs.model([*names, last], arrays, ["n", 5])))
+    found = to_chain(read_model(graphs.model([*names, last], arrays, ["n", 5])))
     np.testing.assert_allclose(found.scores(rows), rows @ arrays["w"], rtol=1e-5)
     shapes = [N("Reshape", ["w" if k == 0 else f"w{k}", "s"], [f"w{k + 1}"]) for k in range(3_000)]
     arrays = {"w": np.zeros((5, 3_000), np.float32), "s": np.array([5, 3_000], np.int64)}
     with pytest.raises(ParetoscopeError, match="more constants than are taken"):
-        to_network(read_model(graphs.model([*shapes, last], arrays, ["n", 5])))
+        to_chain(read_model(graphs.model([*shapes, last], arrays, ["n", 5])))
 
 
 def test_scores_in_chunks_are_those_of_all_rows() -> None:
-    network = to_network(read_model(graphs.mobile()))
+    network = to_chain(read_model(graphs.mobile()))
     rows = graphs.random(50, network.n_features)
     few = Network(network.onnx_bytes)
     few.__dict__["n_values"] = 2**27 // 7

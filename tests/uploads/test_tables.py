@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.data.dataset import split_indices
-from paretoscope.uploads import sandbox
+from paretoscope.sandbox import sandbox
+from paretoscope.sandbox.sandbox import Limits, Sandbox, SandboxError
 from paretoscope.uploads.checking import check
 from paretoscope.uploads.csvs import MOST_CELLS, read_csv, read_text
 from paretoscope.uploads.labelled import Labelled, require_trainable, with_label
-from paretoscope.uploads.sandbox import Limits, Sandbox, SandboxError
 from paretoscope.uploads.tables import read_table
 
 RNG = np.random.default_rng(0)

@@ -17,6 +17,7 @@ from paretoscope.base.wording import counted
 from paretoscope.data.dataset import Dataset, Raw, find_source, keep_own
 from paretoscope.methods.kernels import Auto, Fused
 from paretoscope.problems.accuracy import Accuracy
+from paretoscope.sandbox.sandbox import SandboxError, limits_hold
 from paretoscope.training.training import keep_own_model
 from paretoscope.uploads.checking import (
     MODEL_ENDINGS,
@@ -45,7 +46,6 @@ from paretoscope.uploads.numerals import DECIMALS, AmbiguousNumbersError, Decima
 from paretoscope.uploads.own import as_raw, keep_made, keep_table, network_of, title_of
 from paretoscope.uploads.own_grids import exact_recipe
 from paretoscope.uploads.roles import guess_label, row_keys, say_keys
-from paretoscope.uploads.sandbox import SandboxError, limits_hold
 from paretoscope.uploads.tables import ENDINGS, read_table
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 

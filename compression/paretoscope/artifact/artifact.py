@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from paretoscope.artifact.coding_in_place import fitting, write_in_place
 from paretoscope.artifact.kernel_times import fastest
 from paretoscope.artifact.runtimes import OnnxRuntime
 from paretoscope.artifact.writing import can_fuse, write
@@ -21,11 +22,12 @@ from paretoscope.methods.kernels import Auto, Folded, Fused, Kernel, Spelling
 from paretoscope.methods.pruning import Cut, cut, remove_units
 from paretoscope.methods.recipe import Recipe
 from paretoscope.methods.recovery import RecoveryInput, Stored
+from paretoscope.network.in_place import OWNER, InPlace, close, noise
 from paretoscope.network.network import Network
 
 RTOL, ATOL = 1e-5, 1e-4
 FUSED_APART = 0.005  # of the rows, of which something else is said
-_CHECK_ROWS, _FEWEST_CHECKED = 512, 32
+_CHECK_ROWS, _FEWEST_CHECKED, _FEWEST_IN_PLACE = 512, 32, 8
 _CHECK_VALUES = 2**19  # so that large images, of which fewer tell as much, take no minutes
 _REFERENCE_ROWS, _REFERENCE_APART = 128, 2
 
@@ -137,11 +139,14 @@ def compress(
     """
     draft = make_draft(network, recipe, train_rows, validation_rows, report)
     features = _check_features(network, train_rows)
+    if isinstance(network, InPlace):
+        _check_in_place(network, draft, features)
+        return _as_checked(draft)
     if isinstance(recipe.activations, Int8Activations):
         _check_integers(draft, features[:_REFERENCE_ROWS])
         return _as_checked(draft)
     expected, asked, recipe = draft.scores(features), recipe.kernel, draft.recipe
-    fused = recipe.kernel == Fused() and _fuses(draft.stored)
+    fused = recipe.kernel == Fused() and _fuses(network, draft.stored)
     if fused and _agrees(network, draft.onnx_bytes, features, expected, fused=True):
         return _as_checked(draft)
     if asked == Auto():
@@ -175,6 +180,8 @@ def make_draft(
     treatments = recipe.treatments(network)
     recovery = recipe.recovery
     integers = recipe.activations if isinstance(recipe.activations, Int8Activations) else None
+    if integers is not None and isinstance(network, InPlace):
+        raise ParetoscopeError("int8 activations are for chains of dense and convolution layers")
     if integers is not None and train_rows is None:
         raise ParetoscopeError("int8 activations need training rows; got none")
     for needed, rows, what in (
@@ -194,6 +201,8 @@ def make_draft(
     )
     found = recovery.recover(task)
     codes = {name: recipe.storage.store(codes) for name, codes in found.codes.items()}
+    if isinstance(reduced, InPlace):
+        codes = {name: fitting(of_layer, reduced) for name, of_layer in codes.items()}
     stored = Stored(codes, found.biases)
     if recipe.kernel.spelling is None:
         X = _check_features(network, train_rows)
@@ -209,7 +218,7 @@ def _faster(
     network: Network, reduced: Network, recipe: Recipe, stored: Stored, X: FloatArray
 ) -> Kernel:
     """How codes run faster here; where it makes no difference, as it is without being said."""
-    if isinstance(recipe.activations, Int8Activations) or not _fuses(stored):
+    if isinstance(recipe.activations, Int8Activations) or not _fuses(network, stored):
         return Fused()
     spellings: tuple[Spelling, ...] = ("fused", "folded")
     files: dict[str, bytes] = {
@@ -223,18 +232,26 @@ def write_artifact(
     network: Network, reduced: Network, recipe: Recipe, stored: Stored, spelling: Spelling
 ) -> bytes:
     """The bytes of a recipe's file, with what it was made of in its metadata."""
-    metadata = {"recipe": str(recipe), "network_sha256": network.sha256[:SHORT_SHA]}
+    metadata = {"recipe": str(recipe), OWNER: network.sha256[:SHORT_SHA]}
+    if isinstance(reduced, InPlace):
+        return write_in_place(reduced, stored, metadata)
     return write(reduced, stored, metadata, spelling)
 
 
-def _fuses(stored: Stored) -> bool:
+def _fuses(network: Network, stored: Stored) -> bool:
+    """Whether integer kernels may pay for a layer; a graph that stays as it is runs floats."""
+    if isinstance(network, InPlace):
+        return False
     return any(can_fuse(codes) for codes in stored.codes.values())
 
 
 def _check_features(network: Network, train_rows: Rows | None) -> FloatArray:
-    n = min(_CHECK_ROWS, max(_FEWEST_CHECKED, _CHECK_VALUES // network.n_features))
+    fewest = _FEWEST_IN_PLACE if isinstance(network, InPlace) else _FEWEST_CHECKED
+    n = min(_CHECK_ROWS, max(fewest, _CHECK_VALUES // network.n_features))
     if train_rows is not None:
         return train_rows.X[:n]
+    if isinstance(network, InPlace):
+        return noise(network.signature, n)
     rng = np.random.default_rng(0)
     return rng.standard_normal((n, network.n_features)).astype(np.float32)
 
@@ -254,6 +271,31 @@ def _check_integers(draft: Draft, X: FloatArray) -> None:
             f"ONNX Runtime predicts {n_apart} of {len(X)} rows otherwise than its operators are "
             f"defined for {draft.recipe}; the file is not used"
         )
+
+
+def _check_in_place(network: InPlace, draft: Draft, X: FloatArray) -> None:
+    """All outputs of floats against the same graph with plain floats, run as it stands."""
+    expected = network.plain_session(draft.stored.decoded()).outputs(X, every=True)
+    found = network.session(draft.onnx_bytes).outputs(X, every=True)
+    if not close(found, expected, network.apart) and not _rounds_as_much(
+        network, X, found, expected
+    ):
+        raise ParetoscopeError(
+            f"ONNX Runtime computes other outputs for {draft.recipe} than the graph's operators on "
+            "the stored values; the file is not used"
+        )
+
+
+def _rounds_as_much(
+    network: InPlace, X: FloatArray, found: FloatArray, expected: FloatArray
+) -> bool:
+    """Whether the uncompressed graph's own outputs differ half as much between the runtime as
+    people run it and its operators as they stand: one that rounds what it computes to whole numbers
+    jumps where sums differ in their last digit."""
+    run = network.session(network.onnx_bytes).outputs(X, every=True)
+    plain = network.plain_session().outputs(X, every=True)
+    largest = max(1.0, float(np.abs(expected).max(initial=0)))
+    return close(found, expected, 2 * float(np.abs(run - plain).max(initial=0)) / largest)
 
 
 def _agrees(

@@ -101,7 +101,7 @@ def write(
 
 
 def _write_folded(graph: ir.Graph, node: ir.Node, name: str, codes: Codes) -> None:
-    value = _replace_initializer(graph, name, _stored(codes))
+    value = _replace_initializer(graph, name, as_stored(codes))
     kind = ir.DataType.FLOAT if codes.codebook is None else ir.DataType.INT32
     nodes = [ir.node("Cast", [value], {"to": kind.value})]
     if codes.codebook is not None:
@@ -121,7 +121,7 @@ def _is_one_dense(users: Sequence[ir.Node]) -> bool:
 
 def _write_fused(graph: ir.Graph, matmul: ir.Node, name: str, codes: Codes) -> None:
     assert codes.scale is not None
-    value = _replace_initializer(graph, name, _stored(codes))
+    value = _replace_initializer(graph, name, as_stored(codes))
     nodes = []
     if codes.storage != "int8":
         nodes.append(ir.node("Cast", [value], {"to": ir.DataType.INT8.value}))
@@ -149,7 +149,7 @@ def _relu_as_max(graph: ir.Graph, relu: ir.Node) -> None:
     )
 
 
-def _stored(codes: Codes) -> npt.NDArray[Any]:
+def as_stored(codes: Codes) -> npt.NDArray[Any]:
     return codes.values.astype(_NUMPY_TYPES.get(codes.storage, codes.storage))
 
 

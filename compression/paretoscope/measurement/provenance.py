@@ -18,7 +18,7 @@ from paretoscope.base.store import SHORT_SHA, sha256
 from paretoscope.data.dataset import load_dataset, named_publicly
 from paretoscope.measurement.measurement import Measured, environment
 from paretoscope.methods.recipe import Recipe
-from paretoscope.network.network import Network
+from paretoscope.network.in_place import read_network
 from paretoscope.problems.accuracy import Accuracy, Figure
 
 _FORMAT = 1
@@ -60,7 +60,7 @@ def origin(onnx_bytes: bytes) -> Origin:
     ParetoscopeError
         No ONNX model, or one that does not say.
     """
-    found = dict(Network(onnx_bytes).metadata)
+    found = dict(read_network(onnx_bytes).metadata)
     missing = [name for name in _NEEDED if name not in found]
     if missing:
         raise ParetoscopeError(
@@ -129,7 +129,7 @@ def remeasure(path: Path) -> Remeasured:
         beside = record_path(path).read_bytes() if record_path(path).is_file() else None
     except OSError as error:
         raise ParetoscopeError(f"cannot read {path}: {error.strerror}") from error
-    says = Network(onnx_bytes).metadata
+    says = read_network(onnx_bytes).metadata
     recorded = None if beside is None else from_json(beside)
     if recorded is not None and recorded.artifact_sha256 != sha256(onnx_bytes):
         raise ParetoscopeError(f"{record_path(path)} is the record of another file than {path}")

@@ -27,6 +27,7 @@ from paretoscope.base.errors import ParetoscopeError
 from paretoscope.data.dataset import Dataset
 from paretoscope.measurement.measurement import Baseline, Computed
 from paretoscope.methods.recipe import Recipe
+from paretoscope.network.in_place import read_network
 from paretoscope.network.network import Network
 from paretoscope.sweeps.lines import in_lines
 from paretoscope.sweeps.surface import surface
@@ -244,7 +245,7 @@ def _compute(given: tuple[bytes, Dataset, tuple[str, str, str]], texts: list[str
     """A task, on a worker: for each recipe the values of its measurement, but for the recipe
     and the labels of its rows."""
     onnx_bytes, data, judged = given
-    network = Network(onnx_bytes)
+    network = read_network(onnx_bytes)
     key = (network.sha256, data.sha256, judged)
     if key not in _baselines:
         _baselines.clear()

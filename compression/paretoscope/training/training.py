@@ -28,6 +28,7 @@ from paretoscope.data.dataset import (
     public_name,
 )
 from paretoscope.network.building import Convolution, Dense, TargetScale, build
+from paretoscope.network.in_place import read_network
 from paretoscope.network.network import Network
 from paretoscope.problems.problems import names_of
 from paretoscope.training.shipped import find as find_shipped
@@ -187,7 +188,7 @@ def find_trained(
     kept = (store or default_store()).find(_key(model, data, seed))
     if kept is None and seed == data.seed == 0:
         kept = find_shipped(data.name, found.name)
-    return None if kept is None else Network(kept)
+    return None if kept is None else read_network(kept)
 
 
 def train_task(

@@ -19,7 +19,7 @@ from paretoscope.problems.score import Predicted
 from paretoscope.uploads.columns import Column, is_missing
 from paretoscope.uploads.csvs import Reading, Table
 from paretoscope.uploads.gate import Input, in_order, shown
-from paretoscope.uploads.importing import compressible, other_heads
+from paretoscope.uploads.importing import Compressible, compressible, other_heads
 from paretoscope.uploads.kinds import kind_of
 from paretoscope.uploads.labelled import (
     Constant,
@@ -234,17 +234,20 @@ def check_model(
         f"{passed.n_weights:,} numbers in its tensors"
     )
     can, one = compressible(model), model.is_one_number
-    return Checked(line, _with_heads(model, can), _outputs(model), can, one_number=one)
+    notes = _with_heads(model, can)
+    return Checked(line, notes, _outputs(model), can.answer, one_number=one)
 
 
-def _with_heads(model: Model, can: str) -> tuple[str, ...]:
-    """A model's notes, with what of its outputs a compressed file lacks."""
-    lost = other_heads(model) if can == "yes" else []
+def _with_heads(model: Model, can: Compressible) -> tuple[str, ...]:
+    """A model's notes, with what is to be known of compressing it, and what of its outputs a
+    compressed file lacks."""
+    notes = (*model.notes, *can.notes)
+    lost = other_heads(model) if can.answer == "yes" and not can.in_place else []
     if not lost:
-        return model.notes
+        return notes
     names = ", ".join(map(shown, lost))
     told = "is another head" if len(lost) == 1 else "are other heads"
-    return (*model.notes, f"{names} {told}: compressed files do without")
+    return (*notes, f"{names} {told}: compressed files do without")
 
 
 def _outputs(model: Model) -> tuple[str, ...]:
@@ -339,7 +342,8 @@ def _onnx_judge(model: Model) -> _Judge:
         taken = features_of_weights(model.passed)
         other_width = f" (its weights take {taken}: correct the stated shape to go on)"
     can = compressible(model)
-    return _Judge(model, (), _outputs(model), _with_heads(model, can), other_width, can)
+    notes = _with_heads(model, can)
+    return _Judge(model, (), _outputs(model), notes, other_width, can.answer)
 
 
 def _n_scores(model: Model) -> int | None:

@@ -1,16 +1,19 @@
-"""Uploaded ONNX models as networks: the graph rewritten so that its weights can be compressed.
+"""Uploaded ONNX models as networks: as a chain where that can be, else coded in place.
 
-Weights in Constant nodes, Gemm in either layout, batch normalisation, scikit-learn's linear
-classifiers and scalers become dense layers and convolutions. What stands between them may branch
-and join again, as in residual networks. Softmax and what makes labels of scores is cut off. What is
-not among that says which operator stands in the way: such a model still runs, is measured and
-judged, but no recipe changes it.
+A graph is rewritten so that numpy can walk it. Weights in Constant nodes, Gemm in either layout,
+batch normalisation, scikit-learn's linear classifiers and scalers become dense layers and
+convolutions. What stands between them may branch and join again, as in residual networks. Softmax
+and what makes labels of scores is cut off.
+
+A graph with anything else in it stays as it is, and its weights are coded where they stand
+(`in_place`). One without weights is run, measured and judged, but no recipe changes it.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import onnx
@@ -20,10 +23,12 @@ from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.wording import counted
 from paretoscope.data.dataset import Dataset
 from paretoscope.network.network import Network
+from paretoscope.problems.agreement import Agreement
 from paretoscope.problems.classification import decide
 from paretoscope.problems.problem import Problem
 from paretoscope.problems.problems import names_of
 from paretoscope.uploads.gate import as_name, shown
+from paretoscope.uploads.in_place import network_in_place, notes_in_place
 from paretoscope.uploads.models import (
     Model,
     gives_places,
@@ -74,7 +79,7 @@ def network_for(model: Model, data: Dataset, names: Sequence[str] = ()) -> Netwo
         known = ", ".join(map(shown, data.class_names[:10]))
         raise ParetoscopeError(f"each of the data's classes must be named once: {known}")
     order = [list(names).index(name) for name in data.class_names] if names else None
-    network = to_network(model, data.class_names, data.raw.X.shape[1], order)
+    network = to_network(model, data.class_names, data.raw.X.shape[1], order, data.problem)
     _require_fit(network, data)
     rows = data.train.X[: min(_ROWS_COMPARED, _CHUNKS_COMPARED * network.rows_at_a_time)]
     theirs = predict(model, rows.astype(np.float64))["labels"]
@@ -99,7 +104,7 @@ def network_for(model: Model, data: Dataset, names: Sequence[str] = ()) -> Netwo
 
 
 def _network_of_numbers(model: Model, data: Dataset) -> Network:
-    network = to_network(model, n_features=data.raw.X.shape[1], predicts=data.problem)
+    network = to_network(model, n_features=data.raw.X.shape[1], problem=data.problem)
     _require_fit(network, data)
     rows = data.train.X[: min(_ROWS_COMPARED, _CHUNKS_COMPARED * network.rows_at_a_time)]
     theirs = predict_numbers(model, rows.astype(np.float64)).astype(np.float32)
@@ -141,17 +146,32 @@ def _brought_as(network: Network, sizes: Sizes) -> Network:
     return network.with_metadata(brought=f"{sizes.file},{sizes.gzip}")
 
 
-def compressible(model: Model) -> str:
-    """ "yes", or "no" with the operator that stands in the way, or another reason."""
+@dataclass(frozen=True)
+class Compressible:
+    """Whether a model's weights can be compressed: "yes", or "no" with the operator that stands in
+    the way, or another reason; whether they are coded in place; and notes on that."""
+
+    answer: str
+    in_place: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def compressible(model: Model) -> Compressible:
+    """Whether, and how, a model could be compressed."""
     shape = model.passed.inputs[0].shape or ()
     n_features = math.prod(side or _SIDE for side in shape[1:]) if len(shape) > 2 else None
     try:
-        to_network(model, n_features=n_features)
+        to_chain(model, n_features=n_features)
+    except ParetoscopeError:
+        pass
+    else:
+        return Compressible("yes")
+    try:
+        return Compressible("yes", in_place=True, notes=notes_in_place(model))
     except CannotCompressError as error:
-        return f"no: {shown(error.operator)} at '{shown(error.node)}': {error}"
+        return Compressible(f"no: {shown(error.operator)} at '{shown(error.node)}': {error}")
     except ParetoscopeError as error:
-        return f"no: {error}"
-    return "yes"
+        return Compressible(f"no: {error}")
 
 
 def other_heads(model: Model) -> list[str]:
@@ -191,9 +211,38 @@ def to_network(
     classes: Sequence[str] = (),
     n_features: int | None = None,
     order: Sequence[int] | None = None,
+    problem: Problem | None = None,
+) -> Network:
+    """The network of a model by itself: a chain, or where that cannot be, coded in place.
+
+    Parameters
+    ----------
+    model, classes, n_features, order
+        As for `to_chain`.
+    problem : Problem, optional
+        Of the data that it is for; by default its outputs are what they are.
+
+    Raises
+    ------
+    ParetoscopeError
+        It has no weights that could be coded, or takes text.
+    """
+    predicts = problem if problem is not None and problem.targets != "classes" else None
+    try:
+        return to_chain(model, classes, n_features, order, predicts)
+    except ParetoscopeError:
+        problem = problem or Agreement(labels=False)
+        return network_in_place(model, problem, n_features, order or ())
+
+
+def to_chain(
+    model: Model,
+    classes: Sequence[str] = (),
+    n_features: int | None = None,
+    order: Sequence[int] | None = None,
     predicts: Problem | None = None,
 ) -> Network:
-    """The network of a model by itself.
+    """The network of a model, rewritten so that numpy can walk it.
 
     Parameters
     ----------

@@ -19,6 +19,7 @@ from onnx import numpy_helper
 from paretoscope.artifact.artifact import Sizes
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.wording import counted
+from paretoscope.sandbox.sandbox import Limits, Sandbox, limits_hold
 from paretoscope.uploads.gate import (
     Input,
     Passed,
@@ -28,7 +29,6 @@ from paretoscope.uploads.gate import (
     plain_label,
     shown,
 )
-from paretoscope.uploads.sandbox import Limits, Sandbox, limits_hold
 
 _FLOATS = ("float", "double", "float16")
 _QUANTIZED = ("QLinearMatMul", "QLinearConv", "MatMulInteger", "ConvInteger", "QGemm")
@@ -67,6 +67,8 @@ class Model:
         Of the file as it came.
     cut : float or None
         What tells two classes apart by one number, where a person chose it.
+    side : int or None
+        Of its inputs, where they leave sides open: one that it ran with.
     """
 
     onnx_bytes: bytes
@@ -81,6 +83,7 @@ class Model:
     notes: tuple[str, ...]
     brought: Sizes
     cut: float | None = None
+    side: int | None = None
 
     @property
     def is_one_number(self) -> bool:
@@ -170,6 +173,7 @@ def read_model(
         notes=tuple(notes),
         brought=Sizes(data),
         cut=cut,
+        side=tried["width"],
     )
 
 
@@ -320,7 +324,7 @@ def _one_number(graph: onnx.GraphProto, output: str, cut: float | None) -> str:
     """What is assumed of one number a row, and why."""
     if cut is not None:
         return f"the output is one number a row: two classes, told apart at {cut:g} as chosen"
-    if _is_probability(graph, output):
+    if is_probability(graph, output):
         return "the output is one number a row, a probability: two classes, told apart at 0.5"
     return (
         "the output is one number a row: two classes, told apart at 0, for no Sigmoid or Softmax "
@@ -447,11 +451,11 @@ def gives_places(model: Model) -> bool:
 def _cut(model: Model) -> float:
     """What tells two classes apart by one number."""
     output = str(model.outputs[judged_output(model)]["name"])
-    assumed = 0.5 if _is_probability(model.passed.model.graph, output) else 0.0
+    assumed = 0.5 if is_probability(model.passed.model.graph, output) else 0.0
     return assumed if model.cut is None else model.cut
 
 
-def _is_probability(graph: onnx.GraphProto, output: str) -> bool:
+def is_probability(graph: onnx.GraphProto, output: str) -> bool:
     """Whether Sigmoid or Softmax makes an output, or one of scikit-learn's classifiers does."""
     makers = {name: node for node in graph.node for name in node.output}
     while output in makers and makers[output].op_type in _SAME_NUMBERS:

@@ -15,6 +15,7 @@ import numpy as np
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.data.dataset import Dataset, Raw, keep_own, load_dataset
 from paretoscope.network.chain import as_chain
+from paretoscope.network.in_place import InPlace, noise
 from paretoscope.network.network import Network
 from paretoscope.problems.agreement import Agreement
 from paretoscope.problems.problem import Problem
@@ -32,6 +33,7 @@ from paretoscope.uploads.skops_files import read_skops
 from paretoscope.uploads.tables import ENDINGS, read_table
 
 MADE, MADE_ROWS = "made-up rows (noise)", 1_000
+_FEWEST_MADE, _MOST_MADE = 64, 2**24  # rows, and numbers of all rows, of large ones
 _NOT_IN_TITLES = re.compile(r"[^A-Za-z0-9 .-]")
 
 
@@ -185,6 +187,11 @@ def made_rows(network: Network, n: int = MADE_ROWS) -> Raw:
     takes off, where it has one, else 0 and 1. What is found on it is true of such noise: real rows
     lie otherwise, and are handled with more care by what was trained on them.
     """
+    if isinstance(network, InPlace):
+        n = max(_FEWEST_MADE, min(n, _MOST_MADE // network.n_features))
+        names = tuple(f"value {k + 1}" for k in range(network.n_features))
+        X = noise(network.signature, n)
+        return Raw(X, np.zeros((n, 0)), names, stated=Agreement(labels=False))
     mean, spread = np.zeros(network.n_features), np.ones(network.n_features)
     with contextlib.suppress(ParetoscopeError):  # no chain: its scaling is not known apart
         prepare = as_chain(network).preparation
@@ -203,8 +210,13 @@ def keep_made(model: bytes, name: str, **asked: Any) -> str:
     """Keep noise for a model that nobody has rows for; the name that `load_dataset` takes."""
     network = network_of(model, name, **asked)
     how = "with the mean and spread that the model's scaling takes off"
-    note = f"{MADE_ROWS:,} rows of noise, made up: normal, {how} where it has one, else 0 and 1"
-    return keep_own(made_rows(network), MADE, (note,))
+    if isinstance(network, InPlace):
+        how = (
+            "numbers of 0 and 1 for mean and spread, whole numbers that its tables hold, masks of 1"
+        )
+    made = made_rows(network)
+    note = f"{len(made.X):,} rows of noise, made up: normal, {how} where it has one, else 0 and 1"
+    return keep_own(made, MADE, (note,))
 
 
 def title_of(name: str) -> str:

@@ -10,9 +10,9 @@ import io
 import zipfile
 from dataclasses import replace
 
+from paretoscope.sandbox.sandbox import MOST_BYTES_AFTER, Limits, Sandbox
 from paretoscope.uploads.csvs import MOST_CELLS, Reading, Table, read_csv, read_text
 from paretoscope.uploads.kinds import kind_of, require
-from paretoscope.uploads.sandbox import MOST_BYTES_AFTER, Limits, Sandbox
 
 ENDINGS = ("csv", "tsv", "txt", "parquet", "npz")
 _LIMITS = Limits(processor_s=30, wall_s=60)

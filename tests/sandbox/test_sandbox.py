@@ -17,11 +17,11 @@ from onnx import TensorProto, helper
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.store import sha256
 from paretoscope.data.dataset import Raw, keep_own, load_dataset
+from paretoscope.sandbox import sandbox as module
+from paretoscope.sandbox.sandbox import Limits, Sandbox, SandboxError
 from paretoscope.uploads import kinds
-from paretoscope.uploads import sandbox as module
 from paretoscope.uploads.checking import check
 from paretoscope.uploads.models import read_model
-from paretoscope.uploads.sandbox import Limits, Sandbox, SandboxError
 
 from tests.dying import FILES, killed_at, killed_at_random
 from tests.uploads.cases import FOLDER, needs_cases

@@ -13,10 +13,13 @@ import json
 import os
 import re
 import sys
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 _LARGEST_BATCH = 256
+_WATCH_S = 0.5
 
 
 def _hold(limits: Mapping[str, int]) -> None:
@@ -38,8 +41,21 @@ def _hold(limits: Mapping[str, int]) -> None:
             resource.setrlimit(getattr(resource, name), (limit, limit))
 
 
+def _end_with_parent() -> None:
+    """A worker that was killed in the middle of a job leaves no process behind that goes on."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCH_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def main() -> None:
     _hold(json.loads(sys.argv[1]))
+    _end_with_parent()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a runtime prints is no answer
     source = sys.stdin.buffer
@@ -307,11 +323,15 @@ def _once(name: str, taken: Mapping[str, Any]) -> str:
     return own
 
 
-def _session(model: bytes) -> Any:
+def _session(model: bytes, threads: int | None = 1, *, plain: bool = False) -> Any:
     import onnxruntime as ort
 
     options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    if threads is not None:
+        options.intra_op_num_threads = options.inter_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if plain:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
     options.add_session_config_entry("session.load_model_format", "ONNX")
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
@@ -352,7 +372,123 @@ def _described(name: str, output: Any) -> dict[str, Any]:
     return {"name": name, "type": kind, "shape": list(output.shape), "finite": finite}
 
 
-JOBS = {"try": try_model, "predict": predict, "table": table}
+def open_model(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Load a model to run it many times, in place of what was loaded under this name.
+
+    Arguments: "name", "signature" (as `paretoscope.network.signature` writes it), "threads" (None:
+    as many as the runtime takes), "plain" (whether its operators run as they stand in the file).
+    """
+    _OPEN[arguments["name"]] = _Open(parts[0], arguments)
+    return {}
+
+
+def constants(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model without inputs makes: the bytes of float32, one output after the other, and
+    their "shapes"."""
+    import numpy as np
+
+    del arguments
+    found = [np.asarray(made, np.float32) for made in _session(parts[0]).run(None, {})]
+    whole = b"".join(np.ascontiguousarray(array).tobytes() for array in found)
+    return {"bytes": whole, "shapes": [list(array.shape) for array in found]}
+
+
+def close_model(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Forget a model; argument: "name"."""
+    _OPEN.pop(arguments["name"], None)
+    return {}
+
+
+def outputs(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What an open model gives for rows of float32; part: the rows.
+
+    Arguments: "name", "n" (rows), "all" (the other outputs of floats, too). Returns the bytes of
+    float32, rows one after the other, and the "widths" of the outputs in them.
+    """
+    import numpy as np
+
+    opened = _OPEN[arguments["name"]]
+    X = np.frombuffer(parts[0], np.float32).reshape(arguments["n"], -1)
+    names = [opened.signature["output"], *(opened.signature["others"] * arguments["all"])]
+    found = opened.run(X, names)
+    whole = np.concatenate(found, 1) if len(found) > 1 else found[0]
+    return {"bytes": np.ascontiguousarray(whole).tobytes(), "widths": [f.shape[1] for f in found]}
+
+
+def seconds(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """How long calls of an open model take; part: the rows of one call, or none for those before.
+
+    Arguments: "name", "n" (rows), "calls".
+    """
+    import gc
+    import time
+
+    import numpy as np
+
+    opened = _OPEN[arguments["name"]]
+    if parts:
+        X = np.frombuffer(parts[0], np.float32).reshape(arguments["n"], -1)
+        opened.timed = opened.feeds(X)
+    run, feeds = opened.session.run, opened.timed
+    names = [opened.signature["output"]]
+    gc.disable()
+    start = time.perf_counter_ns()
+    for _ in range(arguments["calls"]):
+        run(names, feeds)
+    taken = time.perf_counter_ns() - start
+    gc.enable()
+    return {"seconds": taken * 1e-9}
+
+
+class _Open:
+    """A loaded model, and how rows become its inputs."""
+
+    def __init__(self, model: bytes, arguments: Mapping[str, Any]) -> None:
+        self.signature = arguments["signature"]
+        self.session = _session(model, arguments["threads"], plain=arguments["plain"])
+        self.timed: dict[str, Any] = {}
+
+    def feeds(self, X: Any) -> dict[str, Any]:
+        found, start = {}, 0
+        for feed in self.signature["inputs"]:
+            width = 1
+            for side in feed["row"]:
+                width *= side
+            part = X[:, start : start + width].reshape(len(X), *feed["row"])
+            found[feed["name"]] = part.astype(_TYPES[feed["type"]], order="C")
+            start += width
+        return found
+
+    def run(self, X: Any, names: Sequence[str]) -> list[Any]:
+        """Each output as float32 of shape (rows, numbers of a row)."""
+        import numpy as np
+
+        step = self.signature["batch"] or max(1, min(_LARGEST_BATCH, _VALUES_A_CALL // X.shape[1]))
+        found: list[list[Any]] = [[] for _ in names]
+        for start in range(0, len(X), step):
+            some = X[start : start + step]
+            n = len(some)
+            if self.signature["batch"] and n < step:  # the last call is filled up, and cut again
+                some = np.concatenate([some, some[:1].repeat(step - n, 0)])
+            for place, output in enumerate(self.session.run(list(names), self.feeds(some))):
+                if not isinstance(output, np.ndarray) or output.shape[:1] != (len(some),):
+                    raise RefusedError(f"the output '{names[place][:60]}' is not row by row")
+                found[place].append(output[:n].reshape(n, -1).astype(np.float32))
+        return [np.concatenate(of_name) for of_name in found]
+
+
+_OPEN: dict[str, _Open] = {}
+_VALUES_A_CALL = 2**20  # of the inputs: what is computed of them is larger by far
+JOBS = {
+    "try": try_model,
+    "predict": predict,
+    "table": table,
+    "open": open_model,
+    "close": close_model,
+    "constants": constants,
+    "outputs": outputs,
+    "seconds": seconds,
+}
 
 if __name__ == "__main__":
     main()

@@ -65,17 +65,23 @@ class SandboxError(ParetoscopeError):
 class Sandbox:
     """One process that does job after job, until one ends it. Use it in a ``with``.
 
+    Parameters
+    ----------
+    limits : Limits, optional
+    in_turn : bool, default True
+        Whether it takes one of the few turns that uploads have; jobs have turns of their own.
+
     Raises
     ------
     SandboxError
         Others took all turns for a minute.
     """
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, *, in_turn: bool = True) -> None:
         self.limits = limits or Limits()
-        if not _turns.acquire(timeout=_LONGEST_WAIT_S):
+        if in_turn and not _turns.acquire(timeout=_LONGEST_WAIT_S):
             raise SandboxError("other uploads keep this server busy: try again in a minute")
-        self._has_turn = True
+        self._has_turn = in_turn
         try:
             self._start()
         except BaseException:

@@ -1,0 +1,434 @@
+"""Uploaded models of any kind as networks: the graph as it is, its weights coded where they stand.
+
+Nothing is rewritten but this: what operators make of constants alone, such as a weight times its
+mask, becomes one constant; linear models of scikit-learn, which keep weights in attributes, become
+products; the notes of exporters, which hold lines of source and paths of a person's machine, go.
+Whether the graph still gives the same is tried in the sandbox.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from paretoscope.base.errors import ParetoscopeError
+from paretoscope.base.store import SHORT_SHA
+from paretoscope.base.wording import counted
+from paretoscope.network.in_place import OWNER, InPlace, close, noise
+from paretoscope.network.places import ONNX, held_weights, made_of_constants
+from paretoscope.network.signature import KEY, WHOLE, Feed, Meaning, Signature
+from paretoscope.problems.agreement import Agreement
+from paretoscope.problems.problem import Problem
+from paretoscope.problems.problems import names_of
+from paretoscope.sandbox.sandbox import Sandbox
+from paretoscope.sandbox.sessions import Session
+from paretoscope.uploads.gate import Input, inputs_of, shown
+from paretoscope.uploads.models import Model, is_probability
+from paretoscope.uploads.rewriting import CannotCompressError
+
+_TRIED_ROWS, _TRIED_VALUES = 8, 2**20
+_OURS = ("recipe", OWNER, KEY, "brought", "problem", "classes", "targets", "model", "seed")
+_INTEGERS = (
+    "QLinearMatMul", "QLinearConv", "MatMulInteger", "ConvInteger", "QGemm", "DequantizeLinear",
+    "DynamicQuantizeLinear", "MatMulNBits", "QAttention",
+)  # fmt: skip
+_TREES = ("TreeEnsembleClassifier", "TreeEnsembleRegressor", "TreeEnsemble")
+_AFTER = {b"": None, b"NONE": None, b"LOGISTIC": "Sigmoid", b"SOFTMAX": "Softmax"}
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A graph that is ready to be coded in place: its bytes, and notes on what was done to it."""
+
+    onnx_bytes: bytes
+    notes: tuple[str, ...]
+
+
+def prepare(model: Model) -> Prepared:
+    """Make the weights of a model constants that stand alone.
+
+    Raises
+    ------
+    CannotCompressError
+        It has no weights that operators multiply with.
+    """
+    proto = onnx.load_model_from_string(model.onnx_bytes)
+    notes = [*_without_traces(proto), *_without_attributes(proto), *_folded(proto)]
+    if not held_weights(proto):
+        raise _no_weights(proto)
+    own = [entry for entry in proto.metadata_props if entry.key not in _OURS]
+    del proto.metadata_props[:]
+    proto.metadata_props.extend(own)
+    return Prepared(proto.SerializeToString(deterministic=True), tuple(notes))
+
+
+def notes_in_place(model: Model) -> tuple[str, ...]:
+    """What is to be known of a model whose weights would be coded in place; raises as
+    `network_in_place` does, but for what only running it tells."""
+    prepared = prepare(model)
+    _signature(model, Agreement(labels=False), None, ())
+    proto = onnx.load_model_from_string(prepared.onnx_bytes)
+    held = held_weights(proto)
+    n = sum(math.prod(h.place.shape) for h in held)
+    coded = {id(h.tensor) for h in held}
+    rest = [t for t in _constants(proto) if id(t) not in coded]
+    n_bytes = sum(t.ByteSize() for t in rest)
+    largest = sorted(rest, key=lambda t: -t.ByteSize())[:3]
+    names = ", ".join(f"'{shown(t.name)}' {t.ByteSize():,}" for t in largest)
+    others = f", {n_bytes:,} bytes of other constants stay ({names})" if rest else ""
+    return (
+        *prepared.notes,
+        f"{n:,} weights in {counted(len(held), 'layer')} are coded where they stand{others}",
+    )
+
+
+def network_in_place(
+    model: Model,
+    problem: Problem,
+    n_features: int | None = None,
+    order: Sequence[int] = (),
+) -> InPlace:
+    """The network of a model, and that it gives what the model gives.
+
+    Parameters
+    ----------
+    model : Model
+    problem : Problem
+        Of the dataset that it is for: what its output means.
+    n_features : int, optional
+        Numbers of a row, where the model leaves them open.
+    order : sequence of int
+        Which of the model's scores are to come first, second ...; () as they are.
+
+    Raises
+    ------
+    ParetoscopeError
+        It has no weights that could be coded, takes text, or does not go row by row.
+    """
+    prepared = prepare(model)
+    signature = _signature(model, problem, n_features, order)
+    proto = onnx.load_model_from_string(prepared.onnx_bytes)
+    metadata = {entry.key: entry.value for entry in proto.metadata_props}
+    metadata |= {KEY: signature.to_text(), "model": "uploaded", **names_of(problem)}
+    helper.set_model_props(proto, metadata)
+    network = InPlace(proto.SerializeToString(deterministic=True))
+    _require_same(model, network)
+    return network
+
+
+def _require_same(model: Model, network: InPlace) -> None:
+    signature = network.signature
+    n = max(2, min(_TRIED_ROWS, _TRIED_VALUES // signature.n_features))
+    X, owner = noise(signature, n), network.sha256[:SHORT_SHA]
+    theirs = Session(model.onnx_bytes, asdict(signature), owner, plain=True).outputs(X, every=True)
+    ours = Session(network.onnx_bytes, asdict(signature), owner, plain=True).outputs(X, every=True)
+    if not close(ours, theirs, network.apart):
+        raise ParetoscopeError(
+            "with its weights made ready to be coded, the model gives other outputs, so it is not "
+            "used"
+        )
+
+
+# --- what a row is, and what is said of it ----------------------------------------------------
+
+
+def _signature(
+    model: Model, problem: Problem, n_features: int | None, order: Sequence[int]
+) -> Signature:
+    graph = model.passed.model.graph
+    feeds = tuple(_feed(graph, given, model, n_features) for given in model.passed.inputs)
+    floats = [o for o in model.outputs if str(o["type"]).startswith(("float", "double"))]
+    if not floats:
+        raise ParetoscopeError("the model gives no numbers, only labels or maps")
+    chosen = next((o for o in floats if o["name"] == model.output), floats[0])
+    rows = _rows_tried(model)
+    for output in floats:
+        if _shape(output)[:1] != [rows] and output is chosen:
+            raise ParetoscopeError(
+                f"the output '{shown(str(output['name']))}' of {counted(rows, 'row')} has the "
+                f"shape {_shape(output)}: it does not go row by row"
+            )
+    others = [str(o["name"]) for o in floats if o is not chosen and _shape(o)[:1] == [rows]]
+    n_outputs = math.prod(_shape(chosen)[1:])
+    means, cut = _meaning(model, problem, str(chosen["name"]), n_outputs)
+    return Signature(
+        feeds, str(chosen["name"]), n_outputs, tuple(others), model.batch, means, cut, tuple(order)
+    )
+
+
+def _shape(output: dict[str, object]) -> list[int]:
+    shape = output["shape"]
+    assert isinstance(shape, list)
+    return shape
+
+
+def _rows_tried(model: Model) -> int:
+    return model.batch if model.batch is not None else 2
+
+
+def _meaning(model: Model, problem: Problem, output: str, n: int) -> tuple[Meaning, float]:
+    if problem.targets != "classes":
+        return "scores", 0.0
+    likely = is_probability(model.passed.model.graph, output)
+    if n == 1:
+        cut = model.cut if model.cut is not None else (0.5 if likely else 0.0)
+        if likely and not 0 < cut < 1:
+            raise ParetoscopeError("a probability is cut between 0 and 1")
+        return ("probability" if likely else "score"), cut
+    return ("probabilities" if likely else "scores"), 0.0
+
+
+def _feed(graph: onnx.GraphProto, given: Input, model: Model, n_features: int | None) -> Feed:
+    if given.type == "string":
+        raise ParetoscopeError(f"the input '{shown(given.name)}' takes text, not numbers")
+    if given.shape == ():
+        raise ParetoscopeError(
+            f"the input '{shown(given.name)}' is one number for all rows: such models are run and "
+            "judged, but not compressed here"
+        )
+    if n_features is not None and len(model.passed.inputs) == 1:
+        row = given.row(n_features)
+    else:
+        row = tuple(side or model.side or 1 for side in (given.shape or (None, None))[1:])
+    below = _rows_of_table(graph, given.name) if given.type in WHOLE else None
+    return Feed(given.name, given.type, row, below)
+
+
+def _rows_of_table(graph: onnx.GraphProto, name: str) -> int | None:
+    """How many rows the table has that an input's whole numbers look up."""
+    tables = {t.name: t.dims[0] for t in graph.initializer if len(t.dims) == 2}
+    names = {name}
+    for node in graph.node:
+        if node.op_type == "Gather" and len(node.input) > 1 and node.input[1] in names:
+            if node.input[0] not in tables:
+                return None
+            return int(tables[node.input[0]])
+        if node.op_type in ("Cast", "Identity", "Reshape", "Unsqueeze", "Squeeze", "Flatten"):
+            names |= set(node.output) if node.input[0] in names else set()
+    return None
+
+
+# --- what is done to the graph --------------------------------------------------------------------
+
+
+def _without_traces(model: onnx.ModelProto) -> list[str]:
+    """Take out what exporters note at nodes, values and weights: lines of source, paths, names of
+    modules. The model's own metadata stay."""
+    n = 0
+    functions: list[Any] = list(model.functions)
+    graphs = list(_graphs(model.graph)) + [g for f in functions for g in _within(f.node)]
+    for holder in (*graphs, *functions):
+        tensors = list(getattr(holder, "initializer", []))
+        values = [*getattr(holder, "value_info", [])]
+        if isinstance(holder, onnx.GraphProto):
+            values += [*holder.input, *holder.output]
+        for noted in (holder, *holder.node, *values, *tensors):
+            if noted.metadata_props or noted.doc_string:
+                n += 1
+                del noted.metadata_props[:]
+                noted.ClearField("doc_string")
+    if not n:
+        return []
+    return ["notes that the exporter left in the graph, such as lines of source, were taken out"]
+
+
+def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    yield graph
+    yield from _within(graph.node)
+
+
+def _constants(model: onnx.ModelProto) -> list[onnx.TensorProto]:
+    """All tensors of a model's graphs and functions."""
+    functions = [node for function in model.functions for node in function.node]
+    graphs = [*_graphs(model.graph), *_within(functions)]
+    found = [tensor for graph in graphs for tensor in graph.initializer]
+    for node in [*functions, *(node for graph in graphs for node in graph.node)]:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                attribute.t.name = attribute.t.name or next(iter(node.output), "")
+                found.append(attribute.t)
+    return found
+
+
+def _within(nodes: Any) -> Iterator[onnx.GraphProto]:
+    for node in nodes:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _graphs(attribute.g)
+            for graph in attribute.graphs:
+                yield from _graphs(graph)
+
+
+def _without_attributes(model: onnx.ModelProto) -> list[str]:
+    """Linear models of scikit-learn's exporter as a product and a sum."""
+    graph = model.graph
+    types = {v.name: v.type.tensor_type.elem_type for v in inputs_of(graph)}
+    nodes: list[onnx.NodeProto] = []
+    changed: list[str] = []
+    for place, node in enumerate(graph.node):
+        given = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        made = None
+        if node.domain == "ai.onnx.ml" and given.get("post_transform", b"NONE") in _AFTER:
+            made = _linear(graph, node, given, f"linear{place}", types)
+        nodes += [node] if made is None else made
+        changed += [] if made is None else [node.op_type]
+    if not changed:
+        return []
+    copies = onnx.GraphProto()
+    copies.node.extend(nodes)
+    del graph.node[:]
+    graph.node.extend(copies.node)
+    if not any(imported.domain in ONNX for imported in model.opset_import):
+        model.opset_import.append(helper.make_opsetid("", 13))
+    return [f"{changed[0]} keeps its weights as a product: it became MatMul and Add"]
+
+
+def _linear(
+    graph: onnx.GraphProto,
+    node: onnx.NodeProto,
+    given: dict[str, Any],
+    name: str,
+    types: dict[str, int],
+) -> list[onnx.NodeProto] | None:
+    """The nodes in the place of a linear model; None where it is none, or of another kind."""
+    labels: list[Any] = list(given.get("classlabels_ints", ())) or list(
+        given.get("classlabels_strings", ())
+    )
+    n_out = len(labels) if node.op_type == "LinearClassifier" else int(given.get("targets", 1))
+    coefficients = np.array(given.get("coefficients", ()), np.float32)
+    bias = np.array(given.get("intercepts", np.zeros(n_out)), np.float32)
+    linear = node.op_type in ("LinearClassifier", "LinearRegressor")
+    if not linear or not n_out or len(coefficients) % n_out or len(bias) != n_out:
+        return None
+    if node.op_type == "LinearRegressor" and given.get("post_transform", b"NONE") != b"NONE":
+        return None
+    weight = np.ascontiguousarray(coefficients.reshape(n_out, -1).T)
+    for array, ending in ((weight, "weight"), (bias, "bias")):
+        graph.initializer.append(numpy_helper.from_array(array, f"{name}.{ending}"))
+    x = node.input[0]
+    made = []
+    if types.get(x) != TensorProto.FLOAT:
+        made.append(helper.make_node("Cast", [x], [f"{name}.x"], to=TensorProto.FLOAT))
+        x = f"{name}.x"
+    regression = node.op_type == "LinearRegressor"
+    after = _AFTER[given.get("post_transform", b"NONE")]
+    raw = node.output[0] if regression else f"{name}.scores"
+    made += [
+        helper.make_node("MatMul", [x, f"{name}.weight"], [f"{name}.product"]),
+        helper.make_node("Add", [f"{name}.product", f"{name}.bias"], [raw]),
+    ]
+    if regression:
+        return made
+    if node.output[0]:
+        texts = (
+            np.array([label.decode() for label in labels], object)
+            if isinstance(labels[0], bytes)
+            else np.array(labels, np.int64)
+        )
+        graph.initializer.append(numpy_helper.from_array(texts, f"{name}.labels"))
+        made += [
+            helper.make_node("ArgMax", [raw], [f"{name}.place"], axis=1, keepdims=0),
+            helper.make_node("Gather", [f"{name}.labels", f"{name}.place"], [node.output[0]]),
+        ]
+    if len(node.output) > 1 and node.output[1]:
+        along: dict[str, Any] = {"axis": 1} if after == "Softmax" else {}
+        made.append(helper.make_node(after or "Identity", [raw], [node.output[1]], **along))
+    return made
+
+
+def _folded(model: onnx.ModelProto) -> list[str]:
+    """Compute, in the sandbox, what operators make of constants and others multiply with."""
+    wanted = made_of_constants(model)
+    if not wanted:
+        return []
+    graph = model.graph
+    with Sandbox() as sandbox:
+        answer = sandbox.run("constants", [_made_alone(model, wanted)])
+    found, start = np.frombuffer(answer["bytes"], np.float32), 0
+    for name, shape in zip(wanted, answer["shapes"], strict=True):
+        n = math.prod(shape)
+        array = found[start : start + n].reshape(shape)
+        start += n
+        graph.initializer.append(numpy_helper.from_array(array, name))
+    _remove(graph, lambda node: bool(set(node.output) & set(wanted)))
+    _remove_unused(graph)
+    return [
+        f"what is made of constants alone became constants: {', '.join(map(shown, wanted[:5]))}"
+    ]
+
+
+def _made_alone(model: onnx.ModelProto, wanted: Sequence[str]) -> bytes:
+    """A model that makes only these values."""
+    makers = {name: i for i, node in enumerate(model.graph.node) for name in node.output if name}
+    needed: set[int] = set()
+    open_ = list(wanted)
+    while open_:
+        place = makers.get(open_.pop())
+        if place is not None and place not in needed:
+            needed.add(place)
+            open_ += model.graph.node[place].input
+    nodes = [model.graph.node[i] for i in sorted(needed)]
+    used = {name for node in nodes for name in node.input}
+    outputs = [helper.make_tensor_value_info(f"{n}.out", TensorProto.FLOAT, None) for n in wanted]
+    casts = [helper.make_node("Cast", [n], [f"{n}.out"], to=TensorProto.FLOAT) for n in wanted]
+    tensors = [t for t in model.graph.initializer if t.name in used]
+    alone = helper.make_graph([*nodes, *casts], "constants", [], outputs, tensors)
+    found: bytes = helper.make_model(
+        alone, opset_imports=model.opset_import, ir_version=model.ir_version
+    ).SerializeToString()
+    return found
+
+
+def _remove(graph: onnx.GraphProto, which: Any) -> None:
+    for place in reversed([i for i, node in enumerate(graph.node) if which(node)]):
+        del graph.node[place]
+
+
+def _remove_unused(graph: onnx.GraphProto) -> None:
+    """Nodes and weights of the graph itself that nothing takes any more."""
+    while True:
+        used = {name for node in graph.node for name in _names(node)}
+        used |= {value.name for value in graph.output}
+        n = len(graph.node)
+        _remove(graph, lambda node, used=used: not any(o in used for o in node.output))
+        if len(graph.node) == n:
+            break
+    listed = {value.name for value in graph.input}
+    for place in reversed(range(len(graph.initializer))):
+        if graph.initializer[place].name not in used | listed:
+            del graph.initializer[place]
+
+
+def _names(node: onnx.NodeProto) -> Iterator[str]:
+    yield from node.input
+    for graph in _within([node]):
+        yield from (value.name for value in graph.output)
+        for inner in graph.node:
+            yield from inner.input
+
+
+def _no_weights(model: onnx.ModelProto) -> CannotCompressError:
+    """Why there is nothing to code, with the operator that tells it best."""
+    nodes = list(model.graph.node)
+    kinds = Counter(node.op_type for node in nodes)
+    for names, why in (
+        (_TREES, "it holds trees, which have no weights"),
+        (_INTEGERS, "its weights are whole numbers already"),
+    ):
+        found = next((node for node in nodes if node.op_type in names), None)
+        if found is not None:
+            return CannotCompressError(f"{why}: no recipe changes it", found)
+    common = kinds.most_common(1)[0][0] if kinds else ""
+    found = next((node for node in nodes if node.op_type == common), onnx.NodeProto())
+    return CannotCompressError(
+        "no operator of it multiplies with constant weights: the model is run and judged, but no "
+        "recipe changes it",
+        found,
+    )
