@@ -9,8 +9,9 @@ import streamlit as st
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import Choice, parameters
 from paretoscope.methods.activations import ACTIVATIONS
+from paretoscope.methods.fitting import is_chain
 from paretoscope.methods.kernels import KERNELS
-from paretoscope.methods.pruning import CRITERIA, UNITS, Criterion
+from paretoscope.methods.pruning import CRITERIA, UNITS, Criterion, KeepUnits
 from paretoscope.methods.quantization import QUANTIZERS
 from paretoscope.methods.recipe import Recipe
 from paretoscope.methods.recovery import RECOVERIES
@@ -72,10 +73,11 @@ def recipe_controls(network: Network, recipe: Recipe) -> None:
                 _choose_axis(criterion)
                 own_parameters("pruner", criterion, network, skip={*AXES, "scope"})
         told = recipe.units.title.lower()
-        with _fold("Neurons and filters", "fold-units", told) as fold:
-            if fold.open:
-                choose_member("units", "Which go", recipe.units, UNITS)
-                own_parameters("units", recipe.units, network)
+        if is_chain(network) or not isinstance(recipe.units, KeepUnits):
+            with _fold("Neurons and filters", "fold-units", told) as fold:
+                if fold.open:
+                    choose_member("units", "Which go", recipe.units, UNITS)
+                    own_parameters("units", recipe.units, network)
         with _fold("Quantizer", "fold-quantizer", recipe.quantizer.title.lower()) as fold:
             if fold.open:
                 quantizer = recipe.quantizer

@@ -17,6 +17,7 @@ from paretoscope.base.parameters import (
     parameters,
 )
 from paretoscope.methods.activations import FloatActivations, Int8Activations
+from paretoscope.methods.fitting import fits
 from paretoscope.methods.pruning import Criterion, KeepAll, Magnitude
 from paretoscope.methods.quantization import Float32, Quantizer
 from paretoscope.methods.recipe import Recipe
@@ -45,7 +46,7 @@ def axis_of(criterion: Criterion) -> str:
 def choose_member(kind: str, label: str, member: Member, family: Sequence[type[Member]]) -> None:
     """Which member of a family; its first sentence is the help."""
     shown = control(f"{kind}-member", member.name)
-    by_name = {m.name: m for m in family}
+    by_name = _fitting(member, family)
     names = list(by_name)
     st.selectbox(
         label,
@@ -61,7 +62,7 @@ def choose_member(kind: str, label: str, member: Member, family: Sequence[type[M
 def choose_short(kind: str, label: str, member: Member, family: Sequence[type[Member]]) -> None:
     """The same for a family so small that all of it is in sight."""
     shown = control(f"{kind}-member", member.name)
-    by_name = {m.name: m for m in family}
+    by_name = _fitting(member, family)
     st.segmented_control(
         label,
         list(by_name),
@@ -72,6 +73,14 @@ def choose_short(kind: str, label: str, member: Member, family: Sequence[type[Me
         label_visibility="collapsed",
         on_change=shown.then(lambda name: _change_member(kind, by_name[name])),
     )
+    if len(by_name) < len(family):
+        st.caption("Others need a chain of dense and convolution layers.")
+
+
+def _fitting(member: Member, family: Sequence[type[Member]]) -> dict[str, type[Member]]:
+    """Those that work on the network at hand, by name, and the one that is chosen."""
+    network = session().network
+    return {m.name: m for m in family if m is type(member) or network is None or fits(m, network)}
 
 
 def _change_member(kind: str, chosen: type[Member]) -> None:

@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
-import onnx_ir as ir
+import onnx
 
 from paretoscope.artifact.kernel_times import KernelTimes
 from paretoscope.artifact.quick_latency import Latency
@@ -206,25 +206,26 @@ def untouched(network: Network) -> Mapping[str, int]:
         if n_bytes:
             found[kind] = found.get(kind, 0) + n_bytes
 
-    graph = network.model().graph
-    for node in graph:
+    graph = _graph(network)
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
         if node.op_type.startswith("TreeEnsemble"):
-            proto = ir.to_proto(node)
-            add("trees", proto.ByteSize())
-        elif node.op_type == "DequantizeLinear" and _is_constant(node.inputs[0]):
-            add("codes", _nbytes(node.inputs[0]))
-    for value in graph.initializers.values():
-        if value.const_value is not None and value.const_value.dtype == ir.DataType.DOUBLE:
-            add("float64 weights", _nbytes(value))
+            add("trees", node.ByteSize())
+        elif node.op_type == "DequantizeLinear" and node.input[0] in tensors:
+            add("codes", _nbytes(tensors[node.input[0]]))
+    for tensor in graph.initializer:
+        if tensor.data_type == onnx.TensorProto.DOUBLE and tensor.name not in network.weights:
+            add("float64 weights", _nbytes(tensor))
     return found
 
 
-def _is_constant(value: ir.Value | None) -> bool:
-    return value is not None and value.is_initializer()
+def _graph(network: Network) -> onnx.GraphProto:
+    graph: onnx.GraphProto = onnx.load_model_from_string(network.onnx_bytes).graph
+    return graph
 
 
-def _nbytes(value: ir.Value | None) -> int:
-    return 0 if value is None or value.const_value is None else value.const_value.nbytes
+def _nbytes(tensor: onnx.TensorProto) -> int:
+    return int(onnx.numpy_helper.to_array(tensor).nbytes)
 
 
 # --- size -------------------------------------------------------------------------------------
@@ -340,7 +341,7 @@ def dequantizes_at_every_call(case: Case) -> Reason | None:
     codes = case.untouched.get("codes", 0)
     if not codes or not (case.no_faster or case.no_smaller):
         return None
-    n_nodes = sum(node.op_type == "DequantizeLinear" for node in case.network.model().graph)
+    n_nodes = sum(node.op_type == "DequantizeLinear" for node in _graph(case.network).node)
     figures: dict[str, float | str] = {"bytes": codes, "nodes": n_nodes}
     return Reason("time", "dequantizes at every call", figures)
 

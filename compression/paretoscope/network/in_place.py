@@ -154,6 +154,8 @@ class InPlace(Network):
         for held in held_weights(proto):
             array = held.place.restored(np.asarray(weights[held.place.name], np.float32))
             put(held.tensor, array, held.tensor.data_type)
+        owner = {OWNER: self.sha256[:SHORT_SHA]}
+        onnx.helper.set_model_props(proto, dict(self.metadata) | owner)
         return InPlace(proto.SerializeToString(deterministic=True))
 
 

@@ -34,7 +34,7 @@ from paretoscope.methods.quantization import STORAGE, Codes
 from paretoscope.methods.recipe import Recipe
 from paretoscope.methods.storage import Storage
 from paretoscope.network.chain import as_chain
-from paretoscope.network.network import Network, as_filters
+from paretoscope.network.network import Network
 from paretoscope.problems.accuracy import Accuracy, Change, Difference
 from paretoscope.problems.classification import decide
 from paretoscope.problems.figure import Estimate
@@ -261,18 +261,14 @@ class _Shared:
         network: Network, X: FloatArray, order: Order, decoded: FloatArray
     ) -> Iterator[FloatArray]:
         """As `plain_sweep.outputs_at_steps`, by a session a step."""
-        import onnx
-
-        model = onnx.load_model_from_string(network.onnx_bytes)
-        tensors = {t.name: t for t in model.graph.initializer}
         ends = np.cumsum([w.size for w in network.weights.values()])
         weights = dict(zip(network.weights, np.split(decoded, ends[:-1]), strict=True))
         for step in range(order.n):
-            for name, steps in order.steps.items():
-                weight = np.where(steps > step, weights[name].reshape(steps.shape), np.float32(0))
-                filters = as_filters(weight, tuple(tensors[name].dims[2:]))
-                tensors[name].CopyFrom(onnx.numpy_helper.from_array(filters, name))
-            yield OnnxRuntime(model.SerializeToString(), threads=1).scores(X)
+            there = {
+                name: np.where(steps > step, weights[name].reshape(steps.shape), np.float32(0))
+                for name, steps in order.steps.items()
+            }
+            yield OnnxRuntime(network.with_layers(there, {}).onnx_bytes, threads=1).scores(X)
 
     def _chunks(self, network: Network, layout: Layout) -> FloatArray:
         """The rows as walks take them; removed units change nothing of them."""
