@@ -25,6 +25,7 @@ from ui.parts.axes import axes
 from ui.parts.chart_labels import BROAD
 from ui.parts.grid import shown_size
 from ui.parts.looks import MOST_LINES
+from ui.parts.method_controls import offered
 from ui.state import server
 from ui.state.address import CURVES, QUANTIZERS, RECOVERIES_COMPARED, View
 from ui.state.control import control
@@ -42,7 +43,7 @@ def choose(view: View) -> None:
     _pills(
         "Criteria",
         "curves",
-        CURVES,
+        offered(CURVES, view.curves),
         view.curves,
         lambda chosen: change(curves=chosen),
         "What weights are ranked by. Random is the control: a criterion that does not beat it "
@@ -59,7 +60,7 @@ def choose(view: View) -> None:
     _pills(
         "Recoveries",
         "recoveries",
-        RECOVERIES_COMPARED,
+        offered(RECOVERIES_COMPARED, view.variants),
         [text for text in view.variants if text in RECOVERIES_COMPARED],
         lambda chosen: _change_variants(RECOVERIES_COMPARED, chosen),
         "Each criterion with each of them. None chosen: the recipe's own.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import floor, log10
 from typing import Any
@@ -18,9 +18,10 @@ from paretoscope.base.parameters import (
 )
 from paretoscope.methods.activations import FloatActivations, Int8Activations
 from paretoscope.methods.fitting import fits
-from paretoscope.methods.pruning import Criterion, KeepAll, Magnitude
+from paretoscope.methods.pruning import CRITERIA, Criterion, KeepAll, Magnitude
 from paretoscope.methods.quantization import Float32, Quantizer
 from paretoscope.methods.recipe import Recipe
+from paretoscope.methods.recovery import RECOVERIES
 from paretoscope.network.network import Network
 from paretoscope.sweeps.sweep import stops
 
@@ -81,6 +82,18 @@ def _fitting(member: Member, family: Sequence[type[Member]]) -> dict[str, type[M
     """Those that work on the network at hand, by name, and the one that is chosen."""
     network = session().network
     return {m.name: m for m in family if m is type(member) or network is None or fits(m, network)}
+
+
+def offered(ways: Mapping[str, str], chosen: Sequence[str]) -> dict[str, str]:
+    """Of names of criteria or recoveries with their titles those that work on the network at hand,
+    and those that are chosen."""
+    network = session().network
+    members: dict[str, type[Member]] = {m.name: m for m in (*CRITERIA, *RECOVERIES)}
+    return {
+        name: title
+        for name, title in ways.items()
+        if name in chosen or name not in members or network is None or fits(members[name], network)
+    }
 
 
 def _change_member(kind: str, chosen: type[Member]) -> None:

@@ -21,6 +21,7 @@ from ui.parts import charts, figures, frame, grid, large_figures, provenance
 from ui.parts.axes import span
 from ui.parts.budget_fields import budget_fields, budget_words
 from ui.parts.chart_labels import BROAD
+from ui.parts.method_controls import offered
 from ui.parts.progress import result_or_progress
 from ui.search.finding import finding
 from ui.state import server
@@ -50,7 +51,7 @@ def ask(view: View, subject: Subject) -> None:
     over = control("over", list(view.over))
     st.pills(
         "Criteria",
-        list(CURVES),
+        list(offered(CURVES, view.over)),
         selection_mode="multi",
         wrap=True,
         default=list(view.over),
@@ -62,7 +63,7 @@ def ask(view: View, subject: Subject) -> None:
     recover = control("recover", list(view.recover))
     st.pills(
         "Then try",
-        list(RECOVER),
+        list(offered(RECOVER, view.recover)),
         selection_mode="multi",
         wrap=True,
         default=list(view.recover),

@@ -24,6 +24,7 @@ from paretoscope.methods.recovery import Stored
 from paretoscope.network.in_place import InPlace, put
 from paretoscope.network.places import Held, held_weights
 
+CODES = ".codes"  # behind a weight's name, the name of its codes
 # The first opset that has a type, and the next wider one for graphs of older ones.
 _FROM_OPSET: Mapping[str, tuple[int, str]] = {
     "int2": (25, "int4"),
@@ -68,16 +69,16 @@ def _write(held: Held, codes: Codes) -> str:
     name = held.tensor.name if held.constant is None else held.constant.output[0]
     at = 0 if held.constant is None else list(held.nodes).index(held.constant) + 1
     values = np.ascontiguousarray(place.restored(as_stored(codes)))
-    held.tensor.CopyFrom(numpy_helper.from_array(values, f"{name}.codes"))
+    held.tensor.CopyFrom(numpy_helper.from_array(values, f"{name}{CODES}"))
     if held.constant is not None:
-        held.constant.output[0] = f"{name}.codes"
+        held.constant.output[0] = f"{name}{CODES}"
     steps = _Steps(name)
     if codes.codebook is not None:
-        places = steps.then("Cast", f"{name}.codes", to=TensorProto.INT32)
+        places = steps.then("Cast", f"{name}{CODES}", to=TensorProto.INT32)
         codebook = steps.constant("codebook", codes.codebook)
         floats = steps.then("Gather", codebook, places)
     else:
-        floats = steps.then("Cast", f"{name}.codes", to=TensorProto.FLOAT)
+        floats = steps.then("Cast", f"{name}{CODES}", to=TensorProto.FLOAT)
         if codes.scale is not None:
             scale = steps.constant("scale", place.beside(codes.scale))
             floats = steps.then("Mul", floats, scale)

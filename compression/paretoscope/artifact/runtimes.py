@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from paretoscope.base.errors import ParetoscopeError, one_of
-from paretoscope.base.parameters import FloatArray
+from paretoscope.base.parameters import BoolArray, FloatArray
 from paretoscope.network.chain import Chain, Stage, as_chain
 from paretoscope.network.folding import fold
 from paretoscope.network.in_place import session_for
@@ -90,6 +90,11 @@ class OnnxRuntime(Runtime):
             return signature.scores(session.outputs(X))
         chunks = [X[i : i + _CHUNK_ROWS] for i in range(0, len(X), _CHUNK_ROWS)] or [X]
         return np.concatenate([self.run(chunk) for chunk in chunks])
+
+    @property
+    def whole(self) -> BoolArray | None:
+        """Of which features whole numbers are wanted; None where all may be any numbers."""
+        return None if self._strange is None else self._strange[1].whole
 
     def run(self, X: FloatArray) -> FloatArray:
         """One call of the session, with all rows at once."""

@@ -9,15 +9,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx_ir as ir
+import onnx
+from onnx import numpy_helper
 
 from paretoscope.artifact.artifact import make_draft
+from paretoscope.artifact.coding_in_place import CODES
 from paretoscope.data.dataset import Rows
 from paretoscope.methods.activations import FloatActivations
 from paretoscope.methods.quantization import Float32
 from paretoscope.methods.recipe import Recipe
 from paretoscope.methods.recovery import NoRecovery
 from paretoscope.network.network import Network
+from paretoscope.network.places import constants_of
 
 _TYPE_NAMES = {"FLOAT": "float32"}
 PARTS = ("weights", "biases", "scales and codebooks", "graph and metadata")
@@ -102,8 +105,8 @@ def size_report(
         recovery=NoRecovery(),
     )
     with_zeros = make_draft(network, cut_only, train_rows).onnx_bytes
-    initializers = _initializers(onnx_bytes)
-    layers = tuple(_layer(name, initializers) for name in network.weights)
+    tensors = _tensors(onnx_bytes)
+    layers = tuple(_layer(name, tensors) for name in network.weights)
     codes = sum(layer.size_bytes for layer in layers)
     return SizeReport(
         steps=(
@@ -123,23 +126,22 @@ def _file(name: str, data: bytes) -> Step:
     return Step(name, len(data), len(gzip.compress(data, compresslevel=9, mtime=0)))
 
 
-def _initializers(onnx_bytes: bytes) -> dict[str, ir.TensorProtocol]:
-    import onnx
+def _tensors(onnx_bytes: bytes) -> dict[str, onnx.TensorProto]:
+    """All constants of a file by name: of the graph, of those within, and of functions."""
+    model = onnx.load_model_from_string(onnx_bytes)
+    return {tensor.name: tensor for tensor in constants_of(model)}
 
-    graph = ir.from_proto(onnx.load_model_from_string(onnx_bytes)).graph
-    return {
-        str(name): value.const_value
-        for name, value in graph.initializers.items()
-        if value.const_value is not None
-    }
+
+def _nbytes(tensor: onnx.TensorProto) -> int:
+    return len(tensor.raw_data) or int(numpy_helper.to_array(tensor).nbytes)
 
 
 def _parts(onnx_bytes: bytes, network: Network) -> dict[str, int]:
     found = dict.fromkeys(PARTS, 0)
     biases = set(network.bias_names)
     tables = tuple(f"{name}{ending}" for name in network.weights for ending in (".", "_"))
-    for name, tensor in _initializers(onnx_bytes).items():
-        own = name.removesuffix("_quantized")
+    for name, tensor in _tensors(onnx_bytes).items():
+        own = name.removesuffix("_quantized").removesuffix(CODES)
         if own in network.weights:
             part = "weights"
         elif own in biases:
@@ -148,23 +150,25 @@ def _parts(onnx_bytes: bytes, network: Network) -> dict[str, int]:
             part = "scales and codebooks"
         else:
             continue
-        found[part] += tensor.nbytes
+        found[part] += _nbytes(tensor)
     found["graph and metadata"] = len(onnx_bytes) - sum(found.values())
     return found
 
 
-def _layer(name: str, initializers: Mapping[str, ir.TensorProtocol]) -> LayerSize:
-    quantized = f"{name}_quantized"
-    tensor = initializers[quantized if quantized in initializers else name]
-    values = tensor.numpy()
-    codebook = initializers.get(f"{name}.codebook")
-    stored = values.astype(np.float32) if codebook is None else codebook.numpy()[values.astype(int)]
+def _layer(name: str, tensors: Mapping[str, onnx.TensorProto]) -> LayerSize:
+    tensor = next(tensors[n] for n in (f"{name}_quantized", f"{name}{CODES}", name) if n in tensors)
+    values: npt.NDArray[Any] = numpy_helper.to_array(tensor)
+    codebook = tensors.get(f"{name}.codebook")
+    stored = values.astype(np.float32)
+    if codebook is not None:
+        stored = numpy_helper.to_array(codebook)[values.astype(int)]
+    kind = onnx.TensorProto.DataType.Name(tensor.data_type)
     return LayerSize(
         name,
         int(values.size),
         int(np.count_nonzero(stored)),
-        _TYPE_NAMES.get(tensor.dtype.name, tensor.dtype.name.lower()),
-        tensor.nbytes,
+        _TYPE_NAMES.get(kind, kind.lower()),
+        _nbytes(tensor),
         entropy_bytes(values),
     )
 

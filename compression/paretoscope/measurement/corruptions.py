@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from paretoscope.artifact.runtimes import OnnxRuntime
+from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import FloatArray
 from paretoscope.data.dataset import Dataset, Rows
 from paretoscope.measurement.corruption import Corruption, by_turns, within
@@ -139,9 +140,17 @@ def robustness(
     problem = problem or data.problem
     score = score or problem.scores[0]
     ours, theirs = OnnxRuntime(onnx_bytes), OnnxRuntime(baseline_bytes)
+    whole = theirs.whole
+    if whole is not None and whole.all():
+        raise ParetoscopeError(
+            "the model takes whole numbers only, such as the places of words: no noise on them "
+            "means anything"
+        )
     for corruption in corruptions(data):
         for strength in corruption.strengths:
             X = corruption.apply(rows.X, strength, data) if strength else rows.X
+            if whole is not None:
+                X = np.where(whole, rows.X, X)
             now, before = (problem.predict(runtime.scores(X)) for runtime in (ours, theirs))
             targets = before.outputs if problem.targets == "outputs" else rows.y
             yield Robustness(

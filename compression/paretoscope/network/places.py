@@ -145,6 +145,35 @@ def made_of_constants(model: onnx.ModelProto) -> list[str]:
     return [name for name in dict.fromkeys(reading.made) if reading.is_constant(name)]
 
 
+def graphs_of(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """A graph and all those within its nodes."""
+    yield graph
+    yield from graphs_within(graph.node)
+
+
+def graphs_within(nodes: Any) -> Iterator[onnx.GraphProto]:
+    """The graphs within nodes, and within theirs."""
+    for node in nodes:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from graphs_of(attribute.g)
+            for graph in attribute.graphs:
+                yield from graphs_of(graph)
+
+
+def constants_of(model: onnx.ModelProto) -> list[onnx.TensorProto]:
+    """All tensors of a model's graphs and functions."""
+    functions = [node for function in model.functions for node in function.node]
+    graphs = [*graphs_of(model.graph), *graphs_within(functions)]
+    found = [tensor for graph in graphs for tensor in graph.initializer]
+    for node in [*functions, *(node for graph in graphs for node in graph.node)]:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                attribute.t.name = attribute.t.name or next(iter(node.output), "")
+                found.append(attribute.t)
+    return found
+
+
 def _another(name: str, taken: set[str]) -> str:
     number = 2
     while f"{name} ({number})" in taken:

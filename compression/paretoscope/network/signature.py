@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from paretoscope.base.parameters import FloatArray
+from paretoscope.base.parameters import BoolArray, FloatArray
 
 KEY = "paretoscope_signature"  # in the metadata of a graph and of its files
 Meaning = Literal["scores", "probabilities", "score", "probability"]
@@ -72,6 +72,13 @@ class Signature:
     @property
     def n_features(self) -> int:
         return sum(feed.width for feed in self.inputs)
+
+    @property
+    def whole(self) -> BoolArray:
+        """Of which values of a row the graph takes whole numbers only."""
+        return np.concatenate(
+            [np.full(f.width, f.type in WHOLE or f.type == "bool") for f in self.inputs]
+        )
 
     @property
     def n_scores(self) -> int:

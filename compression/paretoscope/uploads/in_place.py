@@ -22,7 +22,14 @@ from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.store import SHORT_SHA
 from paretoscope.base.wording import counted
 from paretoscope.network.in_place import OWNER, InPlace, close, noise
-from paretoscope.network.places import ONNX, held_weights, made_of_constants
+from paretoscope.network.places import (
+    ONNX,
+    constants_of,
+    graphs_of,
+    graphs_within,
+    held_weights,
+    made_of_constants,
+)
 from paretoscope.network.signature import KEY, WHOLE, Feed, Meaning, Signature
 from paretoscope.problems.agreement import Agreement
 from paretoscope.problems.problem import Problem
@@ -60,8 +67,16 @@ def prepare(model: Model) -> Prepared:
         It has no weights that operators multiply with.
     """
     proto = onnx.load_model_from_string(model.onnx_bytes)
-    notes = [*_without_traces(proto), *_without_attributes(proto), *_folded(proto)]
-    if not held_weights(proto):
+    try:
+        notes = [*_without_traces(proto), *_without_attributes(proto), *_folded(proto)]
+        found = held_weights(proto)
+    except ParetoscopeError:
+        raise
+    except Exception as error:  # attributes that are missing, or of another kind than they must be
+        raise ParetoscopeError(
+            f"the model's weights cannot be made ready to be coded ({type(error).__name__})"
+        ) from error
+    if not found:
         raise _no_weights(proto)
     own = [entry for entry in proto.metadata_props if entry.key not in _OURS]
     del proto.metadata_props[:]
@@ -78,7 +93,7 @@ def notes_in_place(model: Model) -> tuple[str, ...]:
     held = held_weights(proto)
     n = sum(math.prod(h.place.shape) for h in held)
     coded = {id(h.tensor) for h in held}
-    rest = [t for t in _constants(proto) if id(t) not in coded]
+    rest = [t for t in constants_of(proto) if id(t) not in coded]
     n_bytes = sum(t.ByteSize() for t in rest)
     largest = sorted(rest, key=lambda t: -t.ByteSize())[:3]
     names = ", ".join(f"'{shown(t.name)}' {t.ByteSize():,}" for t in largest)
@@ -223,7 +238,7 @@ def _without_traces(model: onnx.ModelProto) -> list[str]:
     modules. The model's own metadata stay."""
     n = 0
     functions: list[Any] = list(model.functions)
-    graphs = list(_graphs(model.graph)) + [g for f in functions for g in _within(f.node)]
+    graphs = list(graphs_of(model.graph)) + [g for f in functions for g in graphs_within(f.node)]
     for holder in (*graphs, *functions):
         tensors = list(getattr(holder, "initializer", []))
         values = [*getattr(holder, "value_info", [])]
@@ -237,33 +252,6 @@ def _without_traces(model: onnx.ModelProto) -> list[str]:
     if not n:
         return []
     return ["notes that the exporter left in the graph, such as lines of source, were taken out"]
-
-
-def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    yield graph
-    yield from _within(graph.node)
-
-
-def _constants(model: onnx.ModelProto) -> list[onnx.TensorProto]:
-    """All tensors of a model's graphs and functions."""
-    functions = [node for function in model.functions for node in function.node]
-    graphs = [*_graphs(model.graph), *_within(functions)]
-    found = [tensor for graph in graphs for tensor in graph.initializer]
-    for node in [*functions, *(node for graph in graphs for node in graph.node)]:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                attribute.t.name = attribute.t.name or next(iter(node.output), "")
-                found.append(attribute.t)
-    return found
-
-
-def _within(nodes: Any) -> Iterator[onnx.GraphProto]:
-    for node in nodes:
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield from _graphs(attribute.g)
-            for graph in attribute.graphs:
-                yield from _graphs(graph)
 
 
 def _without_attributes(model: onnx.ModelProto) -> list[str]:
@@ -408,7 +396,7 @@ def _remove_unused(graph: onnx.GraphProto) -> None:
 
 def _names(node: onnx.NodeProto) -> Iterator[str]:
     yield from node.input
-    for graph in _within([node]):
+    for graph in graphs_within([node]):
         yield from (value.name for value in graph.output)
         for inner in graph.node:
             yield from inner.input
