@@ -68,17 +68,18 @@ def _write(held: Held, codes: Codes) -> str:
     place, kind = held.place, held.tensor.data_type
     name = held.tensor.name if held.constant is None else held.constant.output[0]
     at = 0 if held.constant is None else list(held.nodes).index(held.constant) + 1
+    codes_name = f"{place.name}{CODES}"  # unlike the weight's own name, the place's is its alone
     values = np.ascontiguousarray(place.restored(as_stored(codes)))
-    held.tensor.CopyFrom(numpy_helper.from_array(values, f"{name}{CODES}"))
+    held.tensor.CopyFrom(numpy_helper.from_array(values, codes_name))
     if held.constant is not None:
-        held.constant.output[0] = f"{name}{CODES}"
-    steps = _Steps(name)
+        held.constant.output[0] = codes_name
+    steps = _Steps(place.name)
     if codes.codebook is not None:
-        places = steps.then("Cast", f"{name}{CODES}", to=TensorProto.INT32)
+        places = steps.then("Cast", codes_name, to=TensorProto.INT32)
         codebook = steps.constant("codebook", codes.codebook)
         floats = steps.then("Gather", codebook, places)
     else:
-        floats = steps.then("Cast", f"{name}{CODES}", to=TensorProto.FLOAT)
+        floats = steps.then("Cast", codes_name, to=TensorProto.FLOAT)
         if codes.scale is not None:
             scale = steps.constant("scale", place.beside(codes.scale))
             floats = steps.then("Mul", floats, scale)

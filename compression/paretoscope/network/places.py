@@ -11,7 +11,7 @@ Protobuf and not `onnx-ir`, which has no maps, and so refuses classifiers of sci
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -123,12 +123,11 @@ def held_weights(model: onnx.ModelProto) -> list[Held]:
     """The weights of a model that can be coded, in the order of their first use."""
     reading = _Reading(model)
     reading.read()
-    names = Counter(scope.tensors[name].tensor.name or name for scope, name in reading.uses)
     found = []
     taken: set[str] = set()
     for (scope, name), uses in reading.uses.items():
         constant = scope.tensors[name]
-        own = name if names[name] == 1 and name not in taken else _another(name, taken)
+        own = name if name not in taken else _another(name, taken)
         taken.add(own)
         axis = _common_axis([axis for _, axis in uses])
         operators = tuple(dict.fromkeys(operator for operator, _ in uses))

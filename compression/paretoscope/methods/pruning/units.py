@@ -166,6 +166,7 @@ def remove_units(network: Network, by_layer: Mapping[str, Units], rows: Rows | N
     if rows is None:
         name = next(iter(given.values())).name
         raise ParetoscopeError(f"{name} needs training rows; got none")
+    as_chain(network)  # says so where it is none
     for name in list(network.weights)[1:]:
         if name not in network.biases:
             raise ParetoscopeError(
