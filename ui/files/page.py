@@ -19,6 +19,7 @@ from paretoscope.methods.kernels import Auto, Fused
 from paretoscope.problems.accuracy import Accuracy
 from paretoscope.sandbox.sandbox import SandboxError, limits_hold
 from paretoscope.training.training import keep_own_model
+from paretoscope.uploads.arrays import is_arrays
 from paretoscope.uploads.checking import (
     MODEL_ENDINGS,
     Checked,
@@ -43,7 +44,14 @@ from paretoscope.uploads.labelled import (
     with_label,
 )
 from paretoscope.uploads.numerals import DECIMALS, AmbiguousNumbersError, Decimal
-from paretoscope.uploads.own import as_raw, keep_made, keep_table, network_of, title_of
+from paretoscope.uploads.own import (
+    as_raw,
+    keep_made,
+    keep_table,
+    n_scores_of,
+    network_of,
+    title_of,
+)
 from paretoscope.uploads.own_grids import exact_recipe
 from paretoscope.uploads.roles import guess_label, row_keys, say_keys
 from paretoscope.uploads.tables import ENDINGS, read_table
@@ -102,6 +110,9 @@ def table() -> None:
     if given is None and tried is not None and tried.model is None:
         given = tried.table
     if given is None:
+        return
+    if is_arrays(given.getvalue()):
+        st.info("Rows that are so long are for a model of yours: give it below, with this file.")
         return
     try:
         found, _ = _table_of(given.getvalue(), "own-table")
@@ -487,6 +498,8 @@ class _Upload:
 def _with_table(upload: _Upload) -> _Upload:
     """With the table as it is to be read, and the label that was chosen."""
     assert upload.rows is not None
+    if is_arrays(upload.rows):
+        return replace(upload, chosen=Chosen())
     found, reading = _table_of(upload.rows, "own-rows")
     if found is None:
         return upload
@@ -619,7 +632,10 @@ def _kept(upload: _Upload) -> str:
     """A table beside a model as own data, by its chosen or likely label."""
     assert upload.rows is not None
     assert upload.chosen is not None
-    return keep_table(upload.rows, upload.rows_name, upload.chosen)
+    n_classes = (
+        n_scores_of(upload.data, upload.name, upload.output) if is_arrays(upload.rows) else 0
+    )
+    return keep_table(upload.rows, upload.rows_name, upload.chosen, n_classes=n_classes)
 
 
 @st.cache_resource(

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from paretoscope.artifact.quick_latency import BATCHES
+from paretoscope.artifact.quick_latency import batches_for
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.jobs import Worker, WorkerEndedError
 from paretoscope.measurement.measurement import Measurement, as_brought, compute
@@ -291,14 +291,15 @@ class MeasuringService:
         open_ = [(r, k) for r, k in request.keyed if k not in self._failed]
         first = open_[:2]  # the uncompressed model and what is looked at
         lines = request.lines_keyed
+        batches = batches_for(request.subject.network.n_features)
         return (
             self._to_measure(first)
             or self._to_compute(lines[:1], zipped=request.zipped)
             or next((([r], "compute") for r, key in open_ if key not in self._known), None)
             or self._to_measure(open_)
-            or self._to_complete(first)
+            or self._to_complete(first, batches)
             or self._to_compute(lines[1:], zipped=request.zipped)
-            or self._to_complete(open_)
+            or self._to_complete(open_, batches)
             or self._of_context(request)
         )
 
@@ -321,13 +322,13 @@ class MeasuringService:
                 return unzipped[:_ZIPPED_AT_A_TIME], "zip"
         return None
 
-    def _to_complete(self, keyed: Keyed) -> Step | None:
+    def _to_complete(self, keyed: Keyed, batches: Sequence[int]) -> Step | None:
         """Times of more rows."""
         for recipe, key in keyed:
             known = self._known.get(key)
             if known is None or recipe.trains:
                 continue
-            if any(known.latency(batch) is None for batch in BATCHES):
+            if any(known.latency(batch) is None for batch in batches):
                 return [recipe], "complete"
         return None
 

@@ -27,6 +27,8 @@ _WARM_UP_S = 0.002
 _INNER_S = 0.001
 MARGIN = 0.05  # of a ratio of times: nothing is claimed within it
 
+_MOST_VALUES = 2**22  # of a call that is timed: more of a large image's rows take seconds each
+
 Call = Callable[[], Any]
 Verdict = Literal["faster", "slower", "no measurable difference", "inconclusive"]
 
@@ -104,6 +106,15 @@ class Latency:
     def _ratios(self) -> FloatArray:
         ratios: FloatArray = np.divide(self.samples_us, self.baseline_us)
         return ratios
+
+
+def batches_for(n_features: int) -> tuple[int, ...]:
+    """The batch sizes that rows of so many numbers are timed with.
+
+    >>> batches_for(784), batches_for(3 * 224 * 224)
+    ((1, 16, 256), (1, 16))
+    """
+    return tuple(n for n in BATCHES if n == 1 or n * n_features <= _MOST_VALUES)
 
 
 def sign_test_rank(n: int) -> int:

@@ -209,6 +209,7 @@ def _own_table(arguments: argparse.Namespace) -> Dataset:
             predict=arguments.predict,
             decimal=arguments.decimal,
             encoding=arguments.encoding,
+            n_classes=_n_classes(arguments),
             seed=arguments.split_seed,
         )
     except AmbiguousNumbersError as error:
@@ -216,6 +217,16 @@ def _own_table(arguments: argparse.Namespace) -> Dataset:
     for note in own_notes(data.name):
         print(f"note: {note}", file=sys.stderr)
     return data
+
+
+def _n_classes(arguments: argparse.Namespace) -> int:
+    """How many classes one's own model tells apart, where that matters to rows of arrays."""
+    from paretoscope.uploads.arrays import is_arrays
+    from paretoscope.uploads.own import n_scores_of, read_file
+
+    if arguments.model is None or not is_arrays(read_file(arguments.data)):
+        return 0
+    return n_scores_of(read_file(arguments.model), arguments.model, arguments.scores)
 
 
 def _named(arguments: argparse.Namespace, *more: str) -> dict[str, str]:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from paretoscope.artifact.artifact import compress, make_draft
 from paretoscope.artifact.kernel_times import known
-from paretoscope.artifact.quick_latency import BATCHES
+from paretoscope.artifact.quick_latency import batches_for
 from paretoscope.artifact.runtimes import OnnxRuntime
 from paretoscope.artifact.size_parts import SizeReport, size_report
 from paretoscope.base.blas import Others
@@ -111,7 +111,7 @@ def measure_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
         first = with_latency(score(artifact, baseline), artifact, baseline, batch=1)
         return (with_gzip(first, artifact) if arguments["zipped"] else first).to_dict()
     measurement = Measured.from_dict(arguments["measurement"])
-    for batch in BATCHES:
+    for batch in batches_for(baseline.network.n_features):
         if measurement.latency(batch) is None:
             measurement = with_latency(measurement, artifact, baseline, batch)
     return with_gzip(measurement, artifact).to_dict()

@@ -65,10 +65,24 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Part:
+    """One input's share of a row: its name and shape. Parts lie side by side."""
+
+    name: str
+    shape: tuple[int, ...]
+
+    @property
+    def told(self) -> str:
+        """Its shape in words, like "3 × 224 × 224"."""
+        return " × ".join(f"{side:,}" for side in self.shape) or "one number"
+
+
+@dataclass(frozen=True)
 class Raw:
     """What a source gives: all rows, and how many of the last ones are official test rows.
 
-    Without a problem, the targets are labels of the classes that are named.
+    Without a problem, the targets are labels of the classes that are named. Rows that are no table
+    say of which `parts` they are.
     """
 
     X: npt.NDArray[Any]
@@ -77,6 +91,7 @@ class Raw:
     class_names: tuple[str, ...] = ()
     n_test: int = 0
     stated: Problem | None = None
+    parts: tuple[Part, ...] = ()
 
     @property
     def problem(self) -> Problem:
@@ -304,8 +319,14 @@ def keep_own(raw: Raw, title: str, notes: Sequence[str] = ()) -> str:
     notes : sequence of str
         What was done to the rows when they were read.
     """
-    about = {"classes": raw.class_names, "features": raw.feature_names, "title": title}
+    about: dict[str, Any] = {
+        "classes": raw.class_names,
+        "features": raw.feature_names,
+        "title": title,
+    }
     about |= _about(raw.stated)
+    if raw.parts:  # rows so long are numbered, not named
+        about |= {"features": [], "parts": [[part.name, part.shape] for part in raw.parts]}
     data = _packed(raw.X, raw.y, about | {"notes": list(notes)})
     digest = hashlib.sha256(_packed(raw.X, raw.y, about)).hexdigest()
     name = f"{_OWN}{digest[:_OWN_DIGITS]}"
@@ -373,12 +394,31 @@ def _own_source(name: str) -> Source:
         what = "a number to predict" if stated.targets == "numbers" else "no targets"
     summary = f"{counted(n, 'row')}, {counted(d, 'feature')}, {what}; your own"
 
+    parts = tuple(Part(part, tuple(shape)) for part, shape in about.get("parts", ()))
+
     def read() -> Raw:
         features, classes = tuple(about["features"]), tuple(about["classes"])
-        return Raw(arrays["X"], arrays["y"], features, classes, stated=stated)
+        if parts:
+            features = tuple(f"{p.name} {k + 1}" for p in parts for k in range(math.prod(p.shape)))
+        return Raw(arrays["X"], arrays["y"], features, classes, stated=stated, parts=parts)
 
     kind = Classification if stated is None else type(stated)
-    return Source(name, str(about["title"]), summary, read, problem=kind)
+    title = str(about["title"])
+    image, largest = _as_image(parts, arrays["X"].dtype)
+    return Source(name, title, summary, read, image, largest, problem=kind)
+
+
+def _as_image(
+    parts: Sequence[Part], dtype: npt.DTypeLike
+) -> tuple[tuple[int, int, int] | None, float | None]:
+    """How rows are drawn that are images of bytes, channels first, and the value of a full pixel;
+    others are drawn as no picture, for nothing says how bright their numbers are."""
+    if len(parts) != 1 or np.dtype(dtype) != np.uint8:
+        return None, None
+    shape = parts[0].shape
+    if len(shape) != 3 or shape[0] not in (1, 3):
+        return None, None
+    return (shape[0], shape[1], shape[2]), 255.0
 
 
 def _about(stated: Problem | None) -> dict[str, Any]:

@@ -25,8 +25,8 @@ import numpy as np
 import numpy.typing as npt
 
 from paretoscope.artifact.quick_latency import (
-    BATCHES,
     Verdict,
+    batches_for,
     garbage_collector_off,
     seconds,
     time_in_turn,
@@ -179,7 +179,7 @@ def time_by_protocol(
     *,
     runtime: str = OnnxRuntime.name,
     against: str | None = None,
-    batches: Sequence[int] = BATCHES,
+    batches: Sequence[int] | None = None,
     processes: int = PROCESSES,
     rounds: int = ROUNDS,
     report: Callable[[float, str], None] | None = None,
@@ -195,7 +195,8 @@ def time_by_protocol(
     runtime, against : str
         The runtimes of the file and of the uncompressed network, by name. By default ONNX Runtime,
         and what the file's runtime is fairly compared with.
-    batches : sequence of int, default (1, 16, 256)
+    batches : sequence of int, optional
+        By default 1, 16 and 256, fewer where rows are large.
     processes, rounds : int
     report : callable, optional
         ``report(fraction, text)`` is told how far it is.
@@ -213,6 +214,7 @@ def time_by_protocol(
     kind = find_runtime(runtime)
     against = against or kind.dense_form
     find_runtime(against)
+    batches = batches_for(X.shape[1]) if batches is None else batches
     if processes < 2:
         raise ParetoscopeError(f"processes must be at least 2; got {processes}")
     found: list[dict[str, Any]] = []

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from paretoscope.artifact.artifact import Artifact, Draft, compress, make_draft
-from paretoscope.artifact.quick_latency import BATCHES, ROUNDS, Latency, measure_latency
+from paretoscope.artifact.quick_latency import ROUNDS, Latency, batches_for, measure_latency
 from paretoscope.artifact.runtimes import OnnxRuntime
 from paretoscope.artifact.size_parts import entropy_bytes
 from paretoscope.base.blas import processor
@@ -412,7 +412,7 @@ def measure(
     data: Dataset,
     split: str | None = None,
     *,
-    batches: Sequence[int] = BATCHES,
+    batches: Sequence[int] | None = None,
     baseline: Baseline | None = None,
 ) -> Measured:
     """Measure an artifact: accuracy, sizes, and time in turn with the uncompressed network.
@@ -424,14 +424,14 @@ def measure(
     split : str, optional
         The rows to score; by default those that choices are made on (`judged_on`). Read "test"
         once, for what was chosen.
-    batches : sequence of int, default (1, 16, 256)
-        Batch sizes to time; none skips timing.
+    batches : sequence of int, optional
+        Batch sizes to time; by default 1, 16 and 256, fewer where rows are large. None skips it.
     baseline : Baseline, optional
         To share between measurements of one network.
     """
     baseline = baseline or Baseline(artifact.network, data, split or "")
     measurement = score(artifact, baseline)
-    for batch in batches:
+    for batch in batches_for(artifact.network.n_features) if batches is None else batches:
         measurement = with_latency(measurement, artifact, baseline, batch)
     return with_gzip(measurement, artifact)
 

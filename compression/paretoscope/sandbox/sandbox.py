@@ -111,7 +111,12 @@ class Sandbox:
         return self._process.poll() is None
 
     def run(
-        self, job: str, parts: Sequence[bytes], arguments: Mapping[str, Any] | None = None
+        self,
+        job: str,
+        parts: Sequence[bytes],
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        most_bytes: int = MOST_BYTES_AFTER,
     ) -> dict[str, Any]:
         """Do one job.
 
@@ -123,6 +128,8 @@ class Sandbox:
             Such as a model and rows.
         arguments : mapping, optional
             JSON.
+        most_bytes : int
+            That it may give beside JSON.
 
         Returns
         -------
@@ -146,7 +153,7 @@ class Sandbox:
         clock = threading.Timer(self.limits.wall_s, end)
         clock.start()
         try:
-            answer = self._exchange(json.dumps(head).encode() + b"\n", parts)
+            answer = self._exchange(json.dumps(head).encode() + b"\n", parts, most_bytes)
         finally:
             clock.cancel()
         if answer is None:
@@ -180,7 +187,9 @@ class Sandbox:
                     stream.close()
         self._folder.cleanup()
 
-    def _exchange(self, head: bytes, parts: Sequence[bytes]) -> dict[str, Any] | None:
+    def _exchange(
+        self, head: bytes, parts: Sequence[bytes], most_bytes: int
+    ) -> dict[str, Any] | None:
         """The answer; None where the process ended without a whole one."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -200,7 +209,7 @@ class Sandbox:
             return None
         n_bytes = found.get("n_bytes", 0)
         if n_bytes:
-            if n_bytes > MOST_BYTES_AFTER:
+            if n_bytes > most_bytes:
                 return None
             found["result"]["bytes"] = self._process.stdout.read(n_bytes)
             if len(found["result"]["bytes"]) < n_bytes:

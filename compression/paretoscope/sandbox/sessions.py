@@ -7,10 +7,10 @@ ends a minute after the last; those of another network get another one.
 from __future__ import annotations
 
 import atexit
-import contextlib
 import itertools
 import threading
 import weakref
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from paretoscope.base.errors import ParetoscopeError
 from paretoscope.sandbox.sandbox import Limits, Sandbox
 
 Floats = npt.NDArray[np.float32]
@@ -84,8 +83,8 @@ class Session:
     def seconds(self, X: Floats, calls: int) -> float:
         """How long so many calls, each with all rows, take by the sandbox's own clock."""
         with _PROCESS.lock:
-            known = self._timed is X and self._loaded is _PROCESS.sandbox
-            parts = [] if known else [np.ascontiguousarray(X, np.float32).tobytes()]
+            self._process()  # after a new start it knows of no rows
+            parts = [] if self._timed is X else [np.ascontiguousarray(X, np.float32).tobytes()]
             answer = self._run("seconds", parts, n=len(X), calls=calls)
             self._timed = X
         return float(answer["seconds"])
@@ -100,7 +99,8 @@ class Session:
         if self._loaded is not process:
             process.run("open", [self._model], {"name": self._name, **self._asked})
             self._loaded, self._timed = process, None
-            weakref.finalize(self, _forget, process, self._name)
+            # Not at once: it may be called in the middle of another call.
+            weakref.finalize(self, _PROCESS.gone.append, self._name)
         return process
 
 
@@ -126,12 +126,16 @@ class _Process:
         self.lock = threading.RLock()
         self.sandbox: Sandbox | None = None
         self._owner = ""
+        self.gone: deque[str] = deque()  # names of models that nobody holds any more
         self._clock: threading.Timer | None = None
 
     def of(self, owner: str) -> Sandbox:
         if self.sandbox is None or not self.sandbox.alive or self._owner != owner:
             self.close()
             self.sandbox, self._owner = Sandbox(LIMITS, in_turn=False), owner
+        names = [self.gone.popleft() for _ in range(len(self.gone))]
+        if names:
+            self.sandbox.run("close", [], {"names": names})
         self._wind()
         return self.sandbox
 
@@ -154,10 +158,3 @@ class _Process:
 
 _PROCESS = _Process()
 atexit.register(_PROCESS.close)
-
-
-def _forget(process: Sandbox, name: str) -> None:
-    """Take a model out of its process, where that is still there."""
-    with _PROCESS.lock, contextlib.suppress(ParetoscopeError):
-        if process is _PROCESS.sandbox and process.alive:
-            process.run("close", [], {"name": name})

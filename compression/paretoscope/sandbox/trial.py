@@ -194,6 +194,62 @@ def table(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, Any
     return {"bytes": out.getvalue().encode(), "index": index, "notes": notes}
 
 
+def arrays(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arrays of an NPZ archive as they are: bytes stay bytes, other numbers become float32,
+    text JSON. Argument: "most_bytes" of all. Returns for each its "name", "type", "shape" and
+    "n_bytes", and after them the bytes."""
+    import io
+
+    import numpy as np
+
+    described: list[dict[str, Any]] = []
+    packed: list[bytes] = []
+    left = arguments["most_bytes"]
+    with np.load(io.BytesIO(parts[0]), allow_pickle=False) as archive:
+        for info, name in zip(archive.zip.infolist(), archive.files, strict=True):
+            if info.file_size > left:
+                raise RefusedError(
+                    f"unpacked, the arrays have more than {arguments['most_bytes'] / 1e6:,.0f} MB"
+                )
+            try:
+                array = archive[name]
+            except ValueError:
+                raise RefusedError(
+                    f"the array '{name[:60]}' holds objects, which only a pickle could hold, or is "
+                    "damaged"
+                ) from None
+            if array.ndim == 0:
+                continue
+            kind = "float32"
+            if array.dtype.kind in "US":
+                texts = np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
+                kind, data = "text", json.dumps(texts.ravel().tolist()).encode()
+            elif array.dtype.kind not in "biuf":
+                raise RefusedError(
+                    f"the array '{name[:60]}' holds {array.dtype}, not numbers or text"
+                )
+            else:
+                if array.dtype == np.uint8:
+                    kind = "uint8"
+                elif array.dtype.kind in "iu" and np.abs(array).max(initial=0) > _EXACT:
+                    raise RefusedError(
+                        f"the array '{name[:60]}' holds whole numbers beyond {_EXACT:,}"
+                    )
+                data = np.ascontiguousarray(array, kind).tobytes()
+            left -= len(data)
+            if left < 0:
+                raise RefusedError(
+                    f"unpacked, the arrays have more than {arguments['most_bytes'] / 1e6:,.0f} MB"
+                )
+            one = {"name": name, "type": kind, "shape": list(array.shape), "n_bytes": len(data)}
+            described.append(one)
+            packed.append(data)
+    return {"bytes": b"".join(packed), "arrays": described}
+
+
+_EXACT = 2**24  # up to it float32 holds every whole number
+
+
 def _require_few(n_rows: int, n_columns: int, most_cells: int) -> None:
     if n_rows * n_columns > most_cells:
         raise RefusedError(
@@ -394,8 +450,9 @@ def constants(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str,
 
 
 def close_model(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Forget a model; argument: "name"."""
-    _OPEN.pop(arguments["name"], None)
+    """Forget models; argument: "names"."""
+    for name in arguments["names"]:
+        _OPEN.pop(name, None)
     return {}
 
 
@@ -483,6 +540,7 @@ JOBS = {
     "try": try_model,
     "predict": predict,
     "table": table,
+    "arrays": arrays,
     "open": open_model,
     "close": close_model,
     "constants": constants,

@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from paretoscope.artifact.artifact import compress
-from paretoscope.artifact.quick_latency import BATCHES
+from paretoscope.artifact.quick_latency import batches_for
 from paretoscope.base.errors import ParetoscopeError, one_of
 from paretoscope.base.parameters import Member, parameters
 from paretoscope.base.store import default_store, sha256
@@ -138,7 +138,7 @@ def sweep(
     *,
     score: str = "",
     decision: str = "",
-    batches: Sequence[int] = BATCHES,
+    batches: Sequence[int] | None = None,
     measured: str = "all",
     pins: Sequence[Recipe] = (),
     history: History | None = None,
@@ -160,7 +160,8 @@ def sweep(
         What quality is judged by; by default the usual score of the dataset's problem.
     decision : str, optional
         How classes are decided for, as `Problem.deciding` takes it.
-    batches : sequence of int, default (1, 16, 256)
+    batches : sequence of int, optional
+        By default 1, 16 and 256, fewer where rows are large.
         Batch sizes to time.
     measured : str, default "all"
         "all": every recipe's file is made and run. "front": all recipes are computed first, then
@@ -184,6 +185,7 @@ def sweep(
             "workers compute; files are run and timed on this machine: with workers, measured must "
             "be front or none"
         )
+    batches = batches_for(network.n_features) if batches is None else batches
     run = _Run(Baseline(network, data, split or "", score, decision), history, batches, cluster)
     if history is not None:
         recipes = list(recipes)

@@ -16,10 +16,11 @@ from paretoscope.base.wording import counted
 from paretoscope.problems.accuracy import Accuracy
 from paretoscope.problems.regression import RootMeanSquare
 from paretoscope.problems.score import Predicted
+from paretoscope.uploads.arrays import as_raw, is_arrays, read_arrays
 from paretoscope.uploads.columns import Column, is_missing
 from paretoscope.uploads.csvs import Reading, Table
 from paretoscope.uploads.gate import Input, in_order, shown
-from paretoscope.uploads.importing import Compressible, compressible, other_heads
+from paretoscope.uploads.importing import Compressible, compressible, other_heads, to_network
 from paretoscope.uploads.kinds import kind_of
 from paretoscope.uploads.labelled import (
     Constant,
@@ -159,6 +160,11 @@ def _looks_like_text(data: bytes) -> bool:
 
 def check_table(data: bytes, chosen: Chosen = _AS_IT_SEEMS) -> Checked:
     """A table by itself; without a choice the label is the column that is most likely one."""
+    if is_arrays(data):
+        arrays = read_arrays(data, chosen.label, chosen.predict)
+        raw, told = as_raw(arrays, chosen.predict)
+        held = f", {len(raw.class_names)} classes" if raw.class_names else ""
+        return Checked(f"arrays of {len(arrays):,} rows{held}; {'; '.join(arrays.notes)}", told)
     table = read_table(data, chosen.reading)
     rows, taken = rows_of(table, chosen)
     features = ", ".join(map(shown, rows.features[:8])) + (" …" if len(rows.features) > 8 else "")
@@ -315,7 +321,7 @@ class _Judge:
             return list(self.classes)
         if n_names:
             return own_classes(self.model, found, n_names)
-        n = _n_scores(self.model) or len(set(found))
+        n = score_count(self.model) or len(set(found))
         try:
             return own_classes(self.model, found, n)
         except ParetoscopeError:
@@ -325,13 +331,13 @@ class _Judge:
         """What it calls its classes before it has run, as far as its file says."""
         if self.classes or not gives_places(self.model):
             return self.classes or tuple(written_classes(self.model))
-        return tuple(str(place) for place in range(_n_scores(self.model) or 0))
+        return tuple(str(place) for place in range(score_count(self.model) or 0))
 
     def are_labels(self, found: Sequence[str], classes: Sequence[str]) -> bool:
         """Whether predictions are the table's labels as they are: places only where those count
         from 0 too."""
         if gives_places(self.model) and not self.classes:
-            found = [str(place) for place in range(_n_scores(self.model) or 0)]
+            found = [str(place) for place in range(score_count(self.model) or 0)]
             return set(classes) <= set(found)
         return set(found) <= set(classes)
 
@@ -346,7 +352,7 @@ def _onnx_judge(model: Model) -> _Judge:
     return _Judge(model, (), _outputs(model), notes, other_width, can.answer)
 
 
-def _n_scores(model: Model) -> int | None:
+def score_count(model: Model) -> int | None:
     """How many classes the scores tell apart; None where there are none."""
     shapes = [
         list(map(int, o["shape"]))  # type: ignore[call-overload]
@@ -365,13 +371,15 @@ def _skops_judge(data: bytes) -> _Judge:
 def check_on(
     data: bytes, judge: _Judge, names: Sequence[str] = (), chosen: Chosen = _AS_IT_SEEMS
 ) -> Checked:
-    """How right a model is on the rows of a table."""
+    """How right a model is on the rows of a table, or of arrays."""
+    if is_arrays(data):
+        return _run_on_arrays(data, judge, chosen)
     table = read_table(data, chosen.reading)
     if chosen.predict == "nothing":
         return _run_on_rows(table, judge, chosen)
     label = chosen.label
     if label is None:
-        label = guess_label(table, judge.stated_classes(), _n_scores(judge.model))
+        label = guess_label(table, judge.stated_classes(), score_count(judge.model))
     table.column(label)
     texts = [i for i in judge.model.passed.inputs if i.type == "string"]
     column = table.column(label)
@@ -435,6 +443,29 @@ def _fed(model: Model, feeds: Sequence[str]) -> str:
         more = " …" if width > _NAMED else ""
         parts.append(f"{shown(given.name)} takes {', '.join(map(shown, taken[:_NAMED]))}{more}")
     return "; ".join(parts)
+
+
+def _run_on_arrays(data: bytes, judge: _Judge, chosen: Chosen) -> Checked:
+    """What rows of arrays hold, and that the model takes them."""
+    arrays = read_arrays(data, chosen.label, chosen.predict)
+    raw, told = as_raw(arrays, chosen.predict, score_count(judge.model) or 0)
+    network = to_network(
+        judge.model, raw.class_names, raw.X.shape[1], problem=raw.problem, parts=raw.parts
+    )
+    if raw.class_names and network.n_scores < len(raw.class_names):
+        raise ParetoscopeError(
+            f"the model has {counted(network.n_scores, 'score')}, the labels go to "
+            f"{raw.class_names[-1]}"
+        )
+    held = "no labels"
+    predicts: What = "nothing"
+    if raw.class_names:
+        held, predicts = f"{len(raw.class_names)} classes", "class"
+    elif arrays.labels is not None:
+        held, predicts = "a number to predict", "number"
+    line = f"{len(arrays):,} rows, {held}; {'; '.join(arrays.notes)}"
+    notes = (*told, *(note.removesuffix(OR_A_REGRESSION) for note in judge.notes))
+    return Checked(line, notes, judge.outputs, judge.compressible, predicts=predicts)
 
 
 def _run_on_rows(table: Table, judge: _Judge, chosen: Chosen) -> Checked:
@@ -516,7 +547,7 @@ def _labels_and_scores_apart(
 ) -> int:
     """On how many rows a model's labels are not those of its largest scores, where it gives both
     and one score for each class."""
-    n = _n_scores(model)
+    n = score_count(model)
     if model.output is not None or gives_places(model) or n is None:
         return 0
     scores = [str(o["name"]) for o in model.outputs if str(o["type"]).startswith("float")]

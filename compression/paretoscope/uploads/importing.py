@@ -21,7 +21,8 @@ import onnx
 from paretoscope.artifact.artifact import Sizes
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.wording import counted
-from paretoscope.data.dataset import Dataset
+from paretoscope.data.dataset import Dataset, Part
+from paretoscope.network.in_place import InPlace
 from paretoscope.network.network import Network
 from paretoscope.problems.agreement import Agreement
 from paretoscope.problems.classification import decide
@@ -79,8 +80,11 @@ def network_for(model: Model, data: Dataset, names: Sequence[str] = ()) -> Netwo
         known = ", ".join(map(shown, data.class_names[:10]))
         raise ParetoscopeError(f"each of the data's classes must be named once: {known}")
     order = [list(names).index(name) for name in data.class_names] if names else None
-    network = to_network(model, data.class_names, data.raw.X.shape[1], order, data.problem)
+    n_features, parts = data.raw.X.shape[1], data.raw.parts
+    network = to_network(model, data.class_names, n_features, order, data.problem, parts)
     _require_fit(network, data)
+    if isinstance(network, InPlace) and (gives_places(model) or len(parts) > 1):
+        return _brought_as(network, model.brought)  # that it gives the same was tried already
     rows = data.train.X[: min(_ROWS_COMPARED, _CHUNKS_COMPARED * network.rows_at_a_time)]
     theirs = predict(model, rows.astype(np.float64))["labels"]
     ours = decide(network.scores(rows))
@@ -104,8 +108,11 @@ def network_for(model: Model, data: Dataset, names: Sequence[str] = ()) -> Netwo
 
 
 def _network_of_numbers(model: Model, data: Dataset) -> Network:
-    network = to_network(model, n_features=data.raw.X.shape[1], problem=data.problem)
+    n_features, parts = data.raw.X.shape[1], data.raw.parts
+    network = to_network(model, n_features=n_features, problem=data.problem, parts=parts)
     _require_fit(network, data)
+    if isinstance(network, InPlace):
+        return _brought_as(network, model.brought)  # that it gives the same was tried already
     rows = data.train.X[: min(_ROWS_COMPARED, _CHUNKS_COMPARED * network.rows_at_a_time)]
     theirs = predict_numbers(model, rows.astype(np.float64)).astype(np.float32)
     ours = network.scores(rows)
@@ -212,6 +219,7 @@ def to_network(
     n_features: int | None = None,
     order: Sequence[int] | None = None,
     problem: Problem | None = None,
+    parts: Sequence[Part] = (),
 ) -> Network:
     """The network of a model by itself: a chain, or where that cannot be, coded in place.
 
@@ -221,6 +229,8 @@ def to_network(
         As for `to_chain`.
     problem : Problem, optional
         Of the data that it is for; by default its outputs are what they are.
+    parts : sequence of Part
+        Which numbers of a row are which input's, where the data say it.
 
     Raises
     ------
@@ -232,7 +242,7 @@ def to_network(
         return to_chain(model, classes, n_features, order, predicts)
     except ParetoscopeError:
         problem = problem or Agreement(labels=False)
-        return network_in_place(model, problem, n_features, order or ())
+        return network_in_place(model, problem, n_features, order or (), parts)
 
 
 def to_chain(

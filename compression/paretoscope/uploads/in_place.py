@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.store import SHORT_SHA
 from paretoscope.base.wording import counted
+from paretoscope.data.dataset import Part
 from paretoscope.network.in_place import OWNER, InPlace, close, noise
 from paretoscope.network.places import (
     ONNX,
@@ -88,7 +89,7 @@ def notes_in_place(model: Model) -> tuple[str, ...]:
     """What is to be known of a model whose weights would be coded in place; raises as
     `network_in_place` does, but for what only running it tells."""
     prepared = prepare(model)
-    _signature(model, Agreement(labels=False), None, ())
+    _signature(model, Agreement(labels=False))
     proto = onnx.load_model_from_string(prepared.onnx_bytes)
     held = held_weights(proto)
     n = sum(math.prod(h.place.shape) for h in held)
@@ -109,6 +110,7 @@ def network_in_place(
     problem: Problem,
     n_features: int | None = None,
     order: Sequence[int] = (),
+    parts: Sequence[Part] = (),
 ) -> InPlace:
     """The network of a model, and that it gives what the model gives.
 
@@ -121,6 +123,8 @@ def network_in_place(
         Numbers of a row, where the model leaves them open.
     order : sequence of int
         Which of the model's scores are to come first, second ...; () as they are.
+    parts : sequence of Part
+        Which numbers of a row are which input's, where the data say it.
 
     Raises
     ------
@@ -128,7 +132,7 @@ def network_in_place(
         It has no weights that could be coded, takes text, or does not go row by row.
     """
     prepared = prepare(model)
-    signature = _signature(model, problem, n_features, order)
+    signature = _signature(model, problem, n_features, order, parts)
     proto = onnx.load_model_from_string(prepared.onnx_bytes)
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     metadata |= {KEY: signature.to_text(), "model": "uploaded", **names_of(problem)}
@@ -155,10 +159,16 @@ def _require_same(model: Model, network: InPlace) -> None:
 
 
 def _signature(
-    model: Model, problem: Problem, n_features: int | None, order: Sequence[int]
+    model: Model,
+    problem: Problem,
+    n_features: int | None = None,
+    order: Sequence[int] = (),
+    parts: Sequence[Part] = (),
 ) -> Signature:
     graph = model.passed.model.graph
     feeds = tuple(_feed(graph, given, model, n_features) for given in model.passed.inputs)
+    if parts and (len(parts) > 1 or len(parts[0].shape) > 1):
+        feeds = _by_parts(feeds, model.passed.inputs, parts)
     floats = [o for o in model.outputs if str(o["type"]).startswith(("float", "double"))]
     if not floats:
         raise ParetoscopeError("the model gives no numbers, only labels or maps")
@@ -214,6 +224,38 @@ def _feed(graph: onnx.GraphProto, given: Input, model: Model, n_features: int | 
         row = tuple(side or model.side or 1 for side in (given.shape or (None, None))[1:])
     below = _rows_of_table(graph, given.name) if given.type in WHOLE else None
     return Feed(given.name, given.type, row, below)
+
+
+def _by_parts(
+    feeds: Sequence[Feed], inputs: Sequence[Input], parts: Sequence[Part]
+) -> tuple[Feed, ...]:
+    """The inputs in the order of the data's arrays: by name, or where none is alike by order."""
+    by_name = {feed.name: feed for feed in feeds}
+    names = [part.name for part in parts]
+    if set(names) != set(by_name):
+        if set(names) & set(by_name) or len(names) != len(feeds):
+            theirs = ", ".join(map(shown, by_name))
+            raise ParetoscopeError(
+                f"the model takes the inputs {theirs}, the file holds the arrays "
+                f"{', '.join(map(shown, names))}"
+            )
+        by_name = dict(zip(names, feeds, strict=True))
+    shapes = {given.name: given.shape for given in inputs}
+    found = []
+    for part in parts:
+        feed = by_name[part.name]
+        stated = (shapes[feed.name] or (None, *(None for _ in part.shape)))[1:]
+        fits = len(stated) == len(part.shape) and all(
+            side in (None, given) for side, given in zip(stated, part.shape, strict=True)
+        )
+        if not fits and math.prod(part.shape) != feed.width:
+            takes = " × ".join("?" if side is None else str(side) for side in stated)
+            raise ParetoscopeError(
+                f"the input '{shown(feed.name)}' takes {takes} a row, the array "
+                f"'{shown(part.name)}' has {part.told}"
+            )
+        found.append(replace(feed, row=part.shape) if fits else feed)
+    return tuple(found)
 
 
 def _rows_of_table(graph: onnx.GraphProto, name: str) -> int | None:

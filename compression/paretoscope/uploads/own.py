@@ -21,7 +21,9 @@ from paretoscope.problems.agreement import Agreement
 from paretoscope.problems.problem import Problem
 from paretoscope.problems.regression import Regression
 from paretoscope.training.training import keep_own_model, train
-from paretoscope.uploads.checking import MODEL_ENDINGS, Chosen, rows_of
+from paretoscope.uploads.arrays import as_raw as arrays_as_raw
+from paretoscope.uploads.arrays import is_arrays, read_arrays
+from paretoscope.uploads.checking import MODEL_ENDINGS, Chosen, rows_of, score_count
 from paretoscope.uploads.csvs import Reading
 from paretoscope.uploads.gate import as_name, shown
 from paretoscope.uploads.importing import network_for, skops_network_for, to_network
@@ -48,6 +50,7 @@ def load_table(
     predict: Predicted | None = None,
     decimal: Decimal | None = None,
     encoding: str | None = None,
+    n_classes: int = 0,
     seed: int = 0,
 ) -> Dataset:
     """One's own table as a dataset, by the gate that uploads pass.
@@ -74,6 +77,9 @@ def load_table(
         Where numbers can be read in two ways.
     encoding : str, optional
         Of a table of text, like "cp1252".
+    n_classes : int
+        How many a model tells apart (`n_scores_of`), where an array of labels numbers them and
+        need not hold all.
     seed : int, default 0
         Of the split.
 
@@ -84,7 +90,8 @@ def load_table(
     """
     reading = Reading(encoding, decimal)
     chosen = Chosen(label, leave_out, keep, one_hot, reading, predict)
-    return load_dataset(keep_table(read_file(path), Path(path).name, chosen, constant), seed)
+    data, name = read_file(path), Path(path).name
+    return load_dataset(keep_table(data, name, chosen, constant, n_classes), seed)
 
 
 def load_model(
@@ -137,11 +144,20 @@ def load_model(
     return train(keep_own_model(network, title_of(name), data), data)
 
 
-def keep_table(data: bytes, name: str, chosen: Chosen, constant: Constant = "keep") -> str:
-    """Keep a table as own data, by its chosen or likely label; the name that `load_dataset`
-    takes. Raises a ParetoscopeError where nothing can be trained or judged on it."""
+def keep_table(
+    data: bytes, name: str, chosen: Chosen, constant: Constant = "keep", n_classes: int = 0
+) -> str:
+    """Keep a table, or rows of arrays, as own data, by its chosen or likely label; the name that
+    `load_dataset` takes. Raises a ParetoscopeError where nothing can be trained or judged on it.
+
+    `n_classes` is how many a model tells apart, where labels number them and need not hold all.
+    """
     if name.lower().rpartition(".")[2] in MODEL_ENDINGS:
         raise ParetoscopeError(f"a table is wanted ({', '.join(ENDINGS)}); got {shown(name)!r}")
+    if is_arrays(data):
+        arrays = read_arrays(data, chosen.label, chosen.predict)
+        raw, notes = arrays_as_raw(arrays, chosen.predict, n_classes)
+        return keep_own(raw, title_of(name), (*arrays.notes, *notes))
     table = read_table(data, chosen.reading)
     rows, _ = rows_of(table, chosen, constant=constant)
     require_trainable(rows)
@@ -167,6 +183,13 @@ def network_of(
         return read_skops(model)[0] if data is None else skops_network_for(model, data, names)
     read = read_model(model, correct_shape=correct_shape, output=scores, cut=cut)
     return to_network(read, names) if data is None else network_for(read, data, names)
+
+
+def n_scores_of(model: bytes, name: str, scores: str | None = None) -> int:
+    """How many classes a model tells apart, by the output that is judged."""
+    if name.lower().endswith(".skops"):
+        return read_skops(model)[0].n_scores
+    return score_count(read_model(model, output=scores)) or 0
 
 
 def as_raw(rows: Labelled) -> Raw:
