@@ -5,6 +5,7 @@ Each weight has outputs of very different sizes, so that a scale along a wrong a
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
+import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
 Array = npt.NDArray[Any]
@@ -266,3 +268,35 @@ KINDS: dict[str, Callable[[], Kind]] = {
     "halves": _halves,
     "several inputs and outputs": _several,
 }
+
+
+def several_inputs() -> tuple[bytes, dict[str, Array], npt.NDArray[np.int64]]:
+    """A classifier of words and numbers: its file, rows, and what it says of them."""
+    rng = np.random.default_rng(5)
+    nodes = [
+        N("Gather", ["table", "words"], ["e"]),
+        N("ReduceMean", ["e"], ["m"], axes=[1], keepdims=0),
+        N("Concat", ["m", "numbers"], ["h"], axis=1),
+        N("Sin", ["h"], ["g"]),
+        N("MatMul", ["g", "w"], ["y"]),
+    ]
+    arrays = {
+        "table": rng.normal(size=(40, 6)).astype(np.float32),
+        "w": rng.normal(size=(9, 3)).astype(np.float32),
+    }
+    inputs = {"words": ["n", 4], "numbers": ["n", 3]}
+    model = graph_of(nodes, arrays, inputs, types={"words": TensorProto.INT64})
+    data: bytes = model.SerializeToString()
+    rows = {
+        "words": rng.integers(0, 40, (300, 4)),
+        "numbers": rng.normal(size=(300, 3)).astype(np.float32),
+    }
+    (scores,) = ort.InferenceSession(data).run(None, rows)
+    return data, rows, scores.argmax(1)
+
+
+def npz(**arrays: Array) -> bytes:
+    """Arrays as a file."""
+    out = io.BytesIO()
+    np.savez(out, **arrays)
+    return out.getvalue()

@@ -6,8 +6,8 @@ session in the sandbox is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -21,12 +21,13 @@ from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import FloatArray, Weights
 from paretoscope.base.store import SHORT_SHA, sha256
 from paretoscope.network.network import Layer, Network
-from paretoscope.network.places import ONNX, Held, Place, held_weights
+from paretoscope.network.places import Held, Place, held_weights, opset_of
 from paretoscope.network.signature import KEY, WHOLE, Signature
 from paretoscope.sandbox.sessions import Session
 
 _APART = 1e-3  # of an output, relative to the largest one
 _HALF_APART = 0.05  # the same where the graph computes in 16-bit floats
+_MASK, _BYTES = "mask", {"uint8": (0, 256), "int8": (-128, 128)}
 OWNER = "network_sha256"  # in a file's metadata: the network that it was made of
 _MOST_ROWS, _MOST_VALUES = 1000, 2**20
 
@@ -67,7 +68,7 @@ class InPlace(Network):
     @cached_property
     def opset(self) -> int:
         """The version of ONNX's own operators that it is written in."""
-        return next((o.version for o in self._proto.opset_import if o.domain in ONNX), 1)
+        return opset_of(self._proto)
 
     @cached_property
     def apart(self) -> float:
@@ -140,13 +141,13 @@ class InPlace(Network):
 
     def session(self, onnx_bytes: bytes, threads: int | None = None) -> Session:
         """A file that was made of it, run as people run it."""
-        return Session(onnx_bytes, asdict(self.signature), self.sha256[:SHORT_SHA], threads)
+        return Session(onnx_bytes, self.signature.plain(), self.sha256[:SHORT_SHA], threads)
 
     def plain_session(self, weights: Weights | None = None) -> Session:
         """The graph with plain floats for weights, run as it stands."""
         network = self if weights is None else self.with_layers(weights, {})
         owner = self.sha256[:SHORT_SHA]
-        return Session(network.onnx_bytes, asdict(self.signature), owner, plain=True)
+        return Session(network.onnx_bytes, self.signature.plain(), owner, plain=True)
 
     def with_layers(self, weights: Weights, biases: Weights) -> InPlace:
         """The same graph with other weights (in, out)."""
@@ -166,27 +167,49 @@ def put(tensor: onnx.TensorProto, array: FloatArray, kind: int) -> None:
     tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(array, as_kind), name))
 
 
-def close(found: FloatArray, expected: FloatArray, apart: float) -> bool:
-    """Whether outputs are those expected, relative to the largest one, or one if that is larger.
-    What is no finite number must be the same."""
-    finite = np.isfinite(expected)
-    largest = max(1.0, float(np.abs(expected[finite]).max(initial=0)))
-    if not np.array_equal(finite, np.isfinite(found)):
-        return False
-    return bool((np.abs(found - expected)[finite] <= apart * largest).all())
+def close(
+    found: FloatArray, expected: FloatArray, apart: float, widths: Sequence[int] = ()
+) -> bool:
+    """Whether outputs are those expected.
+
+    Parameters
+    ----------
+    found, expected : float32 arrays of shape (n, numbers)
+    apart : float
+        How far a number may be off, relative to the largest of its output, or to one if that is
+        larger. What is no finite number must be the same.
+    widths : sequence of int
+        Numbers of each output, where several stand side by side; by default they are one.
+    """
+    start = 0
+    for width in widths or (expected.shape[1],):
+        ours, theirs = (a[:, start : start + width] for a in (found, expected))
+        start += width
+        finite = np.isfinite(theirs)
+        if not np.array_equal(ours[~finite], theirs[~finite], equal_nan=True):
+            return False
+        largest = max(1.0, float(np.abs(theirs[finite]).max(initial=0)))
+        if not (np.abs(ours - theirs)[finite] <= apart * largest).all():
+            return False
+    return True
 
 
 def noise(signature: Signature, n: int, seed: int = 0) -> FloatArray:
-    """Rows of what each input may hold: normal numbers, rows of the table that whole numbers look
-    up, ones for masks and all other whole numbers."""
+    """Rows of what each input may hold: normal numbers; places in the table that whole numbers look
+    up; bytes of any value; ones for masks; 0 and 1 for other whole numbers."""
     rng = np.random.default_rng(seed)
     parts: list[npt.NDArray[Any]] = []
     for feed in signature.inputs:
         shape = n, feed.width
         if feed.below is not None:
             parts.append(rng.integers(0, feed.below, shape))
-        elif feed.type in WHOLE or feed.type == "bool":
+        elif feed.type == "bool" or _MASK in feed.name.lower():
             parts.append(np.ones(shape))
+        elif feed.type in _BYTES:
+            low, high = _BYTES[feed.type]
+            parts.append(rng.integers(low, high, shape))
+        elif feed.type in WHOLE:
+            parts.append(rng.integers(0, 2, shape))
         else:
             parts.append(rng.standard_normal(shape))
     return np.concatenate(parts, 1).astype(np.float32)
@@ -194,15 +217,23 @@ def noise(signature: Signature, n: int, seed: int = 0) -> FloatArray:
 
 def read_network(onnx_bytes: bytes) -> Network:
     """The network that bytes hold, of either kind."""
-    return InPlace(onnx_bytes) if KEY.encode() in onnx_bytes else Network(onnx_bytes)
+    return _in_place(onnx_bytes) or Network(onnx_bytes)
 
 
 def session_for(onnx_bytes: bytes, threads: int | None = None) -> tuple[Session, Signature] | None:
     """A session in the sandbox for a file that was coded in place, and for its network; None for
     any other file."""
+    network = _in_place(onnx_bytes)
+    if network is None:
+        return None
+    owner = network.metadata.get(OWNER) or sha256(onnx_bytes)[:SHORT_SHA]
+    signature = network.signature
+    return Session(onnx_bytes, signature.plain(), owner, threads), signature
+
+
+def _in_place(onnx_bytes: bytes) -> InPlace | None:
+    """The graph with its signature; None for a chain, whose names may say the same word."""
     if KEY.encode() not in onnx_bytes:
         return None
     network = InPlace(onnx_bytes)
-    owner = network.metadata.get(OWNER) or sha256(onnx_bytes)[:SHORT_SHA]
-    signature = network.signature
-    return Session(onnx_bytes, asdict(signature), owner, threads), signature
+    return network if KEY in network.metadata else None

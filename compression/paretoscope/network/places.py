@@ -11,7 +11,6 @@ Protobuf and not `onnx-ir`, which has no maps, and so refuses classifiers of sci
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +31,8 @@ _FEWEST_OF_A_TABLE = 64
 ONNX = ("", "ai.onnx")
 _MICROSOFT = "com.microsoft"
 Axis = int | str | None  # of the outputs; None where there is none that all uses agree on
+Uses = dict[tuple[str, Axis], None]  # operators that multiply, in order, each with the axis
+_OPEN = object()  # an attribute of a function's node that the caller states
 _ANY = "any"  # of an operator that works alike along every axis
 # By operator and input, the axis of the outputs.
 _RECURRENT: Mapping[int, Axis] = {1: 1, 2: 1}
@@ -51,6 +52,7 @@ _MICROSOFTS: Mapping[str, Mapping[int, Axis]] = {
     "FusedConv": {1: 0},
     "Attention": {1: 1},
 }
+_LONGEST_WAY = 20_000  # of operators that move a weight
 _PASSING = ("Identity", "Dropout", "Cast", "Slice")  # an axis stays where it is
 _SHAPING = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 
@@ -69,12 +71,15 @@ class Place:
         ones.
     operators : tuple of str
         What multiplies with it.
+    opset : int
+        The version of ONNX's own operators where it stands; a function has one of its own.
     """
 
     name: str
     shape: tuple[int, ...]
     axis: int | None
     operators: tuple[str, ...]
+    opset: int = 1
 
     def columns(self, array: Array) -> Array:
         """An array of the weight's shape as (in, out); without an axis, as one column."""
@@ -111,12 +116,23 @@ class Held:
         Of the graph or function in which it stands.
     constant : NodeProto or None
         The Constant node that holds it; None for an initializer.
+    in_graph : bool
+        Whether it stands in the graph itself, and in none within a node, nor in a function.
+    depth : int
+        Graphs around the one in which it stands.
     """
 
     place: Place
     tensor: onnx.TensorProto
     nodes: Any
     constant: onnx.NodeProto | None
+    in_graph: bool
+    depth: int
+
+    @property
+    def own_name(self) -> str:
+        """What the operators around it call it; in another graph that may be something else."""
+        return str(self.tensor.name if self.constant is None else self.constant.output[0])
 
 
 def held_weights(model: onnx.ModelProto) -> list[Held]:
@@ -131,8 +147,10 @@ def held_weights(model: onnx.ModelProto) -> list[Held]:
         taken.add(own)
         axis = _common_axis([axis for _, axis in uses])
         operators = tuple(dict.fromkeys(operator for operator, _ in uses))
-        place = Place(own, tuple(constant.tensor.dims), axis, operators)
-        found.append(Held(place, constant.tensor, scope.nodes, constant.node))
+        place = Place(own, tuple(constant.tensor.dims), axis, operators, scope.opset)
+        in_graph = scope.depth == 0 and not scope.is_function
+        stands = constant.tensor, scope.nodes, constant.node
+        found.append(Held(place, *stands, in_graph, scope.depth))
     return found
 
 
@@ -193,18 +211,26 @@ class Scope:
     nodes: Any
     tensors: Mapping[str, _Constant]
     makers: Mapping[str, onnx.NodeProto]
+    opset: int
     formal: Sequence[str] = ()  # inputs of a function
     outer: Scope | None = None
+    is_function: bool = False
 
     @classmethod
-    def of_graph(cls, graph: onnx.GraphProto, outer: Scope | None = None) -> Scope:
-        tensors = {t.name: _Constant(t, None) for t in graph.initializer}
-        return cls(graph.node, tensors | _constants(graph.node), _makers(graph.node), (), outer)
+    def of_graph(cls, graph: onnx.GraphProto, opset: int, outer: Scope | None = None) -> Scope:
+        tensors = {t.name: _Constant(t, None) for t in graph.initializer} | _constants(graph.node)
+        return cls(graph.node, tensors, _makers(graph.node), opset, (), outer)
 
     @classmethod
     def of_function(cls, function: onnx.FunctionProto) -> Scope:
-        nodes = function.node
-        return cls(nodes, _constants(nodes), _makers(nodes), tuple(function.input))
+        nodes, opset = function.node, opset_of(function)
+        formal = tuple(function.input)
+        return cls(nodes, _constants(nodes), _makers(nodes), opset, formal, None, is_function=True)
+
+    @property
+    def depth(self) -> int:
+        """Scopes around this one."""
+        return 0 if self.outer is None else self.outer.depth + 1
 
     def where(self, name: str) -> Scope | None:
         """The scope that holds or makes a name."""
@@ -220,6 +246,11 @@ class Scope:
         scope = self.where(name)
         found = None if scope is None else scope.tensors.get(name)
         return None if found is None else found.tensor
+
+
+def opset_of(holder: onnx.ModelProto | onnx.FunctionProto) -> int:
+    """The version of ONNX's own operators that a model or a function is written in."""
+    return next((o.version for o in holder.opset_import if o.domain in ONNX), 1)
 
 
 def _constants(nodes: Any) -> dict[str, _Constant]:
@@ -241,12 +272,13 @@ class _Reading:
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self._model = model
-        self._functions = {(f.domain, f.name): f for f in model.functions}
+        self._functions = {(f.domain, f.name, f.overload): f for f in model.functions}
         # Of each function that was read: what multiplies with each of its inputs.
-        self._of_functions: dict[tuple[str, str], dict[int, list[tuple[str, Axis]]]] = {}
-        self._whole = Scope.of_graph(model.graph)
+        self._of_functions: dict[tuple[str, str, str], dict[int, Uses]] = {}
+        self._whole = Scope.of_graph(model.graph, opset_of(model))
+        self._origins: dict[tuple[Scope, str, Axis], tuple[Scope | None, str, Axis]] = {}
         self._constant: dict[str, bool] = {}
-        self.uses: dict[tuple[Scope, str], list[tuple[str, Axis]]] = defaultdict(list)
+        self.uses: dict[tuple[Scope, str], Uses] = {}
         self.made: list[str] = []  # in the graph itself, what else is multiplied with
 
     def read(self) -> None:
@@ -271,36 +303,74 @@ class _Reading:
         tensor = self._whole.constant(name)
         return tensor is not None and tensor.data_type not in FLOATS
 
-    def _read(self, scope: Scope, formal: dict[int, list[tuple[str, Axis]]]) -> None:
+    def _read(self, scope: Scope, formal: dict[int, Uses]) -> None:
         for node in scope.nodes:
             for operator, name, axis in self._multiplied(scope, node):
-                place, origin, of_origin = _origin(scope, name, axis)
+                place, origin, of_origin = self._origin(scope, name, axis)
                 if place is None:
-                    if origin in self._whole.makers and scope is self._whole:
+                    if origin in self._whole.makers and scope is self._whole and axis != _ANY:
                         self.made.append(origin)
                     continue
                 if origin in place.tensors:
                     self._use(place, origin, operator, of_origin)
                 elif origin in place.formal:
-                    formal.setdefault(list(place.formal).index(origin), []).append(
-                        (operator, of_origin)
-                    )
+                    number = list(place.formal).index(origin)
+                    formal.setdefault(number, {})[operator, of_origin] = None
             for attribute in node.attribute:
                 graphs = [attribute.g] if attribute.HasField("g") else []
                 for graph in (*graphs, *attribute.graphs):
-                    self._read(Scope.of_graph(graph, scope), formal)
+                    self._read(Scope.of_graph(graph, scope.opset, scope), formal)
+
+    def _origin(self, scope: Scope, name: str, axis: Axis) -> tuple[Scope | None, str, Axis]:
+        """The constant, or the input of a function, behind a name, with the axis of the outputs in
+        it; no scope where something else makes it, which is named then."""
+        way: list[tuple[Scope, str, Axis]] = []
+        while (scope, name, axis) not in self._origins:
+            way.append((scope, name, axis))
+            where, found = self._step(scope, name, axis)
+            if found is None:
+                self._origins[scope, name, axis] = where, name, axis
+            else:
+                assert where is not None
+                scope, (name, axis) = where, found
+                if len(way) > _LONGEST_WAY:  # a circle, which no graph has that was checked
+                    return None, name, axis
+        end = self._origins[scope, name, axis]
+        self._origins.update(dict.fromkeys(way, end))
+        return end
+
+    @staticmethod
+    def _step(scope: Scope, name: str, axis: Axis) -> tuple[Scope | None, tuple[str, Axis] | None]:
+        """Where a name stands, and what it only moves; None where it moves nothing."""
+        where = scope.where(name)
+        if where is None or name in where.tensors or name in where.formal:
+            return where, None
+        node = where.makers[name]
+        if node.domain not in ONNX or not node.input or node.output[0] != name:
+            return None, None
+        if node.op_type == "Transpose":
+            axis = _before_transpose(where, node, axis)
+        elif node.op_type in _SHAPING:
+            axis = axis if axis == _ANY else None
+        elif node.op_type not in _PASSING:
+            return None, None
+        return where, (node.input[0], axis)
 
     def _use(self, scope: Scope, name: str, operator: str, axis: Axis) -> None:
         tensor = scope.tensors[name].tensor
         n, n_axes = math.prod(tensor.dims), len(tensor.dims)
         if tensor.data_type not in FLOATS or n < _FEWEST or not name:
             return
+        if axis == _ANY and (n_axes != 2 or n < _FEWEST_OF_A_TABLE):
+            return
         if isinstance(axis, int):
             axis = axis % n_axes if -n_axes <= axis < n_axes else None
-        self.uses[scope, name].append((operator, axis))
+        if n_axes < 2:
+            axis = None  # one number for each input: it has no outputs of its own
+        self.uses.setdefault((scope, name), {})[operator, axis] = None
 
     def _multiplied(self, scope: Scope, node: onnx.NodeProto) -> Iterator[tuple[str, str, Axis]]:
-        function = self._functions.get((node.domain, node.op_type))
+        function = self._functions.get((node.domain, node.op_type, node.overload))
         if function is not None:
             for place, uses in self._read_function(function).items():
                 for operator, axis in uses:
@@ -311,10 +381,10 @@ class _Reading:
             if place < len(node.input) and node.input[place]:
                 yield node.op_type, node.input[place], axis
 
-    def _read_function(self, function: onnx.FunctionProto) -> dict[int, list[tuple[str, Axis]]]:
-        key = function.domain, function.name
+    def _read_function(self, function: onnx.FunctionProto) -> dict[int, Uses]:
+        key = function.domain, function.name, function.overload
         if key not in self._of_functions:
-            found: dict[int, list[tuple[str, Axis]]] = {}
+            found: dict[int, Uses] = {}
             self._of_functions[key] = found
             self._read(Scope.of_function(function), found)
         return self._of_functions[key]
@@ -331,35 +401,36 @@ def _inputs(scope: Scope, node: onnx.NodeProto) -> dict[int, Axis]:
             known = dict(enumerate(_einsum_axes(node)))
     elif node.domain == _MICROSOFT:
         known = _MICROSOFTS.get(node.op_type, {})
-    turned = {0: _says(node, "transA"), 1: _says(node, "transB")}
-    swapped: Mapping[Axis, Axis] = {-1: -2, -2: -1}
-    return {i: swapped[axis] if turned.get(i) else axis for i, axis in known.items()}
+    turned = {0: _attribute(node, "transA"), 1: _attribute(node, "transB")}
+    return {i: _turned(axis, turned.get(i)) for i, axis in known.items()}
+
+
+def _turned(axis: Axis, how: Any) -> Axis:
+    """The axis in an array whose last two are swapped, or perhaps are."""
+    if not how:
+        return axis
+    return None if how is _OPEN else {-1: -2, -2: -1}.get(axis)  # type: ignore[arg-type]
 
 
 def _attribute(node: onnx.NodeProto, name: str) -> Any:
     for attribute in node.attribute:
         if attribute.name == name:
-            return onnx.helper.get_attribute_value(attribute)
+            by_caller = bool(attribute.ref_attr_name)
+            return _OPEN if by_caller else onnx.helper.get_attribute_value(attribute)
     return None
-
-
-def _says(node: onnx.NodeProto, name: str) -> bool:
-    return bool(_attribute(node, name))
 
 
 def _is_embedding(scope: Scope, node: onnx.NodeProto) -> bool:
     """Whether rows of a table are looked up by numbers that come with the input."""
-    if _attribute(node, "axis") or len(node.input) < 2 or scope.constant(node.input[1]) is not None:
-        return False
-    where, name, _ = _origin(scope, node.input[0], _ANY)
-    table = None if where is None else where.constant(name)
-    return table is None or (len(table.dims) == 2 and math.prod(table.dims) >= _FEWEST_OF_A_TABLE)
+    axis = _attribute(node, "axis")
+    return not axis and len(node.input) > 1 and scope.constant(node.input[1]) is None
 
 
 def _einsum_axes(node: onnx.NodeProto) -> list[Axis]:
     """For each operand the axis of a letter that is in the result and in no other operand."""
     given = _attribute(node, "equation")
-    equation = given.decode("utf-8", "replace").replace(" ", "") if given else ""
+    stated = isinstance(given, bytes)
+    equation = given.decode("utf-8", "replace").replace(" ", "") if stated else ""
     left, arrow, right = equation.partition("->")
     operands = left.split(",")
     found: list[Axis] = []
@@ -370,29 +441,12 @@ def _einsum_axes(node: onnx.NodeProto) -> list[Axis]:
     return found
 
 
-def _origin(scope: Scope, name: str, axis: Axis) -> tuple[Scope | None, str, Axis]:
-    """The constant, or the input of a function, behind a name, with the axis of the outputs in it;
-    no scope where something else makes it."""
-    while True:
-        where = scope.where(name)
-        if where is None or name in where.tensors or name in where.formal:
-            return where, name, axis
-        node = where.makers[name]
-        if node.domain not in ONNX or not node.input or node.output[0] != name:
-            return None, name, axis
-        if node.op_type == "Transpose":
-            axis = _before_transpose(where, node, axis)
-        elif node.op_type in _SHAPING:
-            axis = axis if axis == _ANY else None
-        elif node.op_type not in _PASSING:
-            return None, name, axis
-        scope, name = where, node.input[0]
-
-
 def _before_transpose(scope: Scope, node: onnx.NodeProto, axis: Axis) -> Axis:
     if not isinstance(axis, int):
         return axis
     perm = _attribute(node, "perm")
+    if perm is _OPEN:
+        return None
     if perm is None:
         tensor = scope.constant(node.input[0])
         perm = [] if tensor is None else list(range(len(tensor.dims)))[::-1]

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import BoolArray, FloatArray
 
 KEY = "paretoscope_signature"  # in the metadata of a graph and of its files
@@ -50,6 +51,8 @@ class Signature:
         Numbers that it gives for a row.
     others : tuple of str
         Other outputs of floats, which are only compared.
+    other_widths : tuple of int
+        Numbers that each of them gives for a row.
     batch : int or None
         Rows that each call must have, where the graph fixes them.
     means : {"scores", "probabilities", "score", "probability"}
@@ -64,6 +67,7 @@ class Signature:
     output: str
     n_outputs: int
     others: tuple[str, ...] = ()
+    other_widths: tuple[int, ...] = ()
     batch: int | None = None
     means: Meaning = "scores"
     cut: float = 0.0
@@ -101,13 +105,27 @@ class Signature:
             found = found[:, list(self.order)]
         return np.ascontiguousarray(found, np.float32)
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Numbers of a row of each output, the judged one first."""
+        return (self.n_outputs, *self.other_widths)
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON types."""
+        return asdict(self)
+
     def to_text(self) -> str:
         """As JSON. `parse` is its inverse."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        return json.dumps(self.plain(), separators=(",", ":"))
 
     @classmethod
     def parse(cls, text: str) -> Signature:
-        given: dict[str, Any] = json.loads(text)
-        feeds = [Feed(**feed | {"row": tuple(feed["row"])}) for feed in given.pop("inputs")]
-        given |= {"others": tuple(given["others"]), "order": tuple(given["order"])}
-        return cls(tuple(feeds), **given)
+        """Raises a ParetoscopeError where it is none."""
+        try:
+            given: dict[str, Any] = json.loads(text)
+            feeds = [Feed(**feed | {"row": tuple(feed["row"])}) for feed in given.pop("inputs")]
+            for name in ("others", "other_widths", "order"):
+                given[name] = tuple(given[name])
+            return cls(tuple(feeds), **given)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ParetoscopeError(f"the file's signature cannot be read: {error}") from error

@@ -32,6 +32,7 @@ MOST_BYTES_AFTER = 150_000_000  # such as a table as text
 # A second one, so that a model without end does not hold up all others' uploads.
 _AT_A_TIME = max(2, (os.cpu_count() or 2) // 2)
 _LONGEST_WAIT_S = 60
+_ENDING_S = 5  # for a process that has closed its output to end
 _turns = threading.BoundedSemaphore(_AT_A_TIME)
 _OUT_OF_MEMORY = ("bad_alloc", "Failed to allocate memory", "MemoryError", "bad allocation")
 
@@ -117,6 +118,7 @@ class Sandbox:
         arguments: Mapping[str, Any] | None = None,
         *,
         most_bytes: int = MOST_BYTES_AFTER,
+        wall_s: int | None = None,
     ) -> dict[str, Any]:
         """Do one job.
 
@@ -130,6 +132,8 @@ class Sandbox:
             JSON.
         most_bytes : int
             That it may give beside JSON.
+        wall_s : int, optional
+            Seconds for this job, in place of those of the limits.
 
         Returns
         -------
@@ -150,14 +154,18 @@ class Sandbox:
             late.set()
             self._kill()
 
-        clock = threading.Timer(self.limits.wall_s, end)
+        wall_s = wall_s or self.limits.wall_s
+        clock = threading.Timer(wall_s, end)
         clock.start()
         try:
             answer = self._exchange(json.dumps(head).encode() + b"\n", parts, most_bytes)
+        except BaseException:
+            self._kill()  # half an exchange: what comes next would be the answer to this one
+            raise
         finally:
             clock.cancel()
         if answer is None:
-            raise SandboxError(self._cause(late.is_set()))
+            raise SandboxError(self._cause(wall_s if late.is_set() else None))
         if "error" in answer:
             text = str(answer["error"])
             if any(sign in text for sign in _OUT_OF_MEMORY):
@@ -210,7 +218,11 @@ class Sandbox:
         n_bytes = found.get("n_bytes", 0)
         if n_bytes:
             if n_bytes > most_bytes:
-                return None
+                self._kill()
+                raise SandboxError(
+                    f"the answer has {n_bytes / 1e6:,.0f} MB; at most {most_bytes / 1e6:,.0f} MB "
+                    "are taken"
+                )
             found["result"]["bytes"] = self._process.stdout.read(n_bytes)
             if len(found["result"]["bytes"]) < n_bytes:
                 return None
@@ -221,12 +233,16 @@ class Sandbox:
             with contextlib.suppress(OSError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
-    def _cause(self, late: bool) -> str:
-        """Why there was no answer."""
-        self._kill()
-        code = self._process.wait()
-        if late:
-            return f"the model was stopped after {self.limits.wall_s} s, the time limit"
+    def _cause(self, late_s: int | None) -> str:
+        """Why there was no answer; `late_s` is after how long it was stopped, if it was."""
+        try:
+            code = self._process.wait(_ENDING_S)
+        except subprocess.TimeoutExpired:
+            self._kill()
+            self._process.wait()
+            return "the model made its process say what is no answer"
+        if late_s is not None:
+            return f"the model was stopped after {late_s} s, the time limit"
         if -code in (signal.SIGXCPU, signal.SIGKILL):
             limit = self.limits.processor_s
             return f"the model was stopped after {limit} s of processor time, the limit"

@@ -1,7 +1,8 @@
 """Sessions of ONNX Runtime over graphs of strangers: each runs in a sandbox, never in this process.
 
 The sessions of one network and of its files share a process, which starts with the first call and
-ends a minute after the last; those of another network get another one.
+ends a minute after the last; those of another network have another one, so that nobody waits for a
+stranger's model. There are few at a time: one that rests makes room for a new one.
 """
 
 from __future__ import annotations
@@ -9,21 +10,25 @@ from __future__ import annotations
 import atexit
 import itertools
 import threading
+import time
 import weakref
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from paretoscope.sandbox.sandbox import Limits, Sandbox
+from paretoscope.sandbox.sandbox import Limits, Sandbox, SandboxError
 
 Floats = npt.NDArray[np.float32]
 # Long work has stops of its own; these end what never would.
 LIMITS = Limits(memory_mb=6144, processor_s=24 * 3600, wall_s=600)
 _IDLE_S = 60
+_MOST_PROCESSES = 4
+_LONGEST_WAIT_S, _LOOK_S = 60, 0.05  # for one of them to rest
 _BYTES_AT_ONCE = 2**26  # of rows that are handed over, and of outputs that come back
 _numbers = itertools.count(1)
 
@@ -42,6 +47,8 @@ class Session:
         Within an operator; by default as many as ONNX Runtime takes.
     plain : bool, default False
         Whether operators run as they stand in the file, without any optimisation.
+    wall_s : int, optional
+        Seconds that a call may take; by default ten minutes.
 
     Raises
     ------
@@ -57,21 +64,23 @@ class Session:
         threads: int | None = None,
         *,
         plain: bool = False,
+        wall_s: int | None = None,
     ) -> None:
         self._name = f"model {next(_numbers)}"
         self._signature = dict(signature)
         self._asked = {"signature": self._signature, "threads": threads, "plain": plain}
-        self._model, self._owner = model, owner
+        self._model, self._owner, self._wall_s = model, owner, wall_s
         self._loaded: Sandbox | None = None
         self._timed: Floats | None = None
-        with _PROCESS.lock:
-            self._process()  # so that what cannot be loaded is refused here
+        with _POOL.of(owner) as process:
+            self._load(process)  # so that what cannot be loaded is refused here
 
     def outputs(self, X: Floats, *, every: bool = False) -> Floats:
         """What the judged output, or every one side by side, gives for rows of shape (n, d):
         float32 of shape (n, numbers)."""
         n_outputs = int(self._signature["n_outputs"])
-        step = max(1, _BYTES_AT_ONCE // (4 * max(X.shape[1], n_outputs)))
+        n_all = n_outputs + (sum(self._signature["other_widths"]) if every else 0)
+        step = max(1, _BYTES_AT_ONCE // (4 * max(X.shape[1], n_all)))
         found = [np.empty((0, n_outputs), np.float32)] if not len(X) else []
         for start in range(0, len(X), step):
             rows = np.ascontiguousarray(X[start : start + step], np.float32)
@@ -82,26 +91,28 @@ class Session:
 
     def seconds(self, X: Floats, calls: int) -> float:
         """How long so many calls, each with all rows, take by the sandbox's own clock."""
-        with _PROCESS.lock:
-            self._process()  # after a new start it knows of no rows
+        with _POOL.of(self._owner) as process:
+            self._load(process)  # after a new start it knows of no rows
             parts = [] if self._timed is X else [np.ascontiguousarray(X, np.float32).tobytes()]
-            answer = self._run("seconds", parts, n=len(X), calls=calls)
+            asked = {"name": self._name, "n": len(X), "calls": calls}
+            answer = process.run("seconds", parts, asked)
             self._timed = X
         return float(answer["seconds"])
 
     def _run(self, job: str, parts: Sequence[bytes], **arguments: int) -> dict[str, Any]:
-        with _PROCESS.lock:
-            return self._process().run(job, parts, {"name": self._name, **arguments})
+        with _POOL.of(self._owner) as process:
+            self._load(process)
+            asked = {"name": self._name, **arguments}
+            return process.run(job, parts, asked, wall_s=self._wall_s)
 
-    def _process(self) -> Sandbox:
-        """The owner's process, with this model in it."""
-        process = _PROCESS.of(self._owner)
+    def _load(self, process: Sandbox) -> None:
+        """Put this model into its owner's process, where it is not yet."""
         if self._loaded is not process:
-            process.run("open", [self._model], {"name": self._name, **self._asked})
+            asked = {"name": self._name, **self._asked}
+            process.run("open", [self._model], asked, wall_s=self._wall_s)
             self._loaded, self._timed = process, None
             # Not at once: it may be called in the middle of another call.
-            weakref.finalize(self, _PROCESS.gone.append, self._name)
-        return process
+            weakref.finalize(self, _POOL.gone.append, (self._owner, self._name))
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,41 +131,110 @@ class Timed:
 
 
 class _Process:
-    """The one process that there is at a time, and whose it is."""
+    """One owner's process, and who uses it."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.sandbox: Sandbox | None = None
-        self._owner = ""
-        self.gone: deque[str] = deque()  # names of models that nobody holds any more
-        self._clock: threading.Timer | None = None
-
-    def of(self, owner: str) -> Sandbox:
-        if self.sandbox is None or not self.sandbox.alive or self._owner != owner:
-            self.close()
-            self.sandbox, self._owner = Sandbox(LIMITS, in_turn=False), owner
-        names = [self.gone.popleft() for _ in range(len(self.gone))]
-        if names:
-            self.sandbox.run("close", [], {"names": names})
-        self._wind()
-        return self.sandbox
-
-    def _wind(self) -> None:
-        """Begin to wait anew."""
-        if self._clock is not None:
-            self._clock.cancel()
-        self._clock = threading.Timer(_IDLE_S, self.close)
-        self._clock.daemon = True
-        self._clock.start()
+        self.used_at = time.monotonic()
 
     def close(self) -> None:
-        with self.lock:
-            if self._clock is not None:
-                self._clock.cancel()
-            if self.sandbox is not None:
-                self.sandbox.close()
-            self.sandbox = None
+        if self.sandbox is not None:
+            self.sandbox.close()
+        self.sandbox = None
 
 
-_PROCESS = _Process()
-atexit.register(_PROCESS.close)
+class _Pool:
+    """The processes that there are, by their owners."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._processes: dict[str, _Process] = {}
+        self._watched = False
+        # Owners and names of models that nobody holds any more.
+        self.gone: deque[tuple[str, str]] = deque()
+
+    @contextmanager
+    def of(self, owner: str) -> Iterator[Sandbox]:
+        """The owner's process for one exchange, started where there is none."""
+        with self._held(owner) as process:
+            if process.sandbox is None or not process.sandbox.alive:
+                process.close()
+                process.sandbox = Sandbox(LIMITS, in_turn=False)
+            gone = [self.gone.popleft() for _ in range(len(self.gone))]
+            self.gone.extend(one for one in gone if one[0] != owner)
+            names = [name for whose, name in gone if whose == owner]
+            if names:
+                process.sandbox.run("close", [], {"names": names})
+            try:
+                yield process.sandbox
+            finally:
+                process.used_at = time.monotonic()
+
+    @contextmanager
+    def _held(self, owner: str) -> Iterator[_Process]:
+        while True:
+            process = self._process(owner)
+            with process.lock:
+                if self._processes.get(owner) is process:  # else it was ended just now
+                    yield process
+                    return
+
+    def _process(self, owner: str) -> _Process:
+        deadline = time.monotonic() + _LONGEST_WAIT_S
+        while True:
+            with self._lock:
+                self._watch()
+                if owner in self._processes:
+                    return self._processes[owner]
+                if len(self._processes) < _MOST_PROCESSES or self._made_room():
+                    return self._processes.setdefault(owner, _Process())
+            if time.monotonic() > deadline:
+                raise SandboxError("other models keep this server busy: try again in a minute")
+            time.sleep(_LOOK_S)
+
+    def _made_room(self) -> bool:
+        """End the process that has rested longest, where one rests."""
+        for owner in sorted(self._processes, key=lambda o: self._processes[o].used_at):
+            if self._end(owner):
+                return True
+        return False
+
+    def _end(self, owner: str) -> bool:
+        process = self._processes[owner]
+        if not process.lock.acquire(blocking=False):
+            return False
+        try:
+            process.close()
+            del self._processes[owner]
+        finally:
+            process.lock.release()
+        return True
+
+    def _watch(self) -> None:
+        """End what has rested for a minute."""
+        if not self._watched:
+            self._watched = True
+            threading.Thread(target=self._end_idle, daemon=True).start()
+
+    def _end_idle(self) -> None:
+        while True:
+            time.sleep(_IDLE_S / 4)
+            with self._lock:
+                for owner, process in list(self._processes.items()):
+                    if time.monotonic() - process.used_at > _IDLE_S:
+                        self._end(owner)
+                if not self._processes:
+                    self._watched = False
+                    return
+
+    def close(self) -> None:
+        """End all of them."""
+        with self._lock:
+            for process in self._processes.values():
+                process.close()
+            self._processes.clear()
+
+
+_POOL = _Pool()
+atexit.register(_POOL.close)

@@ -8,13 +8,15 @@ Whether the graph still gives the same is tried in the sandbox.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
@@ -41,7 +43,7 @@ from paretoscope.uploads.gate import Input, inputs_of, shown
 from paretoscope.uploads.models import Model, is_probability
 from paretoscope.uploads.rewriting import CannotCompressError
 
-_TRIED_ROWS, _TRIED_VALUES = 8, 2**20
+_TRIED_ROWS, _TRIED_VALUES, _TRIED_S = 8, 2**20, 20
 _OURS = ("recipe", OWNER, KEY, "brought", "problem", "classes", "targets", "model", "seed")
 _INTEGERS = (
     "QLinearMatMul", "QLinearConv", "MatMulInteger", "ConvInteger", "QGemm", "DequantizeLinear",
@@ -70,6 +72,7 @@ def prepare(model: Model) -> Prepared:
     proto = onnx.load_model_from_string(model.onnx_bytes)
     try:
         notes = [*_without_traces(proto), *_without_attributes(proto), *_folded(proto)]
+        _tell_weights_apart(proto)
         found = held_weights(proto)
     except ParetoscopeError:
         raise
@@ -138,17 +141,66 @@ def network_in_place(
     metadata |= {KEY: signature.to_text(), "model": "uploaded", **names_of(problem)}
     helper.set_model_props(proto, metadata)
     network = InPlace(proto.SerializeToString(deterministic=True))
+    network = _without_others(model, network)
     _require_same(model, network)
     return network
 
 
+def _without_others(model: Model, network: InPlace) -> InPlace:
+    """Without those of the other outputs that only looked as if they went row by row."""
+    signature = network.signature
+    if not signature.others:
+        return network
+    kept = []
+    for name, width in zip(signature.others, signature.other_widths, strict=True):
+        alone = replace(signature, output=name, n_outputs=width, others=(), other_widths=())
+        with contextlib.suppress(ParetoscopeError):
+            if _goes_row_by_row(model, network, alone):
+                kept.append((name, width))
+    changed = replace(
+        signature, others=tuple(n for n, _ in kept), other_widths=tuple(w for _, w in kept)
+    )
+    found = network.with_metadata(**{KEY: changed.to_text()})
+    assert isinstance(found, InPlace)
+    return found
+
+
+def _goes_row_by_row(model: Model, network: InPlace, signature: Signature) -> bool:
+    """Whether rows in another order, and one fewer, give the same in that order. Where the graph
+    fixes their number, it cannot be tried."""
+    X = noise(signature, _n_tried(signature))
+    session = _session(model.onnx_bytes, network, signature)
+    whole = session.outputs(X)
+    if whole.shape != (len(X), signature.n_outputs):
+        return False
+    if signature.batch is not None:
+        return True
+    return close(session.outputs(X[:0:-1]), whole[:0:-1], network.apart)
+
+
+def _n_tried(signature: Signature) -> int:
+    return max(3, min(_TRIED_ROWS, _TRIED_VALUES // signature.n_features))
+
+
+def _session(onnx_bytes: bytes, network: InPlace, signature: Signature) -> Session:
+    """As its operators stand, so that what rounds to whole numbers rounds alike."""
+    owner = network.sha256[:SHORT_SHA]
+    return Session(onnx_bytes, signature.plain(), owner, plain=True, wall_s=_TRIED_S)
+
+
 def _require_same(model: Model, network: InPlace) -> None:
     signature = network.signature
-    n = max(2, min(_TRIED_ROWS, _TRIED_VALUES // signature.n_features))
-    X, owner = noise(signature, n), network.sha256[:SHORT_SHA]
-    theirs = Session(model.onnx_bytes, asdict(signature), owner, plain=True).outputs(X, every=True)
-    ours = Session(network.onnx_bytes, asdict(signature), owner, plain=True).outputs(X, every=True)
-    if not close(ours, theirs, network.apart):
+    if not _goes_row_by_row(model, network, signature):
+        raise ParetoscopeError(
+            f"the output '{shown(signature.output)}' does not go row by row: it hangs on which "
+            "rows come together"
+        )
+    X = noise(signature, _n_tried(signature))
+    theirs, ours = (
+        _session(data, network, signature).outputs(X, every=True)
+        for data in (model.onnx_bytes, network.onnx_bytes)
+    )
+    if not close(ours, theirs, network.apart, signature.widths):
         raise ParetoscopeError(
             "with its weights made ready to be coded, the model gives other outputs, so it is not "
             "used"
@@ -180,11 +232,19 @@ def _signature(
                 f"the output '{shown(str(output['name']))}' of {counted(rows, 'row')} has the "
                 f"shape {_shape(output)}: it does not go row by row"
             )
-    others = [str(o["name"]) for o in floats if o is not chosen and _shape(o)[:1] == [rows]]
+    others = [o for o in floats if o is not chosen and _shape(o)[:1] == [rows]]
     n_outputs = math.prod(_shape(chosen)[1:])
     means, cut = _meaning(model, problem, str(chosen["name"]), n_outputs)
     return Signature(
-        feeds, str(chosen["name"]), n_outputs, tuple(others), model.batch, means, cut, tuple(order)
+        feeds,
+        str(chosen["name"]),
+        n_outputs,
+        tuple(str(o["name"]) for o in others),
+        tuple(math.prod(_shape(o)[1:]) for o in others),
+        model.batch,
+        means,
+        cut,
+        tuple(order),
     )
 
 
@@ -218,8 +278,15 @@ def _feed(graph: onnx.GraphProto, given: Input, model: Model, n_features: int | 
             f"the input '{shown(given.name)}' is one number for all rows: such models are run and "
             "judged, but not compressed here"
         )
+    stated = math.prod(side or 0 for side in (given.shape or (0, 0))[1:])
+    if model.corrected and n_features is None:
+        n_features = model.width
     if n_features is not None and len(model.passed.inputs) == 1:
-        row = given.row(n_features)
+        if stated and stated != n_features and not model.corrected:
+            raise ParetoscopeError(
+                f"the model takes {counted(stated, 'feature')}, the data have {n_features:,}"
+            )
+        row = (n_features,) if model.corrected else given.row(n_features)
     else:
         row = tuple(side or model.side or 1 for side in (given.shape or (None, None))[1:])
     below = _rows_of_table(graph, given.name) if given.type in WHOLE else None
@@ -259,17 +326,24 @@ def _by_parts(
 
 
 def _rows_of_table(graph: onnx.GraphProto, name: str) -> int | None:
-    """How many rows the table has that an input's whole numbers look up."""
+    """How many rows the tables have that an input's whole numbers look up; of several the least."""
     tables = {t.name: t.dims[0] for t in graph.initializer if len(t.dims) == 2}
-    names = {name}
+    names, found = {name}, []
     for node in graph.node:
         if node.op_type == "Gather" and len(node.input) > 1 and node.input[1] in names:
-            if node.input[0] not in tables:
-                return None
-            return int(tables[node.input[0]])
+            axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
+            if node.input[0] in tables and axis == 0:
+                found.append(int(tables[node.input[0]]))
         if node.op_type in ("Cast", "Identity", "Reshape", "Unsqueeze", "Squeeze", "Flatten"):
-            names |= set(node.output) if node.input[0] in names else set()
-    return None
+            names |= set(node.output) if node.input and node.input[0] in names else set()
+    return min(found, default=None)
+
+
+def _tell_weights_apart(model: onnx.ModelProto) -> None:
+    """Constant nodes' tensors are called as what they make, so that a file's sizes find them."""
+    for held in held_weights(model):
+        if held.constant is not None:
+            held.tensor.name = held.place.name
 
 
 # --- what is done to the graph --------------------------------------------------------------------
@@ -311,10 +385,7 @@ def _without_attributes(model: onnx.ModelProto) -> list[str]:
         changed += [] if made is None else [node.op_type]
     if not changed:
         return []
-    copies = onnx.GraphProto()
-    copies.node.extend(nodes)
-    del graph.node[:]
-    graph.node.extend(copies.node)
+    _set_nodes(graph, nodes)
     if not any(imported.domain in ONNX for imported in model.opset_import):
         model.opset_import.append(helper.make_opsetid("", 13))
     return [f"{changed[0]} keeps its weights as a product: it became MatMul and Add"]
@@ -381,17 +452,24 @@ def _folded(model: onnx.ModelProto) -> list[str]:
     graph = model.graph
     with Sandbox() as sandbox:
         answer = sandbox.run("constants", [_made_alone(model, wanted)])
-    found, start = np.frombuffer(answer["bytes"], np.float32), 0
-    for name, shape in zip(wanted, answer["shapes"], strict=True):
-        n = math.prod(shape)
-        array = found[start : start + n].reshape(shape)
-        start += n
-        graph.initializer.append(numpy_helper.from_array(array, name))
-    _remove(graph, lambda node: bool(set(node.output) & set(wanted)))
+    start = 0
+    folded: dict[str, npt.NDArray[Any]] = {}
+    for name, shape, kind in zip(wanted, answer["shapes"], answer["types"], strict=True):
+        n_bytes = math.prod(shape) * np.dtype(kind).itemsize
+        array = np.frombuffer(answer["bytes"][start : start + n_bytes], kind).reshape(shape)
+        start += n_bytes
+        if np.dtype(kind).kind == "f":
+            folded[name] = array
+    for node in graph.node:
+        for place, name in enumerate(node.output):
+            if name in folded:  # what else the node makes may be wanted
+                node.output[place] = f"{name}.unused"
+    graph.initializer.extend(numpy_helper.from_array(a, name) for name, a in folded.items())
     _remove_unused(graph)
-    return [
-        f"what is made of constants alone became constants: {', '.join(map(shown, wanted[:5]))}"
-    ]
+    if not folded:
+        return []
+    names = ", ".join(map(shown, list(folded)[:5]))
+    return [f"what is made of constants alone became constants: {names}"]
 
 
 def _made_alone(model: onnx.ModelProto, wanted: Sequence[str]) -> bytes:
@@ -405,35 +483,39 @@ def _made_alone(model: onnx.ModelProto, wanted: Sequence[str]) -> bytes:
             needed.add(place)
             open_ += model.graph.node[place].input
     nodes = [model.graph.node[i] for i in sorted(needed)]
-    used = {name for node in nodes for name in node.input}
-    outputs = [helper.make_tensor_value_info(f"{n}.out", TensorProto.FLOAT, None) for n in wanted]
-    casts = [helper.make_node("Cast", [n], [f"{n}.out"], to=TensorProto.FLOAT) for n in wanted]
+    used = {name for node in nodes for name in node.input} | set(wanted)
+    outputs = [helper.make_empty_tensor_value_info(name) for name in wanted]
     tensors = [t for t in model.graph.initializer if t.name in used]
-    alone = helper.make_graph([*nodes, *casts], "constants", [], outputs, tensors)
+    alone = helper.make_graph(nodes, "constants", [], outputs, tensors)
     found: bytes = helper.make_model(
         alone, opset_imports=model.opset_import, ir_version=model.ir_version
     ).SerializeToString()
     return found
 
 
-def _remove(graph: onnx.GraphProto, which: Any) -> None:
-    for place in reversed([i for i, node in enumerate(graph.node) if which(node)]):
-        del graph.node[place]
-
-
 def _remove_unused(graph: onnx.GraphProto) -> None:
     """Nodes and weights of the graph itself that nothing takes any more."""
-    while True:
-        used = {name for node in graph.node for name in _names(node)}
-        used |= {value.name for value in graph.output}
-        n = len(graph.node)
-        _remove(graph, lambda node, used=used: not any(o in used for o in node.output))
-        if len(graph.node) == n:
-            break
+    used = {value.name for value in graph.output}
+    kept = []
+    for node in reversed(graph.node):  # nodes are sorted: who uses something comes later
+        if any(name in used for name in node.output):
+            kept.append(node)
+            used.update(_names(node))
+    _set_nodes(graph, kept[::-1])
     listed = {value.name for value in graph.input}
-    for place in reversed(range(len(graph.initializer))):
-        if graph.initializer[place].name not in used | listed:
-            del graph.initializer[place]
+    tensors = [t for t in graph.initializer if t.name in used | listed]
+    if len(tensors) < len(graph.initializer):
+        whole = onnx.GraphProto()
+        whole.initializer.extend(tensors)
+        del graph.initializer[:]
+        graph.initializer.extend(whole.initializer)
+
+
+def _set_nodes(graph: onnx.GraphProto, nodes: Sequence[onnx.NodeProto]) -> None:
+    whole = onnx.GraphProto()
+    whole.node.extend(nodes)
+    del graph.node[:]
+    graph.node.extend(whole.node)
 
 
 def _names(node: onnx.NodeProto) -> Iterator[str]:
