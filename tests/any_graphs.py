@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -239,6 +239,36 @@ def _several() -> Kind:
     return Kind(model, {"x": _rows(5), "mask": np.ones((N_ROWS, 5), np.int64)}, {"w": (20, 1)})
 
 
+def _names_taken() -> Kind:
+    """Weights and values that are called as what we would put beside a weight."""
+    nodes = [
+        N("MatMul", ["x", "w"], ["w.0"]),
+        N("MatMul", ["w.0", "w.scale"], ["w.codes"]),
+        N("Identity", ["w.codes"], ["y"]),
+    ]
+    arrays = {"w": weight((5, 4), 1), "w.scale": weight((4, 4), 1, seed=7)}
+    model = graph_of(nodes, arrays, {"x": ["n", 5]})
+    return Kind(model, {"x": _rows(5)}, {"w": (20, 1), "w.scale": (16, 1)})
+
+
+def _by_caller() -> Kind:
+    """A function whose caller says whether its weight is turned."""
+    product = N("Gemm", ["a", "k"], ["b"])
+    turned = product.attribute.add()
+    turned.name, turned.ref_attr_name = "transB", "turned"
+    turned.type = onnx.AttributeProto.INT
+    opsets = [helper.make_opsetid("", 17)]
+    own = helper.make_function("own", "Given", ["a", "k"], ["b"], [product], opsets, ["turned"])
+    nodes = [N("Given", ["x", "w"], ["y"], domain="own", turned=1)]
+    model = graph_of(nodes, {"w": weight((4, 5), 0)}, {"x": ["n", 5]}, functions=[own])
+    return Kind(model, {"x": _rows(5)}, {"w": (20, None)})
+
+
+def _one_number() -> Kind:
+    """A vector has a weight for each input, and no outputs of its own."""
+    return replace(_one(N("MatMul", ["x", "w"], ["y"]), (9,), 0, (9,)), weights={"w": (9, None)})
+
+
 KINDS: dict[str, Callable[[], Kind]] = {
     "dense": lambda: _one(N("MatMul", ["x", "w"], ["y"]), (5, 4), 1, (5,)),
     "weight from the left": lambda: _one(N("MatMul", ["w", "x"], ["y"]), (3, 5), 0, (5, 2)),
@@ -267,6 +297,9 @@ KINDS: dict[str, Callable[[], Kind]] = {
     "doubles": _doubles,
     "halves": _halves,
     "several inputs and outputs": _several,
+    "names that are taken": _names_taken,
+    "turned by the caller": _by_caller,
+    "one number": _one_number,
 }
 
 

@@ -14,9 +14,10 @@ import onnxruntime as ort
 import paretoscope as ps
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from paretoscope.artifact.size_parts import size_report
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.cli.main import main
-from paretoscope.network.in_place import InPlace
+from paretoscope.network.in_place import InPlace, noise
 from paretoscope.network.places import constants_of
 from paretoscope.problems.agreement import Agreement
 from paretoscope.uploads.checking import Chosen, check
@@ -213,6 +214,68 @@ def test_a_graph_without_weights_is_refused_by_name() -> None:
     with pytest.raises(CannotCompressError, match="no operator") as refused:
         prepare(read_model(model.SerializeToString()))
     assert (refused.value.operator, refused.value.node) == ("Relu", "only")
+
+
+def _tried(model: onnx.ModelProto) -> InPlace:
+    return network_in_place(read_model(model.SerializeToString()), Agreement(labels=False))
+
+
+def test_overloads_that_nobody_calls_hold_up_nobody() -> None:
+    """A circle in one: neither ONNX Runtime nor the gate looks into what is not called."""
+    opsets = [helper.make_opsetid("", 17)]
+    good = helper.make_function("own", "F", ["a"], ["b"], [N("Relu", ["a"], ["b"])], opsets)
+    circle = [
+        N("Identity", ["q"], ["p"]), N("Identity", ["p"], ["q"]), N("MatMul", ["a", "p"], ["b"]),
+    ]  # fmt: skip
+    bad = helper.make_function("own", "F", ["a"], ["b"], circle, opsets, overload="bad")
+    nodes = [N("F", ["x"], ["h"], domain="own"), N("MatMul", ["h", "w"], ["y"])]
+    model = graph_of(nodes, {"w": weight((5, 4), 1)}, {"x": ["n", 5]}, functions=[good, bad])
+    model.ir_version = 10
+    assert list(_tried(model).weights) == ["w"]
+
+
+def test_another_output_may_be_large_and_may_not_go_row_by_row() -> None:
+    lstm = any_graphs.KINDS["LSTM"]().model
+    lstm.graph.node[1].output.append("c")
+    large = N("Mul", ["t", "million"], ["large"])
+    lstm.graph.node.append(large)
+    lstm.graph.initializer.append(numpy_helper.from_array(np.float32(1e6), "million"))
+    lstm.graph.node.append(N("Transpose", ["large"], ["rows"], perm=[1, 0, 2]))
+    for name in ("h", "rows"):
+        lstm.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    signature = _tried(lstm).signature
+    assert (signature.output, signature.others) == ("y", ("rows",))
+
+
+def test_rows_that_hang_on_each_other_are_refused() -> None:
+    nodes = [
+        N("MatMul", ["x", "w"], ["h"]),
+        N("Transpose", ["x"], ["t"], perm=[1, 0]),
+        N("MatMul", ["x", "t"], ["s"]),
+        N("MatMul", ["s", "h"], ["y"]),
+    ]
+    with pytest.raises(ParetoscopeError, match="does not go row by row"):
+        _tried(graph_of(nodes, {"w": weight((5, 4), 1)}, {"x": ["n", 5]}))
+
+
+def test_bytes_are_drawn_over_their_range() -> None:
+    nodes = [N("Cast", ["x"], ["f"], to=1), N("MatMul", ["f", "w"], ["y"])]
+    model = graph_of(
+        nodes, {"w": weight((5, 4), 1)}, {"x": ["n", 5]}, types={"x": TensorProto.UINT8}
+    )
+    made = noise(_tried(model).signature, 500)
+    assert (made.min(), made.max()) == (0, 255)
+    assert len(np.unique(made, axis=0)) == 500
+
+
+def test_the_sizes_of_weights_that_stay_floats_are_told() -> None:
+    network = _tried(any_graphs.KINDS["functions"]().model)
+    recipe = ps.Recipe.parse("symmetric(8);w=float32")
+    artifact = ps.compress(network, recipe, None)
+    report = size_report(artifact.onnx_bytes, recipe, network, None)
+    assert [(la.name, la.storage, la.size_bytes) for la in report.layers] == [
+        ("w", "float32", 64), ("w (2)", "int8", 12)
+    ]  # fmt: skip
 
 
 # --- from the file to the page ----------------------------------------------------------------

@@ -222,8 +222,8 @@ class Scope:
         return cls(graph.node, tensors, _makers(graph.node), opset, (), outer)
 
     @classmethod
-    def of_function(cls, function: onnx.FunctionProto) -> Scope:
-        nodes, opset = function.node, opset_of(function)
+    def of_function(cls, function: onnx.FunctionProto, opset: int) -> Scope:
+        nodes, opset = function.node, min(opset, opset_of(function))  # it is put into the graph
         formal = tuple(function.input)
         return cls(nodes, _constants(nodes), _makers(nodes), opset, formal, None, is_function=True)
 
@@ -386,7 +386,7 @@ class _Reading:
         if key not in self._of_functions:
             found: dict[int, Uses] = {}
             self._of_functions[key] = found
-            self._read(Scope.of_function(function), found)
+            self._read(Scope.of_function(function, self._whole.opset), found)
         return self._of_functions[key]
 
 
