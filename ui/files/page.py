@@ -82,8 +82,8 @@ _ACCEPTED = """
 |---|---|
 | CSV, TSV, TXT | a header, then a row a line; commas, tabs or semicolons; the encoding is found or asked |
 | Parquet | columns of numbers and text |
-| NPZ | arrays of one length: features (images, too) and labels or numbers to predict |
-| ONNX | a classifier of one input and one output of scores or labels; a regression; an autoencoder |
+| NPZ | arrays of one length: features (images, too) and labels or numbers to predict; beside a model, an array for each input, in a folder `inputs/` |
+| ONNX | any network of numbers: classifiers, regressions, embedders, autoencoders, of one input or several |
 | skops | a scikit-learn classifier or regression: linear, or a multilayer perceptron |
 """  # noqa: E501 - a table in Markdown
 
@@ -569,8 +569,8 @@ def _offer(upload: _Upload) -> None:
         f"Explore it on {on}",
         on_click=_take,
         args=(upload,),
-        help="It is rewritten so that its weights can be compressed, and what it says is compared "
-        "with what the file says.",
+        help="Its weights are made ready to be compressed, and what it says is compared with what "
+        "the file says.",
     )
     if upload.rows is None:
         row.button(

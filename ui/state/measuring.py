@@ -27,6 +27,7 @@ from ui.state.team import Team
 
 _KEPT = 20_000
 _TASK = "cli.tasks:measure_task"
+_FEW = 5  # points of a line that come slowly are computed at a time, from all over it
 _TASKS = {"surface": "cli.tasks:surface_task", "zip": "cli.tasks:zip_task"}
 _ZIPPED_AT_A_TIME = 8  # of a large network half a second, in which others wait
 _SETTLE_S = 0.15  # a slider that is still moving need not be measured, and pages draw undisturbed
@@ -293,32 +294,40 @@ class MeasuringService:
         lines = request.lines_keyed
         batches = batches_for(request.subject.network.n_features)
         return (
-            self._to_measure(first)
-            or self._to_compute(lines[:1], zipped=request.zipped)
+            self._to_look_at(lines[:1], request)
+            or self._to_measure(first)
+            or self._to_compute(lines[:1], request)
             or next((([r], "compute") for r, key in open_ if key not in self._known), None)
             or self._to_measure(open_)
             or self._to_complete(first, batches)
-            or self._to_compute(lines[1:], zipped=request.zipped)
+            or self._to_compute(lines[1:], request)
             or self._to_complete(open_, batches)
             or self._of_context(request)
         )
 
+    def _to_look_at(self, lines: Sequence[Keyed], request: MeasuringRequest) -> Step | None:
+        """The first points of a line that comes slowly, before anything is run on all rows."""
+        some = any(key in self._known for line in lines for _, key in line)
+        slow = request.subject.comes_slowly
+        return self._to_compute(lines, request) if slow and not some else None
+
     def _to_measure(self, keyed: Keyed) -> Step | None:
         return next((([r], "measure") for r, key in keyed if not self._is_measured(key)), None)
 
-    def _to_compute(self, lines: Sequence[Keyed], *, zipped: bool) -> Step | None:
+    def _to_compute(self, lines: Sequence[Keyed], request: MeasuringRequest) -> Step | None:
         """The points of a line, then how large their files are zipped."""
         for line in lines:
             open_ = [(r, key) for r, key in line if key not in self._failed]
             left = [r for r, key in open_ if key not in self._known]
             if left:
-                return left, "surface"
+                slow = request.subject.comes_slowly
+                return left[:: max(1, len(left) // _FEW) if slow else 1], "surface"
             unzipped = [
                 r
                 for r, key in open_
                 if self._known[key].gzip_bytes is None and key not in self._unzippable
             ]
-            if zipped and unzipped:
+            if request.zipped and unzipped:
                 return unzipped[:_ZIPPED_AT_A_TIME], "zip"
         return None
 
@@ -413,7 +422,8 @@ class MeasuringService:
                 measurement = replace(measurement, gzip_bytes=gzip_bytes)
             if known is not None and measurement.entropy_bytes is None:
                 measurement = replace(measurement, entropy_bytes=known.entropy_bytes)
-            if known is not None and known.computed and not measurement.computed:
+            both = known is not None and known.computed and not measurement.computed
+            if known is not None and both and known.quality.n == measurement.quality.n:
                 apart = abs(known.merit - measurement.merit)
                 so_far = self._apart.get(key[0], Apart())
                 self._apart[key[0]] = Apart(so_far.files + 1, max(so_far.largest, apart))

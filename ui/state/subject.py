@@ -7,8 +7,15 @@ from functools import cached_property
 from typing import Any
 
 from paretoscope.data.dataset import Dataset
-from paretoscope.measurement.measurement import USUAL, Baseline, judged_on, usual_loss
+from paretoscope.measurement.measurement import (
+    USUAL,
+    Baseline,
+    judged_on,
+    takes_long,
+    usual_loss,
+)
 from paretoscope.methods.recipe import Recipe
+from paretoscope.network.in_place import InPlace
 from paretoscope.network.network import Network
 from paretoscope.problems.classification import Classification
 from paretoscope.problems.problem import Problem
@@ -72,8 +79,18 @@ class Subject:
         return f"{self.network.sha256} by {name} {self.decision}"
 
     def at_once(self, recipe: Recipe) -> bool:
-        """Whether a page may compute a point itself."""
-        return self._is_small and recipe.needs_no_rows
+        """Whether a page may compute a point itself; a stranger's graph only workers run."""
+        return not self.is_in_place and self._is_small and recipe.needs_no_rows
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether its network is a graph whose weights are coded where they stand."""
+        return isinstance(self.network, InPlace)
+
+    @property
+    def comes_slowly(self) -> bool:
+        """Whether the points of a line are computed one by one, each by a run of the graph."""
+        return self.is_in_place and takes_long(self.network, len(self.baseline.rows))
 
     @cached_property
     def _is_small(self) -> bool:

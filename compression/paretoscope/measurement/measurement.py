@@ -23,6 +23,7 @@ from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import FloatArray
 from paretoscope.data.dataset import OPEN, Dataset, Rows, public_name
 from paretoscope.methods.recipe import Recipe
+from paretoscope.network.in_place import InPlace
 from paretoscope.network.network import Network
 from paretoscope.problems.accuracy import Accuracy, Change, Difference, Figure
 from paretoscope.problems.figure import Estimate, EstimatedDifference, of_plain, to_plain
@@ -30,6 +31,7 @@ from paretoscope.problems.problem import Problem
 from paretoscope.problems.score import Labels, Predicted, Score, Targets
 
 _ZIP_AT_ONCE_BYTES = 64_000  # zipping less takes at most a few milliseconds
+FIRST_ROWS, _MOST_AT_ONCE = 100, 2**22  # rows of a first look; numbers of all rows that take none
 
 USUAL = "accuracy"  # the score of records that name none
 M = TypeVar("M", bound="Measurement")
@@ -351,15 +353,18 @@ class Baseline:
 
     @cached_property
     def artifact(self) -> Artifact:
+        if self.part_of is not None:
+            return self.part_of[0].artifact
         return compress(self.network, Recipe(), None)  # training rows are many, and not needed
 
     @cached_property
     def outputs(self) -> FloatArray:
         """What the network gives for its rows, of shape (n, outputs)."""
-        if self.part_of is None:
-            return OnnxRuntime(self.artifact.onnx_bytes).scores(self.rows.X)
-        whole, places = self.part_of
-        return whole.outputs[places]
+        if self.part_of is not None:
+            whole, places = self.part_of
+            if "outputs" in vars(whole) or not isinstance(self.network, InPlace):
+                return whole.outputs[places]  # else of a few rows only these, not to wait for all
+        return OnnxRuntime(self.artifact.onnx_bytes).scores(self.rows.X)
 
     @cached_property
     def predicted(self) -> Predicted:
@@ -397,6 +402,19 @@ class Baseline:
     def batch(self, size: int) -> FloatArray:
         """`size` rows to time with; rows repeat where the split has fewer."""
         return np.ascontiguousarray(np.resize(self.rows.X, (size, self.rows.X.shape[1])))
+
+
+def takes_long(network: Network, n_rows: int) -> bool:
+    """Whether to run a network on so many rows takes seconds, as far as its rows' size tells."""
+    return n_rows > FIRST_ROWS and n_rows * network.n_features > _MOST_AT_ONCE
+
+
+def first_rows(baseline: Baseline) -> Baseline:
+    """Of rows that would take long some from all over them: what a first look is judged by."""
+    n = len(baseline.rows)
+    if not isinstance(baseline.network, InPlace) or not takes_long(baseline.network, n):
+        return baseline
+    return baseline.part(np.unique(np.linspace(0, n - 1, FIRST_ROWS).round().astype(np.intp)))
 
 
 def usual_loss(baseline: Baseline) -> float:

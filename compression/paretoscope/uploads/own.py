@@ -61,7 +61,8 @@ def load_table(
     Parameters
     ----------
     path : path
-        A table: .csv, .tsv, .parquet or .npz.
+        A table: .csv, .tsv, .parquet or .npz. Of an .npz with long rows, as images are, or with a
+        folder ``inputs/``, arrays keep their shapes, for a model to take them.
     label : str, optional
         The column to be predicted; by default the likeliest.
     leave_out, keep, one_hot : sequence of str
@@ -106,7 +107,7 @@ def load_model(
     """One's own trained model as a network, by the gate that uploads pass.
 
     Nothing of the file runs in this process: its structure is read, it is tried in a process of
-    its own with limits, and rewritten so that its weights can be compressed.
+    its own with limits, and rewritten so that its weights can be compressed, or coded in place.
 
     Parameters
     ----------
