@@ -616,7 +616,7 @@ def _take(upload: _Upload, made: bool = False) -> None:
         session().own_wrong = _sentence(error)
         return
     exact = exact_recipe(network)  # of weights that stand for whole numbers: nothing is lost
-    kernel = Auto() if may_fuse_any(network.weights) else Fused()
+    kernel = Auto() if may_fuse_any(network) else Fused()
     recipe = replace(now.recipe, kernel=kernel) if exact is None else exact
     judged = (
         {}

@@ -137,7 +137,7 @@ def _first_kernel(dataset: str, model: str) -> Kernel:
         network = server.network(dataset, model)
     except ParetoscopeError:
         network = None
-    small = network is not None and not may_fuse_any(network.weights)
+    small = network is not None and not may_fuse_any(network)
     return Fused() if small else Auto()
 
 

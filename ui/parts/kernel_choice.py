@@ -21,7 +21,7 @@ from ui.state.subject import Subject
 
 def may_differ(network: Network) -> bool:
     """Whether a layer is large enough for integer kernels."""
-    return may_fuse_any(network.weights)
+    return may_fuse_any(network)
 
 
 def settle(network: Network) -> None:

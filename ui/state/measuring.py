@@ -294,7 +294,7 @@ class MeasuringService:
         lines = request.lines_keyed
         batches = batches_for(request.subject.network.n_features)
         return (
-            self._to_look_at(lines[:1], request)
+            self._to_look_at([r for r, _ in first], lines[:1], request)
             or self._to_measure(first)
             or self._to_compute(lines[:1], request)
             or next((([r], "compute") for r, key in open_ if key not in self._known), None)
@@ -305,11 +305,16 @@ class MeasuringService:
             or self._of_context(request)
         )
 
-    def _to_look_at(self, lines: Sequence[Keyed], request: MeasuringRequest) -> Step | None:
-        """The first points of a line that comes slowly, before anything is run on all rows."""
+    def _to_look_at(
+        self, looked_at: Sequence[Recipe], lines: Sequence[Keyed], request: MeasuringRequest
+    ) -> Step | None:
+        """What is looked at, and the first points of a line that comes slowly, before anything is
+        run on all rows."""
         some = any(key in self._known for line in lines for _, key in line)
-        slow = request.subject.comes_slowly
-        return self._to_compute(lines, request) if slow and not some else None
+        if some or not request.subject.comes_slowly:
+            return None
+        found = self._to_compute(lines, request)
+        return None if found is None else ([*dict.fromkeys([*looked_at, *found[0]])], found[1])
 
     def _to_measure(self, keyed: Keyed) -> Step | None:
         return next((([r], "measure") for r, key in keyed if not self._is_measured(key)), None)

@@ -30,10 +30,11 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from paretoscope.base.parameters import FloatArray, Weights
+from paretoscope.base.parameters import FloatArray
 from paretoscope.methods.kernels import Spelling
 from paretoscope.methods.quantization import Codes
 from paretoscope.methods.recovery import Stored
+from paretoscope.network.in_place import InPlace
 from paretoscope.network.network import Network, as_filters, constant, serialize
 
 _FUSED_STORAGE = ("int2", "int4", "int8")
@@ -61,9 +62,12 @@ def may_fuse(storage: str, values: npt.NDArray[Any]) -> bool:
     return values.shape[0] >= _FUSED_MIN_INPUTS and values.size >= _FUSED_MIN_WEIGHTS
 
 
-def may_fuse_any(weights: Weights) -> bool:
-    """Whether a layer is large enough for integer kernels, were its codes of 8 bits."""
-    return any(may_fuse("int8", weight) for weight in weights.values())
+def may_fuse_any(network: Network) -> bool:
+    """Whether a layer is large enough for integer kernels, were its codes of 8 bits. Of a graph
+    that stays as it is all run as floats."""
+    if isinstance(network, InPlace):
+        return False
+    return any(may_fuse("int8", weight) for weight in network.weights.values())
 
 
 def write(

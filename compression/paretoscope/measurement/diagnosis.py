@@ -15,7 +15,7 @@ import onnx
 
 from paretoscope.artifact.kernel_times import KernelTimes
 from paretoscope.artifact.quick_latency import Latency
-from paretoscope.artifact.writing import may_fuse
+from paretoscope.artifact.writing import may_fuse, may_fuse_any
 from paretoscope.measurement.budget import Budget
 from paretoscope.measurement.latency_protocol import Timing
 from paretoscope.measurement.measurement import Measurement
@@ -111,6 +111,8 @@ class Case:
     def fuses(self) -> bool:
         """Whether a layer's codes can be run by an integer kernel."""
         if isinstance(self.recipe.activations, Int8Activations):
+            return False
+        if not may_fuse_any(self.network):
             return False
         weights = self.network.weights
         return any(may_fuse(storage, weights[name]) for name, _, storage in self.now.bits)

@@ -468,7 +468,11 @@ def compute(network: Network, recipe: Recipe, baseline: Baseline) -> tuple[Draft
     of the labels.
     """
     draft = make_draft(network, recipe, baseline.dataset.train, baseline.dataset.validation)
-    outputs = draft.scores(baseline.rows.X)
+    X = baseline.rows.X
+    if isinstance(network, InPlace):  # which nothing but the runtime could compute
+        outputs = OnnxRuntime(draft.onnx_bytes).scores(X)
+    else:
+        outputs = draft.scores(X)
     entropy = sum(entropy_bytes(codes.values) for codes in draft.stored.codes.values())
     figures = _figures(draft, baseline, outputs) | {"entropy_bytes": entropy}
     return draft, Computed(**figures, draft_sha256=draft.sha256)
