@@ -51,7 +51,7 @@ def _members() -> list[Quantizer]:
             values = {n: p.stops(example, 20)[which] for n, p in described.items() if p.stops}
             found.append(family(**values))
     choices = [Symmetric(b, per, clip) for b in (2, 5) for per, clip in SYMMETRIC_CHOICES]
-    return [*found, *choices]
+    return [*found, *choices, FixedPoint(5, per="output")]
 
 
 def _grid(quantizer: Quantizer, weight: Any) -> Grid:
@@ -85,6 +85,21 @@ def test_fixed_point_is_the_articles_formula(weight: Any, q: float) -> None:
     assert np.array_equal(codes.values, np.round(weight.astype(np.float64) * q))
     error = np.abs(codes.decoded().astype(np.float64) - weight)
     assert (error <= 1 / (2 * q) + np.abs(weight) * 2.0**-22).all()
+
+
+@given(weights, factors)
+def test_q_by_output_follows_the_largest_weight_of_each(weight: Any, q: float) -> None:
+    """Each output as if it were a layer by itself, with a factor that makes its codes as large."""
+    codes = _grid(FixedPoint(q, per="output"), weight).project(weight)
+    top = np.abs(weight.astype(np.float64)).max(0)
+    for k in np.flatnonzero(top > 1e-30):
+        alone = _grid(FixedPoint(1), weight[:, [k]]).project(
+            weight[:, [k]] * (q * top.max() / top[k])
+        )
+        assert np.abs(codes.values[:, k] - alone.values[:, 0]).max() <= 1 + 1e-6 * q * top.max()
+        step = top[k] / (q * top.max())
+        off = np.abs(codes.decoded()[:, k].astype(np.float64) - weight[:, k])
+        assert (off <= step / 2 + np.abs(weight[:, k]) * 2.0**-21).all()
 
 
 @given(st.lists(st.integers(-(2**24), 2**24), min_size=1, max_size=5))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from paretoscope.uploads.csvs import read_csv
 from paretoscope.uploads.labelled import with_label
 
+from tests.any_graphs import KINDS
 from tests.uploads import fuzz
 from tests.uploads.cases import needs_cases
 
@@ -27,6 +28,22 @@ def test_mutated_models_never_stop_the_parent(
     assert sum(ends.values()) == n
     assert ends["ran"] > n // 40
     assert ends["refused"] > n // 4
+    record_property("found", ", ".join(f"{n:,} {how}" for how, n in ends.most_common() if n))
+
+
+@pytest.mark.parametrize(
+    "n",
+    [1_000, pytest.param(50_000, marks=pytest.mark.soak("50,000 mutated graphs coded in place"))],
+)
+def test_mutated_graphs_of_every_kind_are_coded_or_refused(
+    n: int, record_property: Callable[[str, object], None]
+) -> None:
+    seeds = [make().data for make in KINDS.values()]
+    ends = fuzz.run(fuzz.mutants(seeds, n), in_place=True)
+    assert ends["ran"] + ends["refused"] + ends["stopped"] + ends["crashed"] == n
+    assert ends["ran"] > n // 15
+    assert ends["coded"] > n // 20
+    assert ends["its file ran"] > 0.9 * ends["coded"]
     record_property("found", ", ".join(f"{n:,} {how}" for how, n in ends.most_common() if n))
 
 

@@ -249,7 +249,7 @@ def zeros_in_a_dense_file(case: Case) -> Reason | None:
 def wide_codes(case: Case) -> Reason | None:
     """Codes need a bit or few more than a narrower type holds, and are stored in the next one."""
     quantizer = case.recipe.quantizer
-    if case.zipped or not isinstance(quantizer, FixedPoint):
+    if case.zipped or not isinstance(quantizer, FixedPoint) or quantizer.per != "tensor":
         return None  # zipped, bits that are always the same take little
     wide = [
         (name, bits, storage)

@@ -137,7 +137,7 @@ def _is_plain(recipe: Recipe) -> bool:
     """Whether each weight is stored by itself, nothing makes up for what goes, and nothing is to be
     timed first."""
     return (
-        recipe.quantizer.elementwise
+        recipe.quantizer.by_itself
         and not recipe.overrides
         and isinstance(recipe.recovery, NoRecovery)
         and isinstance(recipe.activations, FloatActivations)

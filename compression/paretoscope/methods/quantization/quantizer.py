@@ -22,6 +22,11 @@ class Quantizer(Member):
     float_bits: ClassVar[int | None] = None
 
     @property
+    def by_itself(self) -> bool:
+        """Whether this one stores each weight by itself."""
+        return self.elementwise
+
+    @property
     def factor(self) -> float | None:
         """Q, where every weight of every layer is stored in equal steps of 1/Q; else None."""
         return None

@@ -67,8 +67,9 @@ def _cluster_stops(weights: Weights, count: int) -> Sequence[float]:
 class FixedPoint(Quantizer):
     """The article's quantization by a factor Q: code ``a = round(w * Q)``, weight ``a / Q``.
 
-    The error of a weight is at most ``1 / (2 Q)``. The bias stays in float32, on the scale of the
-    products it is added to.
+    The error of a weight is at most ``1 / (2 Q)``. With ``per=output`` each output j has a factor
+    of its own, ``Q max|W| / max|W_:j|``: its largest weight gets the layer's largest code. The bias
+    stays in float32, on the scale of the products it is added to.
 
     Examples
     --------
@@ -89,17 +90,32 @@ class FixedPoint(Quantizer):
         stops=_q_stops,
         first=8,
     )
+    per: str = parameter(
+        Choice(("tensor", "output")),
+        default="tensor",
+        label="Step for each",
+        help="One step 1/Q for the whole layer, or one for each output, smaller as its largest "
+        "weight is smaller than the layer's.",
+    )
 
     @property
-    def factor(self) -> float:
-        return self.q
+    def by_itself(self) -> bool:
+        return self.per == "tensor"
+
+    @property
+    def factor(self) -> float | None:
+        return self.q if self.per == "tensor" else None
 
     @property
     def line(self) -> str:
-        return f"Q = {self.q:g}"
+        return f"Q = {self.q:g}" + ("" if self.per == "tensor" else " by output")
 
     def grid(self, weight: FloatArray, kept: BoolArray) -> Grid:
-        return UniformGrid(self.factor)
+        if self.per == "tensor":
+            return UniformGrid(self.q)
+        top = np.where(kept, np.abs(weight), 0).astype(np.float64).max(0, initial=0)
+        top = np.where(top < _SMALLEST, top.max(initial=_SMALLEST), top)
+        return UniformGrid(self.q * top.max() / top)
 
 
 @dataclass(frozen=True)
