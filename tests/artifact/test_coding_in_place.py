@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from paretoscope.artifact.artifact import make_draft
-from paretoscope.network.in_place import InPlace
+from paretoscope.artifact.predicted_size import file_bytes
+from paretoscope.network.in_place import OURS, InPlace
 from paretoscope.network.places import Place, constants_of, held_weights
 from paretoscope.network.signature import KEY, Feed, Signature
 
@@ -27,7 +28,7 @@ def _network(kind: Kind) -> InPlace:
     model = onnx.ModelProto()
     model.CopyFrom(kind.model)
     entry = model.metadata_props.add()
-    entry.key, entry.value = KEY, Signature(tuple(feeds), "y", 1).to_text()
+    entry.key, entry.value = OURS + KEY, Signature(tuple(feeds), "y", 1).to_text()
     return InPlace(model.SerializeToString())
 
 
@@ -157,6 +158,16 @@ def test_columns_are_turned_back(shape: list[int], data: st.DataObject) -> None:
     assert np.array_equal(place.restored(columns), array)
     scale = np.arange(1, columns.shape[1] + 1, dtype=np.float32)
     assert np.array_equal(place.restored(columns * scale), array * place.beside(scale))
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_size_of_a_file_is_told_before_it_is_made(name: str) -> None:
+    network = _network(KINDS[name]())
+    recipes = [ps.Recipe.parse(f"magnitude(threshold={t})+q(8)") for t in (0, 0.25, 1e-3)]
+    drafts = [make_draft(network, recipe, None) for recipe in recipes]
+    storages = [tuple(c.storage for c in d.stored.codes.values()) for d in drafts]
+    told = file_bytes(network, network, recipes, storages)
+    assert told.tolist() == [len(draft.onnx_bytes) for draft in drafts]
 
 
 def test_what_needs_a_chain_says_so() -> None:

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from paretoscope.artifact.artifact import Sizes, make_draft
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.methods.recipe import Recipe
-from paretoscope.network.in_place import InPlace
+from paretoscope.network.in_place import OURS, InPlace
 from paretoscope.network.signature import KEY, Feed, Signature
 from paretoscope.sandbox.sandbox import Limits, Sandbox, SandboxError
 from paretoscope.uploads.csvs import read_csv
 from paretoscope.uploads.gate import admit
 from paretoscope.uploads.importing import to_chain
-from paretoscope.uploads.in_place import prepare
 from paretoscope.uploads.labelled import with_label
 from paretoscope.uploads.models import Model, described, stated_width, widths_to_try
+from paretoscope.uploads.preparing import prepare
 from paretoscope.uploads.rewrites import REWRITES
 
 from tests import graphs
@@ -150,7 +150,7 @@ def coded(model: Model) -> bytes:
     """The file of a model whose weights are coded where they stand; not yet checked."""
     proto = onnx.load_model_from_string(prepare(model).onnx_bytes)
     entry = proto.metadata_props.add()
-    entry.key, entry.value = KEY, Signature((Feed("x", "float", (1,)),), "y", 1).to_text()
+    entry.key, entry.value = OURS + KEY, Signature((Feed("x", "float", (1,)),), "y", 1).to_text()
     network = InPlace(proto.SerializeToString())
     return make_draft(network, Recipe.parse("symmetric(8,per=output)"), None).onnx_bytes
 

@@ -22,9 +22,10 @@ from paretoscope.network.places import constants_of
 from paretoscope.problems.agreement import Agreement
 from paretoscope.uploads.checking import Chosen, check
 from paretoscope.uploads.importing import to_network
-from paretoscope.uploads.in_place import network_in_place, prepare
+from paretoscope.uploads.in_place import network_in_place
 from paretoscope.uploads.models import read_model
 from paretoscope.uploads.own import keep_made, keep_table, network_of
+from paretoscope.uploads.preparing import prepare
 from paretoscope.uploads.rewriting import CannotCompressError
 
 from tests import any_graphs
@@ -201,11 +202,13 @@ def test_lines_of_source_go_and_own_metadata_stay() -> None:
     model.graph.initializer[0].doc_string = "/home/me/secret"
     inner = model.graph.node[3].attribute[0].g
     inner.node[0].doc_string = "/home/me/secret/inner"
-    helper.set_model_props(model, {"author": "me", "network_sha256": "another's"})
+    helper.set_model_props(
+        model, {"author": "me", "model": "mine", "paretoscope.network_sha256": "x"}
+    )
     prepared = prepare(read_model(model.SerializeToString()))
     assert b"secret" not in prepared.onnx_bytes
     left = onnx.load_model_from_string(prepared.onnx_bytes).metadata_props
-    assert {entry.key: entry.value for entry in left} == {"author": "me"}
+    assert {entry.key: entry.value for entry in left} == {"author": "me", "model": "mine"}
     assert "lines of source" in prepared.notes[0]
 
 

@@ -21,7 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 from paretoscope.artifact.writing import as_stored
 from paretoscope.methods.quantization import Codes
 from paretoscope.methods.recovery import Stored
-from paretoscope.network.in_place import InPlace, put
+from paretoscope.network.in_place import InPlace, note, put
 from paretoscope.network.places import (
     Held,
     Place,
@@ -43,10 +43,15 @@ _FROM_OPSET: Mapping[str, tuple[int, str]] = {
 
 def fitting(codes: Codes, place: Place) -> Codes:
     """Codes in the narrowest type that the version of ONNX has where they stand."""
-    storage = codes.storage
+    storage = fitting_type(codes.storage, place)
+    return codes if storage == codes.storage else replace(codes, storage=storage)
+
+
+def fitting_type(storage: str, place: Place) -> str:
+    """The type itself, or the next wider one that the version of ONNX has there."""
     while storage in _FROM_OPSET and place.opset < _FROM_OPSET[storage][0]:
         storage = _FROM_OPSET[storage][1]
-    return codes if storage == codes.storage else replace(codes, storage=storage)
+    return storage
 
 
 def write_in_place(network: InPlace, stored: Stored, metadata: Mapping[str, str]) -> bytes:
@@ -83,7 +88,7 @@ def write_in_place(network: InPlace, stored: Stored, metadata: Mapping[str, str]
         kept.input.extend(inputs)
         del proto.graph.input[:]
         proto.graph.input.extend(kept.input)
-    helper.set_model_props(proto, dict(network.metadata) | dict(metadata))
+    note(proto, metadata)
     data: bytes = proto.SerializeToString(deterministic=True)
     return data
 

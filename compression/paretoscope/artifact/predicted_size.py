@@ -13,6 +13,7 @@ from paretoscope.methods.kernels import Spelling
 from paretoscope.methods.quantization import STORAGE, Codes
 from paretoscope.methods.recipe import Recipe
 from paretoscope.methods.recovery import Stored
+from paretoscope.network.in_place import OURS, InPlace
 from paretoscope.network.network import Network
 
 
@@ -42,7 +43,7 @@ def file_bytes(
     kinds = list(zip(storages, spellings, strict=True))
     rest = {kind: _without_recipe(reduced, network, *kind) for kind in set(kinds)}
     found = [
-        rest[kind] + _metadata_bytes(len(str(recipe)))
+        rest[kind] + _metadata_bytes(len(str(recipe)), _key(network))
         for recipe, kind in zip(recipes, kinds, strict=True)
     ]
     return np.array(found, np.int64)
@@ -57,7 +58,12 @@ def _without_recipe(
         {n: _some(w.shape, s) for (n, w), s in zip(weights.items(), storages, strict=True)}
     )
     written = write_artifact(network, reduced, Recipe(), stored, spelling)
-    return len(written) - _metadata_bytes(len(str(Recipe())))
+    return len(written) - _metadata_bytes(len(str(Recipe())), _key(network))
+
+
+def _key(network: Network) -> str:
+    """How the recipe is called in a file's metadata."""
+    return f"{OURS}recipe" if isinstance(network, InPlace) else "recipe"
 
 
 def _some(shape: tuple[int, ...], storage: str) -> Codes:
@@ -68,10 +74,10 @@ def _some(shape: tuple[int, ...], storage: str) -> Codes:
 
 
 @lru_cache(maxsize=1024)
-def _metadata_bytes(length: int) -> int:
+def _metadata_bytes(length: int, key: str) -> int:
     """What a recipe's text of that length, which is ASCII, takes in the file: a message
     (key, value) within the model's message."""
-    entry = 2 + len(b"recipe") + 1 + _varint_bytes(length) + length
+    entry = 2 + len(key) + 1 + _varint_bytes(length) + length
     return 1 + _varint_bytes(entry) + entry
 
 

@@ -28,6 +28,7 @@ from paretoscope.sandbox.sessions import Session
 _APART = 1e-3  # of an output, relative to the largest one
 _HALF_APART = 0.05  # the same where the graph computes in 16-bit floats
 _MASK, _BYTES = "mask", {"uint8": (0, 256), "int8": (-128, 128)}
+OURS = "paretoscope."  # begins the names of our metadata in the graphs of others
 OWNER = "network_sha256"  # in a file's metadata: the network that it was made of
 _MOST_ROWS, _MOST_VALUES = 1000, 2**20
 
@@ -58,11 +59,13 @@ class InPlace(Network):
 
     @cached_property
     def metadata(self) -> Mapping[str, str]:
-        return {entry.key: entry.value for entry in self._proto.metadata_props}
+        """Ours alone: the graph's own may use the same words."""
+        found = self._proto.metadata_props
+        return {e.key.removeprefix(OURS): e.value for e in found if e.key.startswith(OURS)}
 
     def with_metadata(self, **more: str) -> InPlace:
         proto = self.proto()
-        onnx.helper.set_model_props(proto, dict(self.metadata) | more)
+        note(proto, more)
         return InPlace(proto.SerializeToString(deterministic=True))
 
     @cached_property
@@ -155,9 +158,16 @@ class InPlace(Network):
         for held in held_weights(proto):
             array = held.place.restored(np.asarray(weights[held.place.name], np.float32))
             put(held.tensor, array, held.tensor.data_type)
-        owner = {OWNER: self.sha256[:SHORT_SHA]}
-        onnx.helper.set_model_props(proto, dict(self.metadata) | owner)
+        note(proto, {OWNER: self.sha256[:SHORT_SHA]})
         return InPlace(proto.SerializeToString(deterministic=True))
+
+
+def note(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
+    """Write metadata of ours into a model, beside its own."""
+    there = {entry.key: entry for entry in model.metadata_props}
+    for name, value in metadata.items():
+        entry = there.get(OURS + name) or model.metadata_props.add()
+        entry.key, entry.value = OURS + name, value
 
 
 def put(tensor: onnx.TensorProto, array: FloatArray, kind: int) -> None:
@@ -233,7 +243,7 @@ def session_for(onnx_bytes: bytes, threads: int | None = None) -> tuple[Session,
 
 def _in_place(onnx_bytes: bytes) -> InPlace | None:
     """The graph with its signature; None for a chain, whose names may say the same word."""
-    if KEY.encode() not in onnx_bytes:
+    if (OURS + KEY).encode() not in onnx_bytes:
         return None
     network = InPlace(onnx_bytes)
     return network if KEY in network.metadata else None

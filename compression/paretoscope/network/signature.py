@@ -17,7 +17,7 @@ import numpy as np
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import BoolArray, FloatArray
 
-KEY = "paretoscope_signature"  # in the metadata of a graph and of its files
+KEY = "signature"  # in the metadata of a graph and of its files
 Meaning = Literal["scores", "probabilities", "score", "probability"]
 WHOLE = ("int32", "int64", "uint32", "uint64", "int16", "uint16", "int8", "uint8")
 _SMALLEST = 1e-12  # of a probability

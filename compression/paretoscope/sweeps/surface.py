@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from paretoscope.artifact.coding_in_place import fitting_type
 from paretoscope.artifact.predicted_size import file_bytes
 from paretoscope.artifact.runtimes import OnnxRuntime
 from paretoscope.base.blas import one_blas_thread
@@ -34,6 +35,7 @@ from paretoscope.methods.quantization import STORAGE, Codes
 from paretoscope.methods.recipe import Recipe
 from paretoscope.methods.storage import Storage
 from paretoscope.network.chain import as_chain
+from paretoscope.network.in_place import InPlace
 from paretoscope.network.network import Network
 from paretoscope.problems.accuracy import Accuracy, Change, Difference
 from paretoscope.problems.classification import decide
@@ -383,7 +385,11 @@ class _Walked:
         """The types that the layers' codes are stored in, at each step."""
         storage, kinds = self.line.recipes[0].storage, self.totals.storages
         stored = {str(kind): _stored_as(storage, str(kind)) for kind in np.unique(kinds)}
-        return [tuple(map(stored.__getitem__, at_step)) for at_step in kinds.T.tolist()]
+        found = [tuple(map(stored.__getitem__, at_step)) for at_step in kinds.T.tolist()]
+        if isinstance(self.reduced, InPlace):
+            places = self.reduced.places.values()
+            found = [tuple(map(fitting_type, of_step, places)) for of_step in found]
+        return found
 
     @cached_property
     def size_bytes(self) -> npt.NDArray[np.int64]:
