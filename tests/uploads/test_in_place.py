@@ -311,6 +311,7 @@ def test_several_inputs_are_judged_on_ones_own_rows(several: Path) -> None:
     assert measured.accuracy.correct == (scores.argmax(1) == rows.y).sum() < len(rows)
     assert measured.latency() is not None
     swept = list(ps.sweep(network, data, ps.grid(threshold=[0, 0.5], q=[2, 64]), batches=()))
+    assert {kind for m in swept for _, _, kind in m.bits} == {"int8"}  # its opset has no narrower
     (worst, best) = sorted(m.accuracy.value for m in swept)[:: len(swept) - 1]
     assert worst < best <= 1.0
 
