@@ -161,6 +161,7 @@ class Sandbox:
             answer = self._exchange(json.dumps(head).encode() + b"\n", parts, most_bytes)
         except BaseException:
             self._kill()  # half an exchange: what comes next would be the answer to this one
+            self._process.wait()
             raise
         finally:
             clock.cancel()
