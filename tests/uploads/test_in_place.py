@@ -271,6 +271,16 @@ def test_bytes_are_drawn_over_their_range() -> None:
     assert len(np.unique(made, axis=0)) == 500
 
 
+def test_the_sizes_of_weights_whose_names_are_taken_are_told() -> None:
+    network = _tried(any_graphs.KINDS["names that are taken"]().model)
+    recipe = ps.Recipe.parse("symmetric(8)")
+    artifact = ps.compress(network, recipe, None)
+    report = size_report(artifact.onnx_bytes, recipe, network, None)
+    assert {la.name: (la.storage, la.size_bytes) for la in report.layers} == {
+        "w": ("int8", 20), "w.scale": ("int8", 16)
+    }  # fmt: skip
+
+
 def test_the_sizes_of_weights_that_stay_floats_are_told() -> None:
     network = _tried(any_graphs.KINDS["functions"]().model)
     recipe = ps.Recipe.parse("symmetric(8);w=float32")

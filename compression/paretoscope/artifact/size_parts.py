@@ -156,7 +156,9 @@ def _parts(onnx_bytes: bytes, network: Network) -> dict[str, int]:
 
 
 def _layer(name: str, tensors: Mapping[str, onnx.TensorProto]) -> LayerSize:
-    tensor = next(tensors[n] for n in (f"{name}_quantized", f"{name}{CODES}", name) if n in tensors)
+    again = (n for n in tensors if n.startswith(f"{name}~") and n.endswith(CODES))  # a taken name
+    names = (f"{name}_quantized", *again, f"{name}{CODES}", name)
+    tensor = next(tensors[n] for n in names if n in tensors)
     values: npt.NDArray[Any] = numpy_helper.to_array(tensor)
     codebook = tensors.get(f"{name}.codebook")
     stored = values.astype(np.float32)
