@@ -339,6 +339,17 @@ def test_arrays_that_are_no_inputs_are_named(several: Path) -> None:
         ps.load_model(several / "model.onnx", data)
 
 
+def test_arrays_that_do_not_fit_a_chain_are_said_before_it_is_explored() -> None:
+    model = any_graphs.KINDS["dense"]().data
+    rows = np.ones((30, 2))
+    two = npz(**{"inputs/a": rows, "inputs/b": np.ones((30, 3))}, labels=np.arange(30) % 4)
+    with pytest.raises(ParetoscopeError, match="takes 1 input, the file holds 2 arrays: a, b"):
+        check(two, "rows.npz", model)
+    one = npz(**{"inputs/a": rows}, labels=np.arange(30) % 4)
+    with pytest.raises(ParetoscopeError, match="takes 5 numbers a row, the file holds 2"):
+        check(one, "rows.npz", model)
+
+
 @pytest.mark.parametrize(
     ("arrays", "says"),
     [

@@ -452,6 +452,11 @@ def _run_on_arrays(data: bytes, judge: _Judge, chosen: Chosen) -> Checked:
     network = to_network(
         judge.model, raw.class_names, raw.X.shape[1], problem=raw.problem, parts=raw.parts
     )
+    if network.n_features != raw.X.shape[1]:
+        raise ParetoscopeError(
+            f"the model takes {network.n_features:,} numbers a row, the file holds "
+            f"{raw.X.shape[1]:,}"
+        )
     if raw.class_names and network.n_scores < len(raw.class_names):
         raise ParetoscopeError(
             f"the model has {counted(network.n_scores, 'score')}, the labels go to "

@@ -238,6 +238,11 @@ def to_network(
         It has no weights that could be coded, or takes text.
     """
     predicts = problem if problem is not None and problem.targets != "classes" else None
+    if parts and len(parts) != len(model.passed.inputs):
+        raise ParetoscopeError(
+            f"the model takes {counted(len(model.passed.inputs), 'input')}, the file holds "
+            f"{counted(len(parts), 'array')}: {', '.join(shown(part.name) for part in parts[:5])}"
+        )
     try:
         return to_chain(model, classes, n_features, order, predicts)
     except ParetoscopeError:
