@@ -156,7 +156,9 @@ def _main(view: View, plan: ExplorePlan, title: str, places: tuple[DeltaGenerato
     service.compute_line(subject, plan.curve)
     baseline = service.before(subject)
     with both, st.container():  # written to in every run, as the other places are
-        if baseline is not None and baseline.latency() is not None:
+        if baseline is not None and (
+            baseline.latency() is not None or (subject.comes_slowly and _known(service, plan))
+        ):
             _charts(service, view, plan, title)
         elif service.failure(subject, Recipe()) is None:
             st.skeleton(height=HEIGHT)
@@ -249,9 +251,15 @@ def _charts(service: MeasuringService, view: View, plan: ExplorePlan, title: str
     timing = _timings(plan).get("batch 1")
     with st.container(key="charts"):
         columns = st.columns([3, 2], gap="small")
+    before = service.before(subject)
     for column, asked in zip(
         columns, (charts.size_asked(view, subject), charts.time_asked(view, subject)), strict=True
     ):
+        if asked.axis == "time" and (before is None or before.latency() is None):
+            with column:
+                st.skeleton(height=HEIGHT)
+                st.caption("Timing the uncompressed model")
+            continue
         plot.chart(
             _trade_off(plan, version, asked, title, timing, theme, told),
             key=f"chart-{'time' if asked.axis == 'time' else 'size'}",
@@ -279,7 +287,7 @@ def _trade_off(
         asked,
         title,
         plan.recipe,
-        _known(service, subject, plan.curve),
+        _known(service, plan),
         baseline,
         timing,
         pins.known(service, subject, plan.pins),
@@ -295,10 +303,10 @@ def _everything(subject: Subject, version: int) -> list[Measurement]:
     return server.measuring().everything(subject)
 
 
-def _known(
-    service: MeasuringService, subject: Subject, line: Sequence[Recipe]
-) -> list[Measurement]:
-    return [m for recipe in line if (m := service.known(subject, recipe)) is not None]
+def _known(service: MeasuringService, plan: ExplorePlan) -> list[Measurement]:
+    """What is known of the curve."""
+    known = (service.known(plan.subject, recipe) for recipe in plan.curve)
+    return [m for m in known if m is not None]
 
 
 def _foot(service: MeasuringService, plan: ExplorePlan, visitor: str) -> None:

@@ -14,6 +14,7 @@ from paretoscope.measurement.budget import Budget
 from paretoscope.measurement.measurement import Measurement
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.network import Network
+from paretoscope.network.sketch import sketch_of
 from streamlit.delta_generator import DeltaGenerator
 
 from ui.base import later, plot, words
@@ -277,7 +278,7 @@ def _heatmap(view: View, plan: ExplorePlan, version: int, title: str) -> None:
 
 
 def _histogram(view: View, subject: Subject, title: str) -> None:
-    names = list(subject.network.weights)
+    names = list(subject.network.shapes)
     layer = st.segmented_control(
         "Weights of", names, default=names[0], key=f"histogram-{len(names)}", required=True
     )
@@ -297,8 +298,12 @@ def _layers(view: View, subject: Subject) -> None:
             "its file apart."
         )
         return
+    network, known = subject.network, server.measuring().known(subject, view.recipe)
+    if known is None and sketch_of(network) is not network:
+        st.caption("Making the file")
+        return
     try:
-        rows = weights.layer_table(subject.network, view.recipe)
+        rows = weights.layer_table(network, view.recipe, known)
     except ParetoscopeError as error:
         st.caption(plain(str(error)))
         return

@@ -15,6 +15,7 @@ from paretoscope.methods.quantization import FixedPoint, Quantizer
 from paretoscope.methods.recipe import Recipe
 from paretoscope.methods.recovery import RECOVERIES
 from paretoscope.network.network import Network
+from paretoscope.network.sketch import Sketch, sketch_of
 
 from ui.base import words
 from ui.base.theme import Theme, here
@@ -55,13 +56,17 @@ def _heading(name: str, value: str, help_text: str | None = None) -> None:
 def _prune(network: Network, criterion: Criterion) -> None:
     axis = axis_of(criterion)
     shown = "" if axis == "pattern" else place_label(criterion)(getattr(criterion, axis))
-    told = f"{shown} {_both_ways(network, criterion)}" if shown else f"{criterion.pattern} pattern"
+    told = (
+        f"{shown} {_both_ways(sketch_of(network), criterion)}"
+        if shown
+        else f"{criterion.pattern} pattern"
+    )
     _heading("Prune", told.strip(), parameters(type(criterion))[axis].help)
-    kept = kept_per_bar(network, criterion)
+    kept = kept_per_bar(sketch_of(network), criterion)
     st.image(
-        _histogram(network, kept, here()),
+        _histogram(sketch_of(network), kept, here()),
         width="stretch",
-        alt=f"Histogram of the magnitudes of {_n_weights(network):,} weights; what is cut is grey",
+        alt=f"Histogram of the magnitudes of {network.n_weights:,} weights; what is cut is grey",
     )
     controls.choose_place(network, criterion)
 
@@ -75,7 +80,7 @@ def _quantize(network: Network, recipe: Recipe) -> None:
         value = "codes of 8 bits, with 8-bit activations"
     _heading("Quantize", value, _rounding(quantizer))
     st.image(
-        grid_picture(network, quantizer, here()),
+        grid_picture(sketch_of(network), quantizer, here()),
         width="stretch",
         alt="Histogram of the weights, with a line at each value that can be stored",
     )
@@ -123,7 +128,7 @@ def _bits(network: Network, recipe: Recipe) -> str:
     if quantizer.float_bits is not None:
         return f"= {quantizer.float_bits}-bit floats"
     try:
-        bits = _bits_of_layers(network, quantizer)
+        bits = _bits_of_layers(sketch_of(network), quantizer)
     except ParetoscopeError as error:
         return str(error)
     span = f"{min(bits)}" if min(bits) == max(bits) else f"{min(bits)} to {max(bits)}"
@@ -137,10 +142,6 @@ def _rounding(quantizer: Quantizer) -> str | None:
     if quantizer.factor is None or told is None:
         return told
     return f"{told} Error at most 1 / (2 Q) = {1 / (2 * quantizer.factor):.3g} a weight."
-
-
-def _n_weights(network: Network) -> int:
-    return sum(w.size for w in network.weights.values())
 
 
 # --- pictures -----------------------------------------------------------------------------------
@@ -158,9 +159,10 @@ def bars_of(network: Network) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int6
 
 @lru_cache(maxsize=256)
 def kept_per_bar(network: Network, criterion: Criterion) -> tuple[int, ...]:
-    """How many weights of each bar are kept; all, where that takes training rows to tell."""
+    """How many weights of each bar are kept; all, where that takes training rows to tell, or the
+    neighbours of each weight."""
     bars, counts, _ = bars_of(network)
-    if criterion.needs_rows:
+    if criterion.needs_rows or (criterion.pattern is not None and isinstance(network, Sketch)):
         return tuple(counts.tolist())
     try:
         cut = criterion.selection(criterion.scores(network, None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from paretoscope.artifact.artifact import make_draft
-from paretoscope.methods.pruning import Criterion, Pruner, smallest_kept
+from paretoscope.measurement.measurement import Measurement
+from paretoscope.methods.pruning import Criterion, Pruner, cut, smallest_kept
 from paretoscope.methods.quantization import STORAGE
 from paretoscope.methods.quantization.codes import UNSIGNED
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.network import Network
+from paretoscope.network.sketch import sketch_of
 
 from ui.base import words
 from ui.base.plot import Figure, Trace, line_across, scatter
@@ -52,11 +55,12 @@ class Histogram:
 
 def histogram(network: Network, title: str, layer: str, recipe: Recipe) -> Histogram:
     """The histogram of one layer's weights."""
-    weight = network.weights[layer].ravel()
+    weight = sketch_of(network).weights[layer].ravel()
     largest = float(np.abs(weight).max()) or 1.0
-    counts, edges = np.histogram(weight, bins=_BINS, range=(-largest, largest))
+    found, edges = np.histogram(weight, bins=_BINS, range=(-largest, largest))
+    counts = np.rint(found * (math.prod(network.shapes[layer]) / weight.size)).astype(int)
     treatment = recipe.overrides.get(layer, recipe.default_treatment)
-    threshold = _threshold(network, layer, treatment.pruner)
+    threshold = _threshold(sketch_of(network), layer, treatment.pruner)
     factor = treatment.quantizer.factor
     step = None if factor is None else 1 / factor
     n = 0 if step is None else int(largest / step)
@@ -150,28 +154,41 @@ def histogram_figure(record: Histogram, theme: Theme) -> Figure:
 
 
 @lru_cache(maxsize=256)
-def layer_table(network: Network, recipe: Recipe) -> pa.Table:
+def layer_table(network: Network, recipe: Recipe, known: Measurement | None) -> pa.Table:
     """`layer_rows` as Streamlit sends it."""
-    return pa.Table.from_pylist(layer_rows(network, recipe))
+    return pa.Table.from_pylist(layer_rows(network, recipe, known))
 
 
-def layer_rows(network: Network, recipe: Recipe) -> list[dict[str, Any]]:
-    """The layers of the file that a recipe makes, for recipes that need no rows."""
-    draft = make_draft(network, recipe, None)
-    total = draft.sizes.file
+def layer_rows(
+    network: Network, recipe: Recipe, known: Measurement | None = None
+) -> list[dict[str, Any]]:
+    """The layers of the file that a recipe makes, for recipes that need no rows. Of a large network
+    by what is known of it, the largest first, with the shares that its sketch tells."""
+    if known is None or sketch_of(network) is network:
+        draft = make_draft(network, recipe, None)
+        total = draft.sizes.file
+        codes = draft.stored.codes
+        stored = [(name, c.values.size, c.bits, c.storage) for name, c in codes.items()]
+        zeros = {name: c.n_zeros / c.values.size for name, c in codes.items()}
+    else:
+        total = known.size_bytes
+        sizes = {name: math.prod(shape) for name, shape in network.shapes.items()}
+        stored = [(name, sizes[name], bits, kind) for name, bits, kind in known.bits]
+        stored.sort(key=lambda row: -row[1] * _BITS[row[3]])
+        zeros = _zeros(sketch_of(network), recipe)
     rows: list[dict[str, Any]] = []
     in_layers = 0.0
-    for name, codes in draft.stored.codes.items():
-        n_bytes = codes.values.size * _BITS[codes.storage] / 8
+    for name, size, bits, storage in stored:
+        n_bytes = size * _BITS[storage] / 8
         in_layers += n_bytes
-        before = network.weights[name]
+        n_in, n_out = network.shapes[name]
         rows.append(
             {
                 "layer": name,
-                "weights": f"{before.shape[0]:,} \u00d7 {before.shape[1]:,}",
-                "kept": words.percent(1 - codes.n_zeros / codes.values.size),
-                "bits a code": str(codes.bits),
-                "stored as": codes.storage,
+                "weights": f"{n_in:,} \u00d7 {n_out:,}",
+                "kept": words.percent(1 - zeros[name]) if name in zeros else "",
+                "bits a code": str(bits),
+                "stored as": storage,
                 "bytes": f"{n_bytes:,.0f}",
                 "share of the file": words.percent(n_bytes / total),
             }
@@ -189,3 +206,20 @@ def layer_rows(network: Network, recipe: Recipe) -> list[dict[str, Any]]:
         }
     )
     return rows
+
+
+def _zeros(sketch: Network, recipe: Recipe) -> dict[str, float]:
+    """About the share of each layer's weights that is cut or rounded to zero; of a pattern
+    nothing is known here."""
+    treatments = recipe.treatments(sketch)
+    cutting = {name: t.pruner for name, t in treatments.items()}
+    if any(isinstance(p, Criterion) and p.pattern is not None for p in cutting.values()):
+        return {}
+    kept = cut(sketch, cutting).kept
+    found = {}
+    for name, weight in sketch.weights.items():
+        left = np.broadcast_to(kept[name], weight.shape)
+        quantizer = treatments[name].quantizer
+        codes = quantizer.grid(weight, left).project(np.where(left, weight, np.float32(0)))
+        found[name] = codes.n_zeros / codes.values.size
+    return found

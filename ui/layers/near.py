@@ -38,7 +38,7 @@ def _draft(network: Network, data: Dataset, recipe: Recipe) -> Draft:
 def one_layer(view: View, subject: Subject, title: str) -> None:
     """One layer: what is done to it, its codes, its mask, and what it looks at."""
     network = subject.network
-    names = list(network.weights)
+    names = list(network.shapes)
     name = view.layer if view.layer in names else names[0]
     st.subheader("One layer from near", anchor="near")
     shown = control("layer-shown", name)

@@ -108,7 +108,7 @@ def picture_of(
     """What is known by now."""
     whole = service.known(subject, recipe)
     before = service.known(subject, Recipe())
-    rows = [_row(service, subject, name, found, before, whole) for name in subject.network.weights]
+    rows = [_row(service, subject, name, found, before, whole) for name in subject.network.shapes]
     # First the layer that gives back most when it is left alone.
     rows.sort(key=lambda row: -(row.all_but_here or (-np.inf,))[0])
     return LayersPicture(
@@ -149,7 +149,7 @@ def _row(
     n = len(SPARSITIES)
     return LayerRow(
         name,
-        tuple(subject.network.weights[name].shape),
+        subject.network.shapes[name],
         _stored(subject.network, name, before) or _FLOAT_BITS // 8 * _count(subject.network, name),
         _stored(subject.network, name, whole),
         spread(found.one_in[name]),
@@ -164,7 +164,8 @@ def _row(
 
 
 def _count(network: Network, name: str) -> int:
-    return int(network.weights[name].size)
+    n_in, n_out = network.shapes[name]
+    return n_in * n_out
 
 
 def _stored(network: Network, name: str, m: Measurement | None) -> int | None:

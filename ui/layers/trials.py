@@ -41,7 +41,7 @@ class Trials:
 def trials(network: Network, recipe: Recipe, rows: Rows | None = None) -> Trials:
     """For each layer of a network. The recipe's own cut is fixed once, then applied layer by layer:
     to rank one layer anew would be another cut."""
-    names = list(network.weights)
+    names = list(network.shapes)
     treatments = each_by_itself(network, recipe, rows)
 
     def alone(name: str, treatment: Treatment) -> Recipe:

@@ -434,6 +434,8 @@ class _Scale:
                 shown = f"{latency.ratio:.2f} of the time"
                 told = f"{shown} ({words.duration(latency.median_us)} beside {beside})"
         state = "computed, not yet run" if m.computed else "measured on its file"
+        if self.axis == "gzip" and m.gzip_is_estimate:
+            state = f"{state}, its size estimated"
         text = f"{words.quality(m.quality)}, {told}, {words.percent(m.sparsity)} zeros"
         return Point(
             x,

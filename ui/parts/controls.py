@@ -17,6 +17,7 @@ from paretoscope.methods.recipe import Recipe
 from paretoscope.methods.recovery import RECOVERIES
 from paretoscope.methods.storage import STORAGES
 from paretoscope.network.network import Network
+from paretoscope.network.sketch import sketch_of
 from paretoscope.sweeps.sweep import CURVE_POINTS, at, stops
 from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 
@@ -282,7 +283,7 @@ def _switch(axis: str, scope: str) -> None:
 def drop_unknown_layers(network: Network) -> None:
     """Take out of the recipe what it says of layers that this network does not have."""
     recipe: Recipe = session().view.recipe
-    known = {name: t for name, t in recipe.overrides.items() if name in network.weights}
+    known = {name: t for name, t in recipe.overrides.items() if name in network.shapes}
     if len(known) < len(recipe.overrides):
         try:
             recipe.treatments(network)
@@ -312,13 +313,12 @@ def apply_switch(network: Network) -> None:
             put("pruner", replace(criterion, scope=scope))
             return
     else:
-        scores = criterion.scores(network, None)
-        share = criterion.selection(scores).sparsity(network.weights)
+        scores = criterion.scores(sketch_of(network), None)
+        share = criterion.selection(scores).sparsity(sketch_of(network).weights)
     rescoped = replace(at(criterion, axis, 0.0), scope=scope)
-    scores = rescoped.scores(network, None)
+    scores = rescoped.scores(sketch_of(network), None)
     linked = linked_value("pruner", rescoped, axis)
     candidates = [at(rescoped, axis, value) for value in place_stops(network, rescoped, linked)]
-    moved = min(
-        candidates, key=lambda c: abs(c.selection(scores).sparsity(network.weights) - share)
-    )
+    weights = sketch_of(network).weights
+    moved = min(candidates, key=lambda c: abs(c.selection(scores).sparsity(weights) - share))
     put("pruner", moved)

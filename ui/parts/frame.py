@@ -12,6 +12,7 @@ from paretoscope.base.errors import ParetoscopeError
 from paretoscope.data.dataset import SOURCES, find_source
 from paretoscope.methods.kernels import Auto, Fused, Kernel
 from paretoscope.methods.pruning import Criterion
+from paretoscope.network.sketch import sketch_of
 from paretoscope.problems.classification import Classification
 from paretoscope.sweeps.sweep import at
 from paretoscope.training.training import MODELS, models, own_model
@@ -116,7 +117,8 @@ def _change_network(**parts: str) -> None:
         and criterion.threshold is not None
         and not criterion.needs_rows
     ):
-        share = criterion.selection(criterion.scores(old, None)).sparsity(old.weights)
+        sketch = sketch_of(old)
+        share = criterion.selection(criterion.scores(sketch, None)).sparsity(sketch.weights)
         recipe = replace(recipe, pruner=at(criterion, "sparsity", round(share, 3)))
         session().switch = ("threshold", criterion.scope)
     kinds = [find_source(name).problem for name in (now.dataset, parts.get("dataset", now.dataset))]

@@ -14,6 +14,7 @@ from paretoscope.methods.pruning import PRUNERS, UNITS, Criterion, cut
 from paretoscope.methods.quantization import QUANTIZERS
 from paretoscope.methods.recipe import Recipe, Treatment
 from paretoscope.network.network import Network
+from paretoscope.network.sketch import sketch_of
 from paretoscope.sweeps.sweep import CURVE_POINTS, at, stops
 
 from ui.parts.method_controls import choose_member, own_parameters, place_label, put, with_linked
@@ -34,13 +35,14 @@ def each_by_itself(
     Raises
     ------
     ParetoscopeError
-        A criterion needs rows and there are none, or a pattern does not divide a layer.
+        A criterion needs rows and there are none.
     """
     found = recipe.treatments(network)
     together = {name: pruner for name, t in found.items() if (pruner := _ranked_with_others(t))}
     if not together:
         return found
-    kept = cut(network, {name: t.pruner for name, t in found.items()}, rows).kept
+    needs_all = any(pruner.needs_rows for pruner in together.values())
+    kept = cut(network if needs_all else sketch_of(network), together, rows).kept
     for name, pruner in together.items():
         n, n_kept = kept[name].size, int(np.count_nonzero(kept[name]))
         own = replace(at(pruner, "sparsity", _share(n - n_kept, n)), scope="layer")
@@ -67,7 +69,7 @@ def _share(n_cut: int, n: int) -> float:
 
 def layer_controls(network: Network, recipe: Recipe, rows: Rows) -> None:
     """What is done to one layer in place of what is done to all; the last tolerates least."""
-    names = list(network.weights)
+    names = list(network.shapes)
     if st.session_state.get("layer") not in names:
         st.session_state.layer = names[-1]
     layer = st.selectbox(

@@ -23,6 +23,7 @@ from paretoscope.methods.quantization import Float32, Quantizer
 from paretoscope.methods.recipe import Recipe
 from paretoscope.methods.recovery import RECOVERIES
 from paretoscope.network.network import Network
+from paretoscope.network.sketch import sketch_of
 from paretoscope.sweeps.sweep import stops
 
 from ui.base import words
@@ -117,8 +118,9 @@ def _share(criterion: Criterion) -> float:
     network = session().network
     if network is None or criterion.needs_rows:
         return DEFAULT_SHARE
-    cut = criterion.selection(criterion.scores(network, None))
-    return round(20 * cut.sparsity(network.weights)) / 20
+    sketch = sketch_of(network)
+    cut = criterion.selection(criterion.scores(sketch, None))
+    return round(20 * cut.sparsity(sketch.weights)) / 20
 
 
 def own_parameters(

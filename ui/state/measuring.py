@@ -366,7 +366,9 @@ class MeasuringService:
         first = keys[0]
         try:
             known = self._known.get(first)
-            zipped = request.zipped and (known is None or known.gzip_bytes is None)
+            zipped = request.zipped and (
+                known is None or known.gzip_bytes is None or known.gzip_is_estimate
+            )
             arguments = request.subject.arguments(recipes[0]) | {"stage": stage, "zipped": zipped}
             if stage in _TASKS:
                 arguments["recipes"] = list(map(str, recipes))
@@ -415,14 +417,15 @@ class MeasuringService:
                 if n_bytes is None:
                     self._unzippable.add(key)
                 elif known is not None:
-                    self._known[key] = replace(known, gzip_bytes=n_bytes)
+                    self._known[key] = replace(known, gzip_bytes=n_bytes, gzip_is_estimate=False)
                     self._versions[key[0]] += 1
             self._changed.notify_all()
 
     def _learn(self, key: Key, measurement: Measurement) -> None:
         with self._changed:
             known = self._known.get(key)
-            if known is not None and known.file_sha256 == measurement.file_sha256:
+            same = known is not None and known.file_sha256 == measurement.file_sha256
+            if known is not None and same and not known.gzip_is_estimate:
                 gzip_bytes = measurement.gzip_bytes or known.gzip_bytes
                 measurement = replace(measurement, gzip_bytes=gzip_bytes)
             if known is not None and measurement.entropy_bytes is None:

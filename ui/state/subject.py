@@ -94,7 +94,7 @@ class Subject:
 
     @cached_property
     def _is_small(self) -> bool:
-        n_weights = sum(w.size for w in self.network.weights.values())
+        n_weights = self.network.n_weights
         # A quick look first: telling the values takes a pass over the network.
         n_rows = len(self.baseline.rows)
         return n_rows * n_weights <= _AT_ONCE and (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
@@ -30,6 +31,7 @@ FUSED_APART = 0.005  # of the rows, of which something else is said
 _CHECK_ROWS, _FEWEST_CHECKED, _FEWEST_IN_PLACE = 512, 32, 8
 _CHECK_VALUES = 2**19  # so that large images, of which fewer tell as much, take no minutes
 _REFERENCE_ROWS, _REFERENCE_APART = 128, 2
+_LOW_LEVEL, _PIECES, _PIECE_BYTES = 4, 16, 2**16  # to estimate what level 9 makes of a file
 
 
 def zipped(onnx_bytes: bytes) -> bytes:
@@ -52,6 +54,17 @@ class Sizes:
     def gzip(self) -> int:
         """Under gzip at level 9. Takes up to 0.3 s a megabyte, so it is computed when asked for."""
         return len(zipped(self.onnx_bytes))
+
+    @cached_property
+    def gzip_estimate(self) -> int:
+        """About the same, of large files in a tenth of the time: the size at a low level, times
+        what level 9 makes of some pieces. Files of image networks were off by 0.2 to 3.6 %
+        (``python -m benchmarks large``)."""
+        data = self.onnx_bytes
+        starts = np.linspace(0, max(0, len(data) - _PIECE_BYTES), _PIECES).astype(int).tolist()
+        pieces = [data[start : start + _PIECE_BYTES] for start in starts]
+        low, high = (sum(len(zlib.compress(p, level)) for p in pieces) for level in (_LOW_LEVEL, 9))
+        return round(len(zlib.compress(data, _LOW_LEVEL)) * high / low)
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,6 +31,7 @@ from paretoscope.problems.problem import Problem
 from paretoscope.problems.score import Labels, Predicted, Score, Targets
 
 _ZIP_AT_ONCE_BYTES = 64_000  # zipping less takes at most a few milliseconds
+_ESTIMATED_BYTES = 1_000_000  # zipping more takes up to twenty seconds
 FIRST_ROWS, _MOST_AT_ONCE = 100, 2**22  # rows of a first look; numbers of all rows that take none
 
 USUAL = "accuracy"  # the score of records that name none
@@ -75,6 +76,8 @@ class Measurement(ABC):
         Against the uncompressed network on the same rows.
     size_bytes, gzip_bytes : int
         The file as it lies on disk, and under gzip -9 (None: not yet known).
+    gzip_is_estimate : bool
+        Whether the latter is only about so, for zipping a large file takes long.
     entropy_bytes : float or None
         The zero-order entropy bound of the stored weights, where it was computed.
     sparsity : float
@@ -94,6 +97,7 @@ class Measurement(ABC):
     sparsity: float
     bits: tuple[tuple[str, int, str], ...]
     gzip_bytes: int | None = None
+    gzip_is_estimate: bool = False
     entropy_bytes: float | None = None
     score: str = USUAL
     decision: str = ""
@@ -475,6 +479,8 @@ def compute(network: Network, recipe: Recipe, baseline: Baseline) -> tuple[Draft
         outputs = draft.scores(X)
     entropy = sum(entropy_bytes(codes.values) for codes in draft.stored.codes.values())
     figures = _figures(draft, baseline, outputs) | {"entropy_bytes": entropy}
+    if isinstance(network, InPlace) and draft.sizes.file > _ESTIMATED_BYTES:
+        figures |= {"gzip_bytes": draft.sizes.gzip_estimate, "gzip_is_estimate": True}
     return draft, Computed(**figures, draft_sha256=draft.sha256)
 
 
@@ -497,7 +503,7 @@ def with_latency(
 
 def with_gzip(measurement: M, file: Draft) -> M:
     """The measurement with the zipped size."""
-    return replace(measurement, gzip_bytes=file.sizes.gzip)
+    return replace(measurement, gzip_bytes=file.sizes.gzip, gzip_is_estimate=False)
 
 
 def as_brought(measurement: Measurement, network: Network) -> Measurement:
@@ -506,7 +512,7 @@ def as_brought(measurement: Measurement, network: Network) -> Measurement:
     if network.brought is None:
         return measurement
     size, zipped = network.brought
-    return replace(measurement, size_bytes=size, gzip_bytes=zipped)
+    return replace(measurement, size_bytes=size, gzip_bytes=zipped, gzip_is_estimate=False)
 
 
 def _figures(file: Draft, baseline: Baseline, outputs: FloatArray) -> dict[str, Any]:

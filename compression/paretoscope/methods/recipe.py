@@ -160,12 +160,12 @@ class Recipe:
             An override names a layer that the network does not have.
         """
         for layer in self.overrides:
-            if layer not in network.weights:
+            if layer not in network.shapes:
                 raise ParetoscopeError(
                     f"the recipe names the layer {layer!r}; this network has "
-                    f"{', '.join(network.weights)}"
+                    f"{', '.join(network.shapes)}"
                 )
-        return {name: self.overrides.get(name, self.default_treatment) for name in network.weights}
+        return {name: self.overrides.get(name, self.default_treatment) for name in network.shapes}
 
     def __str__(self) -> str:
         return self._text

@@ -93,6 +93,10 @@ class InPlace(Network):
         return tuple(Layer(name, None, followed_by_relu=False) for name in self.places)
 
     @cached_property
+    def shapes(self) -> Mapping[str, tuple[int, int]]:
+        return {name: place.sides for name, place in self.places.items()}
+
+    @cached_property
     def weights(self) -> Weights:
         found = {}
         for held in self._held:

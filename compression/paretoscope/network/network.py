@@ -95,6 +95,16 @@ class Network:
         return {layer.weight: as_columns(self._array(layer.weight)) for layer in self.layers}
 
     @cached_property
+    def shapes(self) -> Mapping[str, tuple[int, int]]:
+        """The shapes (in, out) of the prunable weights, by name."""
+        return {name: (w.shape[0], w.shape[1]) for name, w in self.weights.items()}
+
+    @property
+    def n_weights(self) -> int:
+        """Prunable weights of all layers."""
+        return sum(n_in * n_out for n_in, n_out in self.shapes.values())
+
+    @cached_property
     def biases(self) -> Weights:
         """The biases by the name of their layer's weight, each (out,), read-only."""
         return {la.weight: self._array(la.bias) for la in self.layers if la.bias is not None}
@@ -146,7 +156,7 @@ class Network:
     def n_parameters(self) -> int:
         """Weights and biases of the prunable layers, each once."""
         biases = {name: self._array(name).size for name in self.bias_names}
-        return sum(weight.size for weight in self.weights.values()) + sum(biases.values())
+        return self.n_weights + sum(biases.values())
 
     @cached_property
     def bias_names(self) -> tuple[str, ...]:

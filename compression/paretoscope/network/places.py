@@ -87,6 +87,12 @@ class Place:
             return array.reshape(-1, 1)
         return np.moveaxis(array, self.axis, -1).reshape(-1, self.shape[self.axis])
 
+    @property
+    def sides(self) -> tuple[int, int]:
+        """The shape of its columns: (in, out)."""
+        n_out = 1 if self.axis is None else self.shape[self.axis]
+        return math.prod(self.shape) // max(n_out, 1), n_out
+
     def restored(self, columns: Array) -> Array:
         """The inverse of `columns`."""
         if self.axis is None:

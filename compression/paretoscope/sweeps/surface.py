@@ -4,7 +4,7 @@ Recipes on a line (`paretoscope.sweeps.lines`) share everything: each weight goe
 stays gone, so codes, zeros, bits and entropy are running totals, and products only gain what enters
 when the line is walked downward (`paretoscope.sweeps.nested_sweep`, and `plain_sweep` where that
 cannot be loaded). Networks that cannot be walked run through a session of ONNX Runtime a step. What
-is on no line is computed point by point.
+is on no line is computed point by point, and so is a graph that is coded in place.
 
 Accuracy needs no more than labels, which are counted in compiled code; other scores are judged by
 the outputs at each step.
@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from paretoscope.artifact.coding_in_place import fitting_type
 from paretoscope.artifact.predicted_size import file_bytes
 from paretoscope.artifact.runtimes import OnnxRuntime
 from paretoscope.base.blas import one_blas_thread
@@ -149,6 +148,8 @@ def _walks(
     """Whole lines first, then the points that are on none. Where not `whole`, scores that are not
     counted come without intervals of their own, which take longer than all else."""
     lines, others = in_lines(recipes)
+    if isinstance(network, InPlace):  # which nothing walks: the files themselves are run
+        lines, others = [], list(range(len(recipes)))
     shared = _Shared(network, baseline, whole)
     with one_blas_thread():
         if threads == 1 or len(lines) < 2:
@@ -385,11 +386,7 @@ class _Walked:
         """The types that the layers' codes are stored in, at each step."""
         storage, kinds = self.line.recipes[0].storage, self.totals.storages
         stored = {str(kind): _stored_as(storage, str(kind)) for kind in np.unique(kinds)}
-        found = [tuple(map(stored.__getitem__, at_step)) for at_step in kinds.T.tolist()]
-        if isinstance(self.reduced, InPlace):
-            places = self.reduced.places.values()
-            found = [tuple(map(fitting_type, of_step, places)) for of_step in found]
-        return found
+        return [tuple(map(stored.__getitem__, at_step)) for at_step in kinds.T.tolist()]
 
     @cached_property
     def size_bytes(self) -> npt.NDArray[np.int64]:

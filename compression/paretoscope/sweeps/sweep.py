@@ -19,6 +19,7 @@ from paretoscope.methods.pruning import Criterion, KeepAll, Magnitude
 from paretoscope.methods.quantization import FixedPoint, Float32, Quantizer
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.network import Network
+from paretoscope.network.sketch import sketch_of
 from paretoscope.sweeps.front import pareto_front
 from paretoscope.sweeps.surface import surface
 
@@ -121,6 +122,7 @@ def _stops(
     described = parameters(family)[name]
     if described.stops is None:
         raise ParetoscopeError(f"{family.__name__}.{name} has no stops")
+    network = sketch_of(network)
     if name != "threshold":
         return tuple(described.stops(network.weights, count, **dict(others)))
     kind: Any = family

@@ -7,7 +7,7 @@ import zipfile
 
 from paretoscope.base.errors import ParetoscopeError
 
-MOST_BYTES = 50_000_000  # of an upload; .streamlit/config.toml says the same
+MOST_BYTES = 200_000_000  # of an upload; .streamlit/config.toml says the same
 
 # First bytes, and what a file that begins so is.
 _BEGINS: tuple[tuple[bytes, str], ...] = (
