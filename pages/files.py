@@ -18,6 +18,7 @@ frame.say(
     "Nothing is kept before you confirm it.",
 )
 examples.show()
+page.go_on()
 page.accepted()
 own_data.show()
 st.subheader("A table, to train networks on", anchor="data")

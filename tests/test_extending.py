@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from paretoscope.data.dataset import Rows
+from paretoscope.data.rows import Rows
 from paretoscope.methods.pruning.criterion import Criterion
 from paretoscope.methods.pruning.cut import Scores
 from paretoscope.network.network import Network
@@ -208,7 +208,7 @@ from tests.app.pages import figures, open_page, until
 os.environ["PARETOSCOPE_HOME"] = home
 import paretoscope as ps
 from dataclasses import replace
-from paretoscope.data.dataset import keep_own
+from paretoscope.data.own_data import keep_own
 from paretoscope.problems.quantile import Quantile
 
 rows = ps.load_dataset("diabetes").raw

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from paretoscope.artifact.runtimes import OnnxRuntime as OnnxRuntime
     from paretoscope.base.errors import ParetoscopeError as ParetoscopeError
     from paretoscope.data.dataset import Dataset as Dataset
-    from paretoscope.data.dataset import Rows as Rows
     from paretoscope.data.dataset import datasets as datasets
     from paretoscope.data.dataset import fetch_dataset as fetch_dataset
     from paretoscope.data.dataset import load_dataset as load_dataset
+    from paretoscope.data.rows import Rows as Rows
     from paretoscope.measurement.budget import Budget as Budget
     from paretoscope.measurement.measurement import Measurement as Measurement
     from paretoscope.measurement.measurement import measure as measure

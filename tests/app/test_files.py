@@ -14,7 +14,8 @@ import paretoscope as ps
 import pytest
 import skops.io
 from onnx import helper
-from paretoscope.data.dataset import delete_own, is_own, load_dataset, own_notes
+from paretoscope.data.dataset import load_dataset
+from paretoscope.data.own_data import delete_own, is_own, own_notes
 from paretoscope.sandbox import sandbox
 from paretoscope.sandbox.sandbox import Limits
 from sklearn.linear_model import LogisticRegression

@@ -8,7 +8,8 @@ import numpy as np
 import onnxruntime as ort
 import paretoscope as ps
 import pytest
-from paretoscope.data.dataset import Raw, keep_own
+from paretoscope.data.own_data import keep_own
+from paretoscope.data.rows import Raw
 from paretoscope.measurement.confirmation import Confirmation
 from paretoscope.measurement.measurement import Baseline
 from paretoscope.problems.agreement import RelativeError

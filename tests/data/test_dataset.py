@@ -16,18 +16,15 @@ from paretoscope.data import dataset as module
 from paretoscope.data.dataset import (
     IDX_FILES,
     SPLITS,
-    Raw,
-    delete_own,
     fetch_dataset,
     is_present,
-    keep_own,
     load_dataset,
     loads_at_once,
-    named_publicly,
-    public_name,
     split_indices,
 )
 from paretoscope.data.idx import idx_bytes, read_idx
+from paretoscope.data.own_data import delete_own, keep_own, named_publicly, public_name
+from paretoscope.data.rows import Raw
 
 
 @pytest.mark.parametrize(

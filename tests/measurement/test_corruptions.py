@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import paretoscope as ps
 import pytest
-from paretoscope.data.dataset import Rows
+from paretoscope.data.rows import Rows
 from paretoscope.measurement.corruptions import (
     CORRUPTIONS,
     Blur,

@@ -10,7 +10,9 @@ import paretoscope as ps
 import pytest
 from paretoscope.__main__ import main
 from paretoscope.base.errors import ParetoscopeError
-from paretoscope.data.dataset import Raw, keep_own, load_dataset
+from paretoscope.data.dataset import load_dataset
+from paretoscope.data.own_data import keep_own
+from paretoscope.data.rows import Raw
 from paretoscope.measurement.provenance import from_json, origin, record_path, remeasure, to_json
 from paretoscope.network.network import Network
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from paretoscope.base.errors import ParetoscopeError
-from paretoscope.data.dataset import Dataset, Rows
+from paretoscope.data.dataset import Dataset
+from paretoscope.data.rows import Rows
 from paretoscope.methods.pruning import (
     CRITERIA,
     Criterion,

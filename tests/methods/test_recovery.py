@@ -8,7 +8,7 @@ import paretoscope as ps
 import pytest
 from paretoscope.artifact.artifact import make_draft
 from paretoscope.base.errors import ParetoscopeError
-from paretoscope.data.dataset import Rows
+from paretoscope.data.rows import Rows
 from paretoscope.methods.quantization import UniformGrid
 from paretoscope.methods.recovery import RECOVERIES, FineTuning, Recovery
 from paretoscope.methods.recovery.layerwise import compensate, upper_factor_of_inverse

@@ -13,7 +13,8 @@ import pytest
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 from paretoscope.base.errors import ParetoscopeError
-from paretoscope.data.dataset import Dataset, Rows
+from paretoscope.data.dataset import Dataset
+from paretoscope.data.rows import Rows
 from paretoscope.methods.pruning import (
     UNIT_CRITERIA,
     UnitCriterion,

@@ -8,7 +8,7 @@ import paretoscope as ps
 import pytest
 from onnx.reference import ReferenceEvaluator
 from paretoscope.base.errors import ParetoscopeError
-from paretoscope.data.dataset import Raw
+from paretoscope.data.rows import Raw
 from paretoscope.network.building import Dense, build
 from paretoscope.network.network import Network
 from paretoscope.training import training

@@ -16,7 +16,9 @@ import pytest
 from onnx import TensorProto, helper
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.store import sha256
-from paretoscope.data.dataset import Raw, keep_own, load_dataset
+from paretoscope.data.dataset import load_dataset
+from paretoscope.data.own_data import keep_own
+from paretoscope.data.rows import Raw
 from paretoscope.sandbox import sandbox as module
 from paretoscope.sandbox.sandbox import Limits, Sandbox, SandboxError
 from paretoscope.uploads import kinds
@@ -125,7 +127,8 @@ def test_an_answer_that_is_cut_off_is_none(
 _KEEPS = (
     "import numpy as np\n"
     "from itertools import count\n"
-    "from paretoscope.data.dataset import Raw, keep_own\n"
+    "from paretoscope.data.own_data import keep_own\n"
+    "from paretoscope.data.rows import Raw\n"
     "for number in count():\n"
     "    X = np.random.default_rng(number).random((2_000, 20), np.float32)\n"
     "    names = tuple(f'f{i}' for i in range(20))\n"

@@ -12,7 +12,8 @@ import paretoscope as ps
 import pytest
 from onnx import helper
 from paretoscope.base.errors import ParetoscopeError
-from paretoscope.data.dataset import Dataset, Raw, Rows
+from paretoscope.data.dataset import Dataset
+from paretoscope.data.rows import Raw, Rows
 from paretoscope.training.training import fits, keep_own_model
 from paretoscope.uploads.importing import network_for, to_chain
 from paretoscope.uploads.models import read_model

@@ -428,4 +428,4 @@ def test_a_file_that_is_too_large_is_told_its_true_size(
     with (tmp_path / "m.onnx").open("wb") as file:
         file.truncate(3 * MOST_BYTES)
     assert main(["check", str(tmp_path / "m.onnx")]) == 2
-    assert "the file has 150.0 MB; at most 50 MB are taken" in capsys.readouterr().err
+    assert "the file has 600.0 MB; at most 200 MB are taken" in capsys.readouterr().err

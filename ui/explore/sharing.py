@@ -8,7 +8,7 @@ from functools import partial
 
 import streamlit as st
 from paretoscope.artifact.artifact import compress, zipped
-from paretoscope.data.dataset import is_own
+from paretoscope.data.own_data import is_own
 from paretoscope.measurement.measurement import Measured, Measurement, measure
 from paretoscope.measurement.provenance import to_json
 from paretoscope.methods.recipe import Recipe

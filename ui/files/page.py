@@ -6,32 +6,32 @@ Nothing of an upload is shown but as plain text, and nothing of it is kept befor
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import streamlit as st
-from paretoscope.artifact.writing import may_fuse_any
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.store import sha256
 from paretoscope.base.wording import counted
-from paretoscope.data.dataset import Dataset, Raw, find_source, keep_own
+from paretoscope.data.dataset import Dataset, find_source
+from paretoscope.data.own_data import keep_own
+from paretoscope.data.rows import Raw
 from paretoscope.methods.kernels import Auto, Fused
+from paretoscope.methods.recipe import Recipe
 from paretoscope.problems.accuracy import Accuracy
 from paretoscope.sandbox.sandbox import SandboxError, limits_hold
-from paretoscope.training.training import keep_own_model
 from paretoscope.uploads.arrays import is_arrays
 from paretoscope.uploads.checking import (
     MODEL_ENDINGS,
     Checked,
     Chosen,
     UnknownLabelsError,
-    check,
 )
 from paretoscope.uploads.columns import Column
 from paretoscope.uploads.csvs import Reading, Table
 from paretoscope.uploads.decoding import ENCODINGS, EncodingError
 from paretoscope.uploads.gate import shown
-from paretoscope.uploads.kinds import MOST_BYTES
+from paretoscope.uploads.kinds import MOST_BYTES, MOST_TABLE_BYTES
 from paretoscope.uploads.labelled import (
     Constant,
     Labelled,
@@ -46,19 +46,15 @@ from paretoscope.uploads.labelled import (
 from paretoscope.uploads.numerals import DECIMALS, AmbiguousNumbersError, Decimal
 from paretoscope.uploads.own import (
     as_raw,
-    keep_made,
-    keep_table,
-    n_scores_of,
-    network_of,
     title_of,
 )
-from paretoscope.uploads.own_grids import exact_recipe
 from paretoscope.uploads.roles import guess_label, row_keys, say_keys
 from paretoscope.uploads.tables import ENDINGS, read_table
+from paretoscope.uploads.taking import Brought
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from ui.base import words
-from ui.files import examples
+from ui.files import apart, examples
 from ui.state import server, view
 from ui.state.address import USUAL
 from ui.state.session import session
@@ -88,6 +84,12 @@ _ACCEPTED = """
 """  # noqa: E501 - a table in Markdown
 
 
+def go_on() -> None:
+    """To Explore, where a button took what it looks at."""
+    if session().take("own_used"):
+        st.switch_page("pages/explore.py", query_params=session().view.query())
+
+
 def accepted() -> None:
     """What files are read, and what becomes of them."""
     with st.expander("What is accepted, and what becomes of it"):
@@ -104,7 +106,7 @@ def accepted() -> None:
 def table() -> None:
     """Upload a table, choose its label, see what is done to its rows, and use it."""
     given: UploadedFile | examples.File | None = st.file_uploader(
-        f"Table, at most {MOST_BYTES // 1_000_000} MB", type=list(ENDINGS), key="own-table"
+        f"Table, at most {MOST_TABLE_BYTES // 1_000_000} MB", type=list(ENDINGS), key="own-table"
     )
     tried = examples.chosen()
     if given is None and tried is not None and tried.model is None:
@@ -243,8 +245,6 @@ def _choose(found: Table, name: str) -> None:
         args=(raw, title_of(name), (*found.notes, *rows.notes)),
     )
     _say_wrong()
-    if session().take("own_used"):
-        st.switch_page("pages/explore.py", query_params=session().view.query())
 
 
 def _ask_what(column: Column) -> Predicted | None:
@@ -394,16 +394,17 @@ def model() -> None:
     )
     beside_name = "" if beside is None else beside.name
     rows = None if beside is None else beside.getvalue()
-    upload = _Upload(given.getvalue(), given.name, rows, beside_name, fix)
-    about = upload.about
+    upload = Brought(given.getvalue(), given.name, rows, beside_name, fix)
+    about = _about(upload)
     if rows is not None:
         try:
-            upload = _with_table(upload)
+            read = _with_table(upload)
         except ParetoscopeError as error:
             st.error(view.plain(_sentence(error)))
             return
-        if upload.chosen is None:
+        if read is None:
             return
+        upload = read
     upload = replace(upload, names=_names_given(about))
     try:
         try:
@@ -424,7 +425,7 @@ def model() -> None:
         if found.one_number and found.predicts == "class":
             upload = replace(upload, cut=_ask_cut(about))
             found = _checked(upload)
-        if found.predicts == "number" and upload.chosen is not None:
+        if found.predicts == "number" and upload.rows is not None:
             upload = replace(upload, chosen=replace(upload.chosen, predict="number"))
     except ParetoscopeError as error:
         st.error(view.plain(_sentence(error)))
@@ -433,7 +434,7 @@ def model() -> None:
         _offer_other_names(about)
         return
     _offer_other_names(about)
-    _offer(upload)
+    _offer(upload, [given, beside])
     tell = st.success if found.beats else st.warning
     tell(view.plain(found.line[:1].upper() + found.line[1:] + "."))
     st.caption(view.plain(f"Can be compressed: {found.compressible}"))
@@ -454,55 +455,26 @@ def _ask_cut(about: str) -> float | None:
     return cut
 
 
-@dataclass(frozen=True)
-class _Upload:
-    """A model with what was given and chosen beside it.
-
-    Attributes
-    ----------
-    data, name : bytes, str
-        The model's file.
-    rows, rows_name : bytes or None, str
-        A table's.
-    fix : bool
-        Whether the number of features is that of the weights.
-    chosen : Chosen or None
-        Of the table; None while a choice is open.
-    output : str or None
-    names : tuple of str
-        What the table calls the model's classes.
-    cut : float or None
-        What tells two classes apart by one number.
-    """
-
-    data: bytes
-    name: str
-    rows: bytes | None
-    rows_name: str
-    fix: bool
-    chosen: Chosen | None = None
-    output: str | None = None
-    names: tuple[str, ...] = ()
-    cut: float | None = None
-
-    @property
-    def about(self) -> str:
-        rows = None if self.rows is None else sha256(self.rows)
-        return f"{sha256(self.data)} {self.name[-6:]} {self.fix} {rows}"
-
-    @property
-    def key(self) -> str:
-        return f"{self.about} {self.chosen} {self.output} {self.names} {self.cut}"
+def _about(upload: Brought) -> str:
+    """The files alone, for the keys of what is asked of them."""
+    rows = None if upload.rows is None else sha256(upload.rows)
+    return f"{sha256(upload.data)} {upload.name[-6:]} {upload.fix} {rows}"
 
 
-def _with_table(upload: _Upload) -> _Upload:
-    """With the table as it is to be read, and the label that was chosen."""
+def _key(upload: Brought) -> str:
+    chosen = upload.chosen, upload.output, upload.names, upload.cut
+    return " ".join(map(str, (_about(upload), *chosen)))
+
+
+def _with_table(upload: Brought) -> Brought | None:
+    """With the table as it is to be read, and the label that was chosen; None while a choice is
+    open."""
     assert upload.rows is not None
     if is_arrays(upload.rows):
-        return replace(upload, chosen=Chosen())
+        return upload
     found, reading = _table_of(upload.rows, "own-rows")
     if found is None:
-        return upload
+        return None
     label = st.selectbox(
         "Label of the table",
         found.names,
@@ -560,15 +532,16 @@ def _ask_names(unknown: UnknownLabelsError, about: str) -> None:
             st.rerun()
 
 
-def _offer(upload: _Upload) -> None:
+def _offer(upload: Brought, files: list[object]) -> None:
     """The button that takes the model to Explore, on the table beside or the dataset at hand."""
     now = session().view
+    # Not as arguments of the buttons, which Streamlit keeps as long as the visit lasts.
+    session().upload = upload, files
     on = "this table" if upload.rows is not None else find_source(now.dataset).title
     row = st.container(horizontal=True)
     row.button(
         f"Explore it on {on}",
         on_click=_take,
-        args=(upload,),
         help="Its weights are made ready to be compressed, and what it says is compared with what "
         "the file says.",
     )
@@ -576,13 +549,11 @@ def _offer(upload: _Upload) -> None:
         row.button(
             "Explore it on made-up rows",
             on_click=_take,
-            args=(upload, True),
+            args=(True,),
             help="1,000 rows of noise, where you have none. Files are held against the "
             "uncompressed model: what is found is true of noise, and real rows may tell otherwise.",
         )
     _say_wrong()
-    if session().take("own_used"):
-        st.switch_page("pages/explore.py", query_params=session().view.query())
 
 
 def _say_wrong() -> None:
@@ -592,73 +563,47 @@ def _say_wrong() -> None:
         st.error(view.plain(wrong))
 
 
-def _take(upload: _Upload, made: bool = False) -> None:
+def _take(made: bool = False) -> None:
     now = session().view
+    upload, files = session().take("upload")
     try:
         _count()
-        if made:
-            asked = {"scores": upload.output, "correct_shape": upload.fix}
-            dataset = keep_made(upload.data, upload.name, **asked)
-        else:
-            dataset = now.dataset if upload.rows is None else _kept(upload)
-        on = server.dataset(dataset)
-        network = network_of(
-            upload.data,
-            upload.name,
-            on,
-            names=upload.names,
-            scores=upload.output,
-            cut=upload.cut,
-            correct_shape=upload.fix,
-        )
-        kept = keep_own_model(network, title_of(upload.name), on)
+        with st.spinner("Making its weights ready to be compressed"):
+            taken = apart.take(upload, "" if made else now.dataset)
     except ParetoscopeError as error:
         session().own_wrong = _sentence(error)
         return
-    exact = exact_recipe(network)  # of weights that stand for whole numbers: nothing is lost
-    kernel = Auto() if may_fuse_any(network) else Fused()
-    recipe = replace(now.recipe, kernel=kernel) if exact is None else exact
+    apart.let_go(files)
+    kernel = Auto() if taken.may_fuse else Fused()
+    recipe = replace(now.recipe, kernel=kernel)
+    if taken.exact is not None:  # of weights that stand for whole numbers: nothing is lost
+        recipe = Recipe.parse(taken.exact)
     judged = (
         {}
-        if dataset == now.dataset
+        if taken.dataset == now.dataset
         else {"score": "", "decision": "", "margin": USUAL, "drop": USUAL}
     )
-    view.change(dataset=dataset, model=kept, pins=(), recipe=recipe, **judged)
-    session().arrives = exact is None
+    view.change(dataset=taken.dataset, model=taken.model, pins=(), recipe=recipe, **judged)
+    session().arrives = taken.exact is None
     session().own_used = True
-
-
-def _kept(upload: _Upload) -> str:
-    """A table beside a model as own data, by its chosen or likely label."""
-    assert upload.rows is not None
-    assert upload.chosen is not None
-    n_classes = (
-        n_scores_of(upload.data, upload.name, upload.output) if is_arrays(upload.rows) else 0
-    )
-    return keep_table(upload.rows, upload.rows_name, upload.chosen, n_classes=n_classes)
 
 
 @st.cache_resource(
     show_spinner="Trying the model in a process of its own", max_entries=_KEPT, scope="session"
 )
-def _tried(key: str, _upload: _Upload) -> Checked | ParetoscopeError:
+def _tried(key: str, _upload: Brought) -> Checked | ParetoscopeError:
     """A verdict or a refusal, kept for the page's next runs; a limit that a busy machine may have
     caused is raised, so that it is tried again."""
-    given = _upload
-    asked: dict[str, Any] = {"correct_shape": given.fix, "output": given.output, "cut": given.cut}
     try:
-        if given.rows is None:
-            return check(given.data, given.name, **asked)
-        chosen = given.chosen or Chosen()
-        return check(given.rows, "", given.data, chosen=chosen, names=given.names, **asked)
+        return apart.judged(_upload)
     except SandboxError:
         raise
     except ParetoscopeError as error:
         return error
 
 
-def _checked(upload: _Upload) -> Checked:
-    found: Checked | ParetoscopeError = _tried(upload.key, upload)
+def _checked(upload: Brought) -> Checked:
+    found: Checked | ParetoscopeError = _tried(_key(upload), upload)
     if isinstance(found, ParetoscopeError):
         raise found.with_traceback(None)
     return found

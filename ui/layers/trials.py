@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from paretoscope.base.errors import ParetoscopeError
-from paretoscope.data.dataset import Rows
+from paretoscope.data.rows import Rows
 from paretoscope.methods.pruning import KeepAll, Magnitude
 from paretoscope.methods.quantization import Symmetric
 from paretoscope.methods.recipe import Recipe, Treatment

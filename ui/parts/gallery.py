@@ -26,15 +26,16 @@ def gallery(
         return
     rest = "" if len(shown) == flips.n else f", the first {len(shown)}"
     st.markdown(f"**{title}** ({flips.n:,} rows{rest}; {order})")
-    data, X = subject.dataset, subject.baseline.rows.X
+    data = subject.dataset
+    X = subject.baseline.rows.at(np.array([row for row, *_ in shown], np.intp)).X
     names = data.class_names
     if data.image_shape is None:
         st.dataframe(_table(data, X, shown), hide_index=True, height="content")
         return
     with st.container(horizontal=True):
-        for row, actual, before, now in shown:
+        for (_, actual, before, now), values in zip(shown, X, strict=True):
             st.image(
-                _picture(data, X[row]),
+                _picture(data, values),
                 caption=f"{names[actual]}: {names[before]} → {names[now]}",
                 width=_PICTURE_PIXELS,
                 alt=f"a row of class {names[actual]}",
@@ -42,20 +43,21 @@ def gallery(
 
 
 def _picture(data: Dataset, row: np.ndarray) -> np.ndarray:
-    """A row as a picture large enough to see: grey, light on dark."""
+    """A row as a picture large enough to see: in its colours, or grey, light on dark."""
     assert data.image_shape is not None
     channels, height, width = data.image_shape
-    pixels = row.reshape(channels, height, width).mean(0)
+    pixels = row.reshape(channels, height, width).transpose(1, 2, 0)
     shown = np.clip(255 * pixels / (data.largest or 1), 0, 255).astype(np.uint8)
     times = max(1, _PICTURE_PIXELS * 2 // width)
-    return np.kron(shown, np.ones((times, times), np.uint8))
+    large = np.kron(shown, np.ones((times, times, 1), np.uint8))
+    return large if channels == 3 else large[..., 0]
 
 
 def _table(data: Dataset, X: np.ndarray, shown: Sequence[Sequence[int]]) -> pd.DataFrame:
     names = data.class_names
     rows = []
-    for row, actual, before, now in shown:
-        features = zip(data.feature_names, X[row], strict=True)
+    for (row, actual, before, now), values in zip(shown, X, strict=True):
+        features = zip(data.feature_names, values, strict=False)
         rows.append(
             {"row": row, "actual": names[actual], "before": names[before], "now": names[now]}
             | dict(list(features)[:_TABLE_FEATURES])

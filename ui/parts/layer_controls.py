@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import parameters
-from paretoscope.data.dataset import Rows
+from paretoscope.data.rows import Rows
 from paretoscope.methods.pruning import PRUNERS, UNITS, Criterion, cut
 from paretoscope.methods.quantization import QUANTIZERS
 from paretoscope.methods.recipe import Recipe, Treatment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from paretoscope.data.dataset import OWN_DATA, public_name
+from paretoscope.data.own_data import OWN_DATA, public_name
 from paretoscope.measurement.measurement import Measurement, environment
 
 from ui.base import words

@@ -16,7 +16,8 @@ from typing import Any, Protocol
 
 from paretoscope.base.errors import ParetoscopeError, one_of
 from paretoscope.base.parameters import Number, format_value
-from paretoscope.data.dataset import datasets, find_source, is_own
+from paretoscope.data.dataset import datasets, find_source
+from paretoscope.data.own_data import is_own
 from paretoscope.measurement.budget import Budget
 from paretoscope.methods.pruning import CRITERIA
 from paretoscope.methods.recipe import Recipe

@@ -377,8 +377,12 @@ class MeasuringService:
             if not self._worker.alive:
                 self._worker.close()
                 self._worker = Worker()
+            arguments["tell_each"] = request.subject.comes_slowly
             for message in self._worker.run(_TASKS.get(stage, _TASK), arguments):
-                if "emit" in message:
+                if "found" in message.get("emit", {}):
+                    found = Measurement.from_dict(message["emit"]["found"])
+                    self._learn(request.subject.key(found.recipe), found)
+                elif "emit" in message:
                     self._running = first, message["emit"]["fraction"], message["emit"]["text"]
                 elif stage == "surface":
                     plains = message["result"]["measurements"]

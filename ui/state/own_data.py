@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 from paretoscope.base.errors import ParetoscopeError
-from paretoscope.data.dataset import delete_own, find_source, is_own
+from paretoscope.data.dataset import find_source
+from paretoscope.data.own_data import delete_own, is_own
 from paretoscope.training.training import own_model
 
 from ui.base import browser

@@ -15,7 +15,7 @@ from paretoscope.cli.results import Answer, Task
 from paretoscope.cli.tasks import find_result
 from paretoscope.data.dataset import Dataset, load_dataset, loads_at_once
 from paretoscope.network.network import Network
-from paretoscope.training.training import find_trained
+from paretoscope.training.training import find_outline, find_trained
 
 from ui.base.collector import collector
 from ui.state.measuring import MeasuringService
@@ -99,7 +99,8 @@ def network(dataset_name: str, model: str) -> Network | None:
     """The trained network, or None where it must be trained first. Never imports scikit-learn."""
     found = _networks().get((dataset_name, model))
     if found is None and loads_at_once(dataset_name):
-        found = find_trained(model, dataset(dataset_name), SEED)
+        data = dataset(dataset_name)
+        found = find_outline(model, data, SEED) or find_trained(model, data, SEED)
         if found is not None:
             _networks()[dataset_name, model] = found
     return found

@@ -91,6 +91,8 @@ class Session:
         Why the button that was pressed did nothing.
     own_used : bool
         Whether own data or an own model was taken, so that Explore is next.
+    upload : (Brought, list of files) or None
+        The model that *Your files* shows, with what it was given.
     example : str or None
         The example of Your files that the visitor tries.
     brought : dict of str to list of str
@@ -121,6 +123,7 @@ class Session:
     own_kept: int = 0
     own_wrong: str | None = None
     own_used: bool = False
+    upload: tuple[Any, list[Any]] | None = None
     example: str | None = None
     brought: dict[str, list[str]] = field(default_factory=dict)
     forgotten: set[str] = field(default_factory=set)

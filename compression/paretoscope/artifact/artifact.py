@@ -17,7 +17,8 @@ from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import FloatArray
 from paretoscope.base.store import SHORT_SHA, sha256
 from paretoscope.base.wording import counted
-from paretoscope.data.dataset import Report, Rows
+from paretoscope.data.dataset import Report
+from paretoscope.data.rows import Rows
 from paretoscope.methods.activations import Int8Activations, codes_in
 from paretoscope.methods.kernels import Auto, Folded, Fused, Kernel, Spelling
 from paretoscope.methods.pruning import Cut, cut, remove_units
@@ -262,7 +263,7 @@ def _check_features(network: Network, train_rows: Rows | None) -> FloatArray:
     fewest = _FEWEST_IN_PLACE if isinstance(network, InPlace) else _FEWEST_CHECKED
     n = min(_CHECK_ROWS, max(fewest, _CHECK_VALUES // network.n_features))
     if train_rows is not None:
-        return train_rows.X[:n]
+        return train_rows.at(np.arange(min(n, len(train_rows)))).X
     if isinstance(network, InPlace):
         return noise(network.signature, n)
     rng = np.random.default_rng(0)

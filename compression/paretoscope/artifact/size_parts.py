@@ -14,7 +14,7 @@ from onnx import numpy_helper
 
 from paretoscope.artifact.artifact import make_draft
 from paretoscope.artifact.coding_in_place import CODES
-from paretoscope.data.dataset import Rows
+from paretoscope.data.rows import Rows
 from paretoscope.methods.activations import FloatActivations
 from paretoscope.methods.quantization import Float32
 from paretoscope.methods.recipe import Recipe
@@ -23,6 +23,7 @@ from paretoscope.network.network import Network
 from paretoscope.network.places import constants_of
 
 _TYPE_NAMES = {"FLOAT": "float32"}
+_FEW_VALUES = 2**20
 PARTS = ("weights", "biases", "scales and codebooks", "graph and metadata")
 
 
@@ -181,7 +182,17 @@ def entropy_bytes(values: npt.NDArray[Any]) -> float:
     >>> entropy_bytes(np.array([0, 0, 1, 1]))
     0.5
     """
-    as_numbers = values.astype(np.float32) if values.dtype.kind not in "iuf" else values
-    _, counts = np.unique(as_numbers, return_counts=True)
-    shares = counts / values.size
+    shares = _counts(values) / values.size
     return float(-(shares * np.log2(shares)).sum() * values.size / 8) + 0.0
+
+
+def _counts(values: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+    """How often each value occurs."""
+    if values.dtype.kind in "iu" and values.size:
+        low, high = int(values.min()), int(values.max())
+        if high - low < _FEW_VALUES:  # counted many times faster than sorted
+            counts = np.bincount(values.ravel().astype(np.int64) - low)
+            return counts[counts > 0]
+    as_numbers = values.astype(np.float32) if values.dtype.kind not in "iuf" else values
+    found: npt.NDArray[np.intp] = np.unique(as_numbers, return_counts=True)[1]
+    return found

@@ -88,6 +88,17 @@ class Store:
                 self._key(key).unlink(missing_ok=True)
         return data
 
+    def path(self, key: str) -> Path | None:
+        """Where the bytes lie that `key` stands for, to be mapped; None where they are missing or
+        damaged."""
+        try:
+            name = self._key(key).read_text(encoding="ascii")
+            with self._object(name).open("rb") as file:
+                whole = hashlib.file_digest(file, "sha256").hexdigest() == name
+        except (OSError, UnicodeDecodeError):
+            return None
+        return self._object(name) if whole else None
+
     def forget(self, key: str) -> None:
         """Delete what `key` stands for."""
         try:

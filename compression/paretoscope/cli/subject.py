@@ -12,7 +12,8 @@ from typing import Any
 import paretoscope as ps
 from paretoscope.base.errors import ParetoscopeError, one_of
 from paretoscope.base.parameters import Choice, Member, parameters
-from paretoscope.data.dataset import Dataset, own_notes
+from paretoscope.data.dataset import Dataset
+from paretoscope.data.own_data import own_notes
 from paretoscope.methods.pruning import CRITERIA, Criterion
 from paretoscope.methods.quantization import QUANTIZERS
 from paretoscope.network.network import Network

@@ -22,7 +22,6 @@ import numpy.typing as npt
 from paretoscope.artifact.artifact import compress, make_draft
 from paretoscope.artifact.kernel_times import known
 from paretoscope.artifact.quick_latency import batches_for
-from paretoscope.artifact.runtimes import OnnxRuntime
 from paretoscope.artifact.size_parts import SizeReport, size_report
 from paretoscope.base.blas import Others
 from paretoscope.base.encoding import decode, encode
@@ -43,7 +42,7 @@ from paretoscope.cli.results import (
     Task,
     TimingResult,
 )
-from paretoscope.data.dataset import Rows, load_dataset
+from paretoscope.data.dataset import load_dataset
 from paretoscope.measurement.budget import Budget
 from paretoscope.measurement.classes import flips, grown_confusion, recalls
 from paretoscope.measurement.confirmation import confirm
@@ -56,6 +55,7 @@ from paretoscope.measurement.measurement import (
     environment,
     first_rows,
     measure,
+    outputs_of,
     score,
     with_gzip,
     with_latency,
@@ -66,12 +66,15 @@ from paretoscope.methods.quantization import FixedPoint, Symmetric
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.network import Network
 from paretoscope.problems.comparison import compare
+from paretoscope.sandbox.sandbox import SandboxError
 from paretoscope.searches.search import search
 from paretoscope.sweeps.cluster import ClusterError, cluster_of_the_server
 from paretoscope.sweeps.front import pareto_front
 from paretoscope.sweeps.surface import surface
 from paretoscope.sweeps.sweep import CURVE_POINTS, grid, stops
 from paretoscope.training.training import find_trained, train
+from paretoscope.uploads.checking import UnknownLabelsError
+from paretoscope.uploads.taking import judged, picked_up, take
 
 Arguments = Mapping[str, Any]
 Emit = Callable[[Mapping[str, Any]], None]
@@ -80,6 +83,7 @@ _LOG = logging.getLogger(__name__)
 _FORMAT = 6  # raise it when results change, so that kept ones are found no more
 _SHOWN_FLIPS = 24  # of each kind
 _ROBUSTNESS_ROWS = 2_000
+_TIMED_ROWS = 256  # the most that a call is timed with
 
 
 def measure_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
@@ -125,7 +129,7 @@ def surface_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
     Parameters
     ----------
     arguments : mapping
-        With the "recipes" instead of one.
+        With the "recipes" instead of one. With "tell_each", each is also emitted as it is found.
 
     Returns
     -------
@@ -145,7 +149,11 @@ def surface_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
             cluster_of_the_server.cache_clear()
             cluster = None
     if cluster is None or len(recipes) == 1:
-        found = dict(surface(baseline.network, recipes, first_rows(baseline)))
+        found = {}
+        for place, computed in surface(baseline.network, recipes, first_rows(baseline)):
+            found[place] = computed
+            if arguments.get("tell_each"):
+                emit({"found": computed.to_dict()})
     return {"measurements": [found[place].to_dict() for place in range(len(recipes))]}
 
 
@@ -171,6 +179,31 @@ def zip_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
         except ParetoscopeError:
             sizes.append(None)
     return {"gzip_bytes": sizes}
+
+
+def judge_upload_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+    """What an upload is, as `paretoscope.uploads.taking.put_down` told where it lies.
+
+    Returns
+    -------
+    mapping
+        "checked" as `encode` gives it; or "unknown": the labels, the model's classes and outputs
+        where the labels are none of its classes; or "limit": which limit it was stopped by.
+    """
+    try:
+        return {"checked": encode(judged(picked_up(arguments)))}
+    except UnknownLabelsError as error:
+        return {"unknown": [error.labels, error.classes, error.outputs]}
+    except SandboxError as error:
+        return {"limit": str(error)}
+
+
+def take_upload_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+    """Keep an upload, for rows beside it or for the "dataset"; what was kept, as `encode` gives
+    it."""
+    there = {name: value for name, value in arguments.items() if name != "dataset"}
+    found: dict[str, Any] = encode(take(picked_up(there), arguments["dataset"]))
+    return found
 
 
 def remembered(task: Callable[[Arguments, Emit], Any]) -> Callable[[Arguments, Emit], Any]:
@@ -205,7 +238,7 @@ def rows_task(arguments: Arguments, emit: Emit) -> RowsResult:
     data = baseline.dataset
     emit({"fraction": None, "text": "running the file on the validation rows"})
     y = _labels(baseline)
-    outputs = OnnxRuntime(_file(arguments, emit)).scores(baseline.rows.X)
+    outputs = outputs_of(_file(arguments, emit), baseline.rows)
     now, before = baseline.problem.predict(outputs).classes, baseline.predictions
     confusion = grown_confusion(now, before, y, data.class_names)
     flipped = flips(now, before, y)
@@ -230,7 +263,7 @@ def scores_task(arguments: Arguments, emit: Emit) -> ScoresResult:
     baseline = _baseline_of(arguments)
     rows, problem = baseline.rows, baseline.problem
     emit({"fraction": None, "text": "running the file on the validation rows"})
-    now = OnnxRuntime(_file(arguments, emit)).scores(rows.X)
+    now = outputs_of(_file(arguments, emit), rows)
     found = compare(problem, now, baseline.outputs, baseline.targets)
     first, why = problem.opens_with(baseline.targets)
     return ScoresResult(found, first.name, why, len(rows))
@@ -240,12 +273,12 @@ def scores_task(arguments: Arguments, emit: Emit) -> ScoresResult:
 def flips_task(arguments: Arguments, emit: Emit) -> FlipsResult:
     """Two files on the same validation rows: "recipe" and "other"."""
     baseline = _baseline_of(arguments)
-    X, y = baseline.rows.X, _labels(baseline)
+    y = _labels(baseline)
     second = {"recipe": arguments["other"], "artifact_sha256": arguments.get("other_sha256", "")}
     labels = []
     for asked in (arguments, {**arguments, **second}):
         emit({"fraction": None, "text": f"running {asked['recipe']}"})
-        outputs = OnnxRuntime(_file(asked, emit)).scores(X)
+        outputs = outputs_of(_file(asked, emit), baseline.rows)
         labels.append(baseline.problem.predict(outputs).classes)
     one, other = labels[0] == y, labels[1] == y
     places = np.flatnonzero(one != other)
@@ -287,7 +320,7 @@ def timing_task(arguments: Arguments, emit: Emit) -> TimingResult:
     timings = time_by_protocol(
         onnx_bytes,
         baseline.artifact.onnx_bytes,
-        baseline.rows.X,
+        baseline.rows.at(np.arange(min(_TIMED_ROWS, len(baseline.rows)))).X,
         runtime=arguments["runtime"],
         against=arguments["against"],
         report=lambda fraction, text: emit({"fraction": fraction, "text": text}),
@@ -321,7 +354,7 @@ def robustness_task(arguments: Arguments, emit: Emit) -> RobustnessResult:
     """The score before and after compression under corruptions, on at most 2,000 rows."""
     baseline = _baseline_of(arguments)
     onnx_bytes = _file(arguments, emit)
-    rows = Rows(baseline.rows.X[:_ROBUSTNESS_ROWS], baseline.rows.y[:_ROBUSTNESS_ROWS])
+    rows = baseline.rows.at(np.arange(min(_ROBUSTNESS_ROWS, len(baseline.rows))))
     total = sum(len(c.strengths) for c in corruptions(baseline.dataset))
     found = []
     files, judged = (onnx_bytes, baseline.artifact.onnx_bytes), (baseline.score, baseline.problem)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
-import io
 import json
 import math
 import os
@@ -24,15 +23,14 @@ import numpy as np
 import numpy.typing as npt
 
 from paretoscope.base.errors import ParetoscopeError, one_of
-from paretoscope.base.parameters import FloatArray
 from paretoscope.base.store import default_store, home, write_atomically
-from paretoscope.base.wording import counted
 from paretoscope.data.idx import idx_bytes, read_idx
-from paretoscope.problems.classification import Classification
+from paretoscope.data.own_data import is_own, own_source
+from paretoscope.data.rows import MappedRows, Raw, Rows, Source, key_of, packed, unpacked
 from paretoscope.problems.problem import Problem
-from paretoscope.problems.problems import PROBLEMS, names_of
+from paretoscope.problems.problems import names_of
 from paretoscope.problems.regression import Regression
-from paretoscope.problems.score import Labels, Targets
+from paretoscope.problems.score import Labels
 
 SplitName = Literal["train", "validation", "test"]
 Report = Callable[[float | None, str], None]
@@ -44,58 +42,9 @@ IDX_FILES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
-_OWN = "own-"
-OWN_DATA, _MARK_DIGITS = "own data", 16
-_OWN_DIGITS = 32  # of the content's hash: what nobody guesses
 _DEBIAN = Path("/usr/share/datasets")
 _VALIDATION_SHARE = _TEST_SHARE = 0.2
 _MOST_OPEN = 10_000
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """Features `X`, float32 of shape (n, d), and targets `y`: of classes int64 of shape (n,), of
-    numbers float64 of shape (n,) or (n, outputs); where there are none, of shape (n, 0)."""
-
-    X: FloatArray
-    y: Targets
-
-    def __len__(self) -> int:
-        return len(self.y)
-
-
-@dataclass(frozen=True)
-class Part:
-    """One input's share of a row: its name and shape. Parts lie side by side."""
-
-    name: str
-    shape: tuple[int, ...]
-
-    @property
-    def told(self) -> str:
-        """Its shape in words, like "3 × 224 × 224"."""
-        return " × ".join(f"{side:,}" for side in self.shape) or "one number"
-
-
-@dataclass(frozen=True)
-class Raw:
-    """What a source gives: all rows, and how many of the last ones are official test rows.
-
-    Without a problem, the targets are labels of the classes that are named. Rows that are no table
-    say of which `parts` they are.
-    """
-
-    X: npt.NDArray[Any]
-    y: Targets
-    feature_names: tuple[str, ...]
-    class_names: tuple[str, ...] = ()
-    n_test: int = 0
-    stated: Problem | None = None
-    parts: tuple[Part, ...] = ()
-
-    @property
-    def problem(self) -> Problem:
-        return self.stated or Classification(self.class_names)
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +114,10 @@ class Dataset:
     def sha256(self) -> str:
         """Of features, targets, split and problem: what a trained network depends on."""
         digest = hashlib.sha256(f"{self.seed} {self.raw.X.dtype} {self.raw.X.shape}".encode())
-        digest.update(np.ascontiguousarray(self.raw.X).data)
+        if self.raw.parts and is_own(self.name):  # named after its content, which may be large
+            digest.update(self.name.encode())
+        else:
+            digest.update(np.ascontiguousarray(self.raw.X).data)
         digest.update(np.ascontiguousarray(self.raw.y).data)
         if self.raw.stated is not None:
             digest.update(json.dumps(names_of(self.raw.stated)).encode())
@@ -180,6 +132,8 @@ class Dataset:
         return self._of(self._indices[split])
 
     def _of(self, chosen: npt.NDArray[np.intp]) -> Rows:
+        if isinstance(self.raw.X, np.memmap):
+            return MappedRows(self.raw.X, chosen, self.raw.y[chosen])
         return Rows(self.raw.X[chosen].astype(np.float32), self.raw.y[chosen])
 
 
@@ -211,21 +165,6 @@ def _stratified_order(strata: Labels, rng: np.random.Generator) -> npt.NDArray[n
 
 
 # --- where rows come from ---------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Source:
-    """A dataset that can be loaded: its names, its problem and shape, and the function that reads
-    it."""
-
-    name: str
-    title: str
-    summary: str
-    read: Callable[[], Raw]
-    image_shape: tuple[int, int, int] | None = None
-    largest: float | None = None
-    openml_id: int | None = None
-    problem: type[Problem] = Classification
 
 
 def load_dataset(name: str, seed: int = 0) -> Dataset:
@@ -276,8 +215,8 @@ def find_source(name: str) -> Source:
     ParetoscopeError
         Unknown name, or own data that this machine does not keep.
     """
-    if name.startswith(_OWN):
-        return _own_source(name)
+    if is_own(name):
+        return own_source(name)
     for source in SOURCES:
         if source.name == name:
             return source
@@ -293,172 +232,9 @@ def is_present(name: str) -> bool:
 def loads_at_once(name: str) -> bool:
     """Whether the dataset can be loaded without the import of scikit-learn, which takes seconds."""
     source = find_source(name)
-    if source.openml_id is not None or name.startswith(_OWN) or name == "bikes":
+    if source.openml_id is not None or is_own(name) or name == "bikes":
         return is_present(name)
-    return default_store().find(_key(source.name)) is not None
-
-
-def _key(name: str) -> str:
-    return f"dataset {name} format 1"
-
-
-# --- a visitor's own data -----------------------------------------------------------------------
-
-
-def keep_own(raw: Raw, title: str, notes: Sequence[str] = ()) -> str:
-    """Keep a visitor's data on this machine; returns the name that `load_dataset` takes.
-
-    The name is made of the content's hash: it cannot be guessed without the data, and no list
-    holds it.
-
-    Parameters
-    ----------
-    raw : Raw
-    title : str
-        As it is shown: plain text.
-    notes : sequence of str
-        What was done to the rows when they were read.
-    """
-    about: dict[str, Any] = {
-        "classes": raw.class_names,
-        "features": raw.feature_names,
-        "title": title,
-    }
-    about |= _about(raw.stated)
-    if raw.parts:  # rows so long are numbered, not named
-        about |= {"features": [], "parts": [[part.name, part.shape] for part in raw.parts]}
-    data = _packed(raw.X, raw.y, about | {"notes": list(notes)})
-    digest = hashlib.sha256(_packed(raw.X, raw.y, about)).hexdigest()
-    name = f"{_OWN}{digest[:_OWN_DIGITS]}"
-    default_store().keep(_key(name), data)
-    default_store().keep(_mark_key(public_name(name)), name.encode())
-    _own_data.cache_clear()  # the same rows may have been read in another way
-    return name
-
-
-def delete_own(name: str) -> None:
-    """Delete own data from this machine; where they are not, nothing happens."""
-    if is_own(name):
-        default_store().forget(_key(name))
-        default_store().forget(_mark_key(public_name(name)))
-        _own_data.cache_clear()
-
-
-def public_name(name: str) -> str:
-    """A dataset's name as files and records hold it. The name of own data opens them, so it is a
-    mark made of it, which opens nothing."""
-    if not is_own(name):
-        return name
-    return f"{OWN_DATA} {hashlib.sha256(name.encode()).hexdigest()[:_MARK_DIGITS]}"
-
-
-def named_publicly(public: str) -> str:
-    """The name of a dataset that a file or record names, for whoever has this machine's store.
-
-    Raises
-    ------
-    ParetoscopeError
-        Own data that this machine does not keep.
-    """
-    if not public.startswith(OWN_DATA):
-        return public
-    found = default_store().find(_mark_key(public))
-    if found is None:
-        raise ParetoscopeError(
-            f"the file is of somebody's own data ({public}), which are not on this machine: upload "
-            "them again"
-        )
-    return found.decode()
-
-
-def _mark_key(mark: str) -> str:
-    return f"name of own data {mark}"
-
-
-def own_notes(name: str) -> tuple[str, ...]:
-    """What was done to the rows of own data when they were read."""
-    return tuple(_unpacked(_own_data(name))[1]["notes"])
-
-
-def is_own(name: str) -> bool:
-    """Whether a name is one of own data, kept here or not."""
-    return name.startswith(_OWN)
-
-
-def _own_source(name: str) -> Source:
-    arrays, about = _unpacked(_own_data(name))
-    n, d = arrays["X"].shape
-    stated = _stated(about)
-    what = f"{len(about['classes'])} classes"
-    if stated is not None:
-        what = "a number to predict" if stated.targets == "numbers" else "no targets"
-    summary = f"{counted(n, 'row')}, {counted(d, 'feature')}, {what}; your own"
-
-    parts = tuple(Part(part, tuple(shape)) for part, shape in about.get("parts", ()))
-
-    def read() -> Raw:
-        features, classes = tuple(about["features"]), tuple(about["classes"])
-        if parts:
-            features = tuple(f"{p.name} {k + 1}" for p in parts for k in range(math.prod(p.shape)))
-        return Raw(arrays["X"], arrays["y"], features, classes, stated=stated, parts=parts)
-
-    kind = Classification if stated is None else type(stated)
-    title = str(about["title"])
-    image, largest = _as_image(parts, arrays["X"].dtype)
-    return Source(name, title, summary, read, image, largest, problem=kind)
-
-
-def _as_image(
-    parts: Sequence[Part], dtype: npt.DTypeLike
-) -> tuple[tuple[int, int, int] | None, float | None]:
-    """How rows are drawn that are images of bytes, channels first, and the value of a full pixel;
-    others are drawn as no picture, for nothing says how bright their numbers are."""
-    if len(parts) != 1 or np.dtype(dtype) != np.uint8:
-        return None, None
-    shape = parts[0].shape
-    if len(shape) != 3 or shape[0] not in (1, 3):
-        return None, None
-    return (shape[0], shape[1], shape[2]), 255.0
-
-
-def _about(stated: Problem | None) -> dict[str, Any]:
-    """A problem other than classification, as it is kept beside rows; `_stated` is its inverse."""
-    if stated is None:
-        return {}
-    return {"problem": stated.name, "targets": stated.names}
-
-
-def _stated(about: dict[str, Any]) -> Problem | None:
-    if "problem" not in about:
-        return None
-    return PROBLEMS[about["problem"]].of(tuple(about["targets"]))
-
-
-@lru_cache(maxsize=8)
-def _own_data(name: str) -> bytes:
-    digits = name.removeprefix(_OWN)
-    kept = default_store().find(_key(name)) if len(digits) == _OWN_DIGITS else None
-    if kept is None:
-        raise ParetoscopeError(
-            "these own data are not, or no longer, on this machine: upload the file again"
-        )
-    mark = _mark_key(public_name(name))
-    if default_store().find(mark) is None:  # kept before there were marks
-        default_store().keep(mark, name.encode())
-    return kept
-
-
-def _packed(X: FloatArray, y: Targets, about: dict[str, Any]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez(buffer, X=X, y=y, names=np.frombuffer(json.dumps(about).encode(), np.uint8))
-    return buffer.getvalue()
-
-
-@lru_cache(maxsize=8)
-def _unpacked(kept: bytes) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
-    with np.load(io.BytesIO(kept)) as arrays:  # numpy refuses pickled arrays unless told otherwise
-        about: dict[str, Any] = json.loads(arrays["names"].tobytes())
-        return {"X": arrays["X"], "y": arrays["y"]}, about
+    return default_store().find(key_of(source.name)) is not None
 
 
 # --- what comes with scikit-learn, and files of images -----------------------------------------
@@ -466,7 +242,7 @@ def _unpacked(kept: bytes) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]
 
 def _read_sklearn(name: str, loader: str) -> Raw:
     """One of scikit-learn's own datasets, kept in the store: later starts do not import it."""
-    store, key = default_store(), _key(name)
+    store, key = default_store(), key_of(name)
     kept = store.find(key)
     if kept is None:
         from sklearn import datasets as sk
@@ -475,24 +251,24 @@ def _read_sklearn(name: str, loader: str) -> Raw:
         names = {"classes": list(map(str, bunch.target_names))}
         names["features"] = list(map(str, bunch.feature_names))
         X, y = bunch.data.astype(np.float32), bunch.target.astype(np.int64)
-        kept = _packed(X, y, names)
+        kept = packed(X, y, names)
         store.keep(key, kept)
-    arrays, about = _unpacked(kept)
+    arrays, about = unpacked(kept)
     return Raw(arrays["X"], arrays["y"], tuple(about["features"]), tuple(about["classes"]))
 
 
 def _read_diabetes() -> Raw:
     """In the units that were measured, not as scikit-learn scales them."""
-    store, key = default_store(), _key("diabetes")
+    store, key = default_store(), key_of("diabetes")
     kept = store.find(key)
     if kept is None:
         from sklearn.datasets import load_diabetes
 
         bunch = load_diabetes(scaled=False)
         X, y = bunch.data.astype(np.float32), bunch.target.astype(np.float64)
-        kept = _packed(X, y, {"features": list(map(str, bunch.feature_names))})
+        kept = packed(X, y, {"features": list(map(str, bunch.feature_names))})
         store.keep(key, kept)
-    arrays, about = _unpacked(kept)
+    arrays, about = unpacked(kept)
     problem = Regression(("progression after a year",))
     return Raw(arrays["X"], arrays["y"], tuple(about["features"]), stated=problem)
 

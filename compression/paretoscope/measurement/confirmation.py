@@ -15,10 +15,15 @@ from typing import Any
 
 from filelock import FileLock
 
-from paretoscope.artifact.runtimes import OnnxRuntime
 from paretoscope.base.store import Store, default_store, sha256
 from paretoscope.data.dataset import Dataset
-from paretoscope.measurement.measurement import USUAL, Baseline, difference_of, figure_of
+from paretoscope.measurement.measurement import (
+    USUAL,
+    Baseline,
+    difference_of,
+    figure_of,
+    outputs_of,
+)
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.network import Network
 from paretoscope.problems.accuracy import Difference, Figure
@@ -87,7 +92,7 @@ def confirm(
         read = {(r.artifact_sha256, r.score, r.decision) for r in known}
         if (name, baseline.score.name, decision) in read:
             return known
-        found = baseline.judge(OnnxRuntime(onnx_bytes).scores(data.test.X))
+        found = baseline.judge(outputs_of(onnx_bytes, data.test))
         date = datetime.now(UTC).isoformat(timespec="seconds")
         figures = found["quality"], found["change"], date, found["score"], decision
         known.append(Confirmation(str(recipe), name, *figures))

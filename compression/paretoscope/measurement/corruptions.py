@@ -15,7 +15,8 @@ import numpy as np
 from paretoscope.artifact.runtimes import OnnxRuntime
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import FloatArray
-from paretoscope.data.dataset import Dataset, Rows
+from paretoscope.data.dataset import Dataset
+from paretoscope.data.rows import Rows
 from paretoscope.measurement.corruption import Corruption, by_turns, within
 from paretoscope.problems.accuracy import Difference, Figure
 from paretoscope.problems.problem import Problem

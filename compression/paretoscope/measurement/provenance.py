@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from paretoscope.artifact.runtimes import OnnxRuntime
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.store import SHORT_SHA, sha256
-from paretoscope.data.dataset import load_dataset, named_publicly
-from paretoscope.measurement.measurement import Measured, environment
+from paretoscope.data.dataset import load_dataset
+from paretoscope.data.own_data import named_publicly
+from paretoscope.measurement.measurement import Measured, environment, outputs_of
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.in_place import read_network
 from paretoscope.problems.accuracy import Accuracy, Figure
@@ -145,7 +145,7 @@ def remeasure(path: Path) -> Remeasured:
     rows = data.rows(recorded.split if recorded is not None else "validation")
     try:
         problem = data.problem.deciding("" if recorded is None else recorded.decision)
-        predicted = problem.predict(OnnxRuntime(onnx_bytes).scores(rows.X))
+        predicted = problem.predict(outputs_of(onnx_bytes, rows))
     except ParetoscopeError:
         raise
     except Exception as error:  # the runtime's errors share no base class but Exception

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from paretoscope.base.parameters import Choice, FloatArray, Member, Number, parameter
-from paretoscope.data.dataset import Rows
+from paretoscope.data.rows import Rows
 from paretoscope.methods.quantization import Codes
 from paretoscope.network.network import Network, as_columns
 

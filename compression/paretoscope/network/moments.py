@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from paretoscope.base.parameters import FloatArray
-from paretoscope.data.dataset import Rows
+from paretoscope.data.rows import Rows
 from paretoscope.network.chain import Preparation, Stage, as_chain
 from paretoscope.network.network import Network
 

@@ -43,8 +43,9 @@ def sketch_of(network: Network) -> Network:
 
     From each layer as large a share of its weights is taken, its smallest and largest among them.
     """
-    if network.n_weights <= LARGE:
-        return network
+    kept: Network | None = getattr(network, "sketch", None)  # of an outline
+    if kept is not None or network.n_weights <= LARGE:
+        return kept or network
     share = _KEPT / network.n_weights
     return Sketch(b"", {name: _spread(w, share) for name, w in network.weights.items()})
 

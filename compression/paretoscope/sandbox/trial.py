@@ -8,6 +8,7 @@ that the line counts as ``n_bytes``.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -41,6 +42,14 @@ def _hold(limits: Mapping[str, int]) -> None:
             resource.setrlimit(getattr(resource, name), (limit, limit))
 
 
+def _step_back() -> None:
+    """Stand as far back as the process that started this one: Linux weighs whole sessions against
+    each other (sched(7), autogroup), and this is one of its own."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError), open("/proc/self/autogroup", "w") as file:
+            file.write(f"{os.nice(0)}\n")
+
+
 def _end_with_parent() -> None:
     """A worker that was killed in the middle of a job leaves no process behind that goes on."""
     parent = os.getppid()
@@ -54,6 +63,7 @@ def _end_with_parent() -> None:
 
 
 def main() -> None:
+    _step_back()
     _hold(json.loads(sys.argv[1]))
     _end_with_parent()
     answers = os.fdopen(os.dup(1), "wb")

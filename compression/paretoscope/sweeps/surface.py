@@ -27,7 +27,7 @@ from paretoscope.artifact.runtimes import OnnxRuntime
 from paretoscope.base.blas import one_blas_thread
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import FloatArray
-from paretoscope.data.dataset import public_name
+from paretoscope.data.own_data import public_name
 from paretoscope.measurement.measurement import Baseline, Computed, compute, environment
 from paretoscope.methods.pruning import KeepUnits, remove_units
 from paretoscope.methods.quantization import STORAGE, Codes

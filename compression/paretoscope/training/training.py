@@ -19,17 +19,12 @@ import numpy as np
 from paretoscope.base.errors import ParetoscopeError, one_of
 from paretoscope.base.parameters import FloatArray
 from paretoscope.base.store import SHORT_SHA, Store, default_store
-from paretoscope.data.dataset import (
-    Dataset,
-    Report,
-    check_seed,
-    find_source,
-    load_dataset,
-    public_name,
-)
+from paretoscope.data.dataset import Dataset, Report, check_seed, find_source, load_dataset
+from paretoscope.data.own_data import public_name
 from paretoscope.network.building import Convolution, Dense, TargetScale, build
-from paretoscope.network.in_place import read_network
+from paretoscope.network.in_place import InPlace, read_network
 from paretoscope.network.network import Network
+from paretoscope.network.outline import Outline, outlined
 from paretoscope.problems.problems import names_of
 from paretoscope.training.shipped import find as find_shipped
 
@@ -176,7 +171,29 @@ def keep(
     network: Network, model: str, data: Dataset, seed: int, *, store: Store | None = None
 ) -> None:
     """Keep a network where `train` finds it."""
-    (store or default_store()).keep(_key(model, data, seed), network.onnx_bytes)
+    store = store or default_store()
+    store.keep(_key(model, data, seed), network.onnx_bytes)
+    outline = outlined(network) if isinstance(network, InPlace) else None
+    if outline is not None:
+        store.keep(_outline_key(model, data, seed), outline)
+
+
+def find_outline(model: str, data: Dataset, seed: int = 0) -> Network | None:
+    """The outline of a large graph that was kept, for pages; None where there is none."""
+    store = default_store()
+    packed = store.find(_outline_key(model, data, seed))
+    if packed is None or store.path(_key(model, data, seed)) is None:
+        return None
+
+    def read() -> bytes:
+        kept = store.find(_key(model, data, seed))
+        if kept is None:
+            raise ParetoscopeError(
+                "this own model is not, or no longer, on this machine: upload the file again"
+            )
+        return kept
+
+    return Outline(packed, read)
 
 
 def find_trained(
@@ -327,6 +344,10 @@ def _without_tiny(weight: FloatArray) -> FloatArray:
 
 def _float32(values: Any) -> FloatArray:
     return np.asarray(values, dtype=np.float32)
+
+
+def _outline_key(model: str, data: Dataset, seed: int) -> str:
+    return f"outline of {_key(model, data, seed)}"
 
 
 def _key(model: str, data: Dataset, seed: int) -> str:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.wording import counted
-from paretoscope.data.dataset import Part, Raw
+from paretoscope.data.rows import Part, Raw
 from paretoscope.problems.agreement import Agreement
 from paretoscope.problems.problem import Problem
 from paretoscope.problems.regression import Regression

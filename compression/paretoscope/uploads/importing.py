@@ -21,7 +21,8 @@ import onnx
 from paretoscope.artifact.artifact import Sizes
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.wording import counted
-from paretoscope.data.dataset import Dataset, Part
+from paretoscope.data.dataset import Dataset
+from paretoscope.data.rows import Part
 from paretoscope.network.in_place import InPlace
 from paretoscope.network.network import Network
 from paretoscope.problems.agreement import Agreement

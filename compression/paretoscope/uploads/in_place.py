@@ -16,7 +16,7 @@ import onnx
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.store import SHORT_SHA
 from paretoscope.base.wording import counted
-from paretoscope.data.dataset import Part
+from paretoscope.data.rows import Part
 from paretoscope.network.in_place import InPlace, close, noise, note
 from paretoscope.network.places import (
     constants_of,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 
 from paretoscope.base.errors import ParetoscopeError
 
-MOST_BYTES = 200_000_000  # of an upload; .streamlit/config.toml says the same
+_VARIABLE = "PARETOSCOPE_UPLOAD_MB"
+# Of a model, or of arrays beside one; .streamlit/config.toml lets as many through.
+MOST_BYTES = 1_000_000 * int(os.environ.get(_VARIABLE) or 200)
+MOST_TABLE_BYTES = 50_000_000  # of a table, which takes many times as much memory to read
 
 # First bytes, and what a file that begins so is.
 _BEGINS: tuple[tuple[bytes, str], ...] = (
@@ -89,11 +93,12 @@ def kind_of(data: bytes) -> str:
     return "other"
 
 
-def require_size(n_bytes: int) -> None:
-    """Refuse a file that is too large."""
-    if n_bytes > MOST_BYTES:
+def require_size(n_bytes: int, most: int | None = None) -> None:
+    """Refuse a file that is too large; by default for a model."""
+    most = MOST_BYTES if most is None else most
+    if n_bytes > most:
         raise ParetoscopeError(
-            f"the file has {n_bytes / 1e6:,.1f} MB; at most {MOST_BYTES / 1e6:.0f} MB are taken"
+            f"the file has {n_bytes / 1e6:,.1f} MB; at most {most / 1e6:.0f} MB are taken"
         )
 
 

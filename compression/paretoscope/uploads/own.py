@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from paretoscope.base.errors import ParetoscopeError
-from paretoscope.data.dataset import Dataset, Raw, keep_own, load_dataset
+from paretoscope.data.dataset import Dataset, load_dataset
+from paretoscope.data.own_data import keep_own
+from paretoscope.data.rows import Raw
 from paretoscope.network.chain import as_chain
 from paretoscope.network.in_place import InPlace, noise
 from paretoscope.network.network import Network

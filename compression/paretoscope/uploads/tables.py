@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from paretoscope.sandbox.sandbox import MOST_BYTES_AFTER, Limits, Sandbox
 from paretoscope.uploads.csvs import MOST_CELLS, Reading, Table, read_csv, read_text
-from paretoscope.uploads.kinds import kind_of, require
+from paretoscope.uploads.kinds import MOST_TABLE_BYTES, kind_of, require, require_size
 
 ENDINGS = ("csv", "tsv", "txt", "parquet", "npz")
 _LIMITS = Limits(processor_s=30, wall_s=60)
@@ -33,6 +33,7 @@ def read_table(data: bytes, reading: Reading | None = None) -> Table:
     ParetoscopeError
         The only other error there is, whatever the bytes.
     """
+    require_size(len(data), MOST_TABLE_BYTES)
     if not is_table(data):
         return read_csv(data, reading)
     kind = "npz" if _is_npz(data) else "parquet"

@@ -12,7 +12,7 @@ import numpy as np
 
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import BoolArray, Member
-from paretoscope.data.dataset import Rows
+from paretoscope.data.rows import Rows
 from paretoscope.methods.pruning.criterion import Criterion
 from paretoscope.methods.pruning.cut import Cut
 from paretoscope.methods.pruning.inputs import OptimalBrainSurgeon, Wanda

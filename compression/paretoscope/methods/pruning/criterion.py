@@ -17,7 +17,7 @@ from paretoscope.base.parameters import (
     Number,
     parameter,
 )
-from paretoscope.data.dataset import Rows
+from paretoscope.data.rows import Rows
 from paretoscope.methods.pruning.cut import Scores
 from paretoscope.methods.pruning.selections import (
     SCOPES,

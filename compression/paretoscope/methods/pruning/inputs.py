@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from paretoscope.data.dataset import Rows
+from paretoscope.data.rows import Rows
 from paretoscope.methods.pruning.criterion import Criterion
 from paretoscope.methods.pruning.cut import Scores
 from paretoscope.network.moments import grams

@@ -14,7 +14,7 @@ from paretoscope.base.parameters import (
     Weights,
     parameter,
 )
-from paretoscope.data.dataset import Rows
+from paretoscope.data.rows import Rows
 from paretoscope.methods.pruning.criterion import Criterion
 from paretoscope.methods.pruning.cut import Scores
 from paretoscope.network.chain import as_chain

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import Choice, FloatArray, Member, Number, Weights, parameter
-from paretoscope.data.dataset import Rows
+from paretoscope.data.rows import Rows
 from paretoscope.network.chain import Relu, Stage, as_chain
 from paretoscope.network.moments import (
     DAMPING,

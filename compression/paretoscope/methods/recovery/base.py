@@ -10,7 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from paretoscope.base.parameters import FloatArray, Member
-from paretoscope.data.dataset import Report, Rows
+from paretoscope.data.dataset import Report
+from paretoscope.data.rows import Rows
 from paretoscope.methods.pruning import Cut
 from paretoscope.methods.quantization import Codes, Grid, Quantizer
 from paretoscope.network.network import Network
