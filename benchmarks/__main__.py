@@ -8,7 +8,7 @@ import sys
 from paretoscope.measurement.measurement import environment
 
 QUICK = ("spelling", "curve", "methods", "uploads", "surface", "first_curve", "app")
-ALL = (*QUICK, "intervals", "scores", "noise", "beside", "search", "quality", "scale")
+ALL = (*QUICK, "intervals", "scores", "noise", "beside", "search", "quality", "scale", "large")
 
 
 def main(names: list[str]) -> int:
