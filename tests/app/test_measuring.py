@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import paretoscope as ps
 import pytest
-from paretoscope.base.jobs import Worker
+from paretoscope.base.jobs import Worker, WorkerEndedError
+from paretoscope.methods.recipe import Recipe
 from paretoscope.network.network import Network
 
-from tests.waiting import until
+from tests.waiting import HANGS_S, until
 from ui.explore.plan import plan_of
 from ui.state import measuring as module
 from ui.state.address import View
@@ -149,3 +151,57 @@ def test_a_scene_is_the_same_object_while_nothing_in_it_changes(
     assert pinned is not plan
     assert pinned.request.recipes == [*plan.request.recipes, ps.Recipe.parse("q(4)")]
     assert view.recipe in plan.curve
+
+
+class _Slow(Subject):
+    """Of a network whose points take long."""
+
+    @property
+    def comes_slowly(self) -> bool:
+        return True
+
+
+def test_points_that_come_slowly_begin_all_over_the_line(
+    subject: Subject, order: list[str]
+) -> None:
+    slow = _Slow(subject.dataset_name, 0, subject.model, 0, subject.network, subject.dataset)
+    line = ps.grid(sparsity=[k / 20 for k in range(20)], q=[8])
+    service = MeasuringService()
+
+    def ask() -> bool:
+        service.ask("a", MeasuringRequest(slow, [Recipe(), line[7]], lines=[line]))
+        return service.finished("a")
+
+    until(ask)
+    first = [text.rpartition(" ")[0] for text in order[:7]]
+    assert first[:2] == [str(Recipe()), str(line[7])]
+    assert first[2:6] == [str(line[k]) for k in (0, 4, 8, 12)]
+    computed = [text for text in order if text.endswith("surface")]
+    assert len(computed) == len(set(computed)) == 21  # each by itself, and once
+
+
+def test_long_work_that_nobody_looks_at_is_ended(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = _Slow(subject.dataset_name, 0, subject.model, 0, subject.network, subject.dataset)
+    service, begun = MeasuringService(), threading.Event()
+    monkeypatch.setattr(module, "_GONE_S", 0.2)
+    honest = Worker.run
+
+    def run(self: Worker, task: str, arguments: Any) -> Any:
+        if arguments["recipe"] != "q(9)":
+            yield from honest(self, task, arguments)
+            return
+        begun.set()
+        until(lambda: not self.alive)
+        raise WorkerEndedError("killed")
+
+    monkeypatch.setattr(Worker, "run", run)
+    endless, other = ps.grid(q=[9, 10])
+    service.ask("gone", MeasuringRequest(slow, [endless]))
+    assert begun.wait(HANGS_S)
+    until(lambda: service.finished("gone"))  # for nobody said it again
+    assert service.failure(slow, endless) is None
+    service.ask("next", MeasuringRequest(subject, [other]))
+    until(lambda: service.finished("next"))
+    assert service.known(subject, other) is not None

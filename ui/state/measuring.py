@@ -32,6 +32,7 @@ _TASKS = {"surface": "cli.tasks:surface_task", "zip": "cli.tasks:zip_task"}
 _ZIPPED_AT_A_TIME = 8  # of a large network half a second, in which others wait
 _SETTLE_S = 0.15  # a slider that is still moving need not be measured, and pages draw undisturbed
 _PATIENCE_S = 0.6  # advice is worked on once a visitor who stays at it said so again
+_GONE_S, _LOOK_S = 3.0, 0.3  # who is silent for so long has left long work
 _AWAY_S = 5.0  # a page makes its request again at every poll, so a dropped one comes back
 _LOG = logging.getLogger(__name__)
 
@@ -102,7 +103,10 @@ class MeasuringService:
         self._worker = Worker()
         self._team = Team()
         self._unasked: set[str] = set()  # visitors with a request that the team was not asked of
+        self._slow: Subject | None = None  # whose step is at work, where that takes long
+        self._unwanted = False  # whether the step at work was ended
         threading.Thread(target=self._serve, daemon=True).start()
+        threading.Thread(target=self._end_unwanted, daemon=True).start()
 
     def known(self, subject: Subject, recipe: Recipe) -> Measurement | None:
         """What is known of a recipe by now: measured, computed, or nothing."""
@@ -232,6 +236,22 @@ class MeasuringService:
             elif idle is not None:
                 self._learn_to_walk(idle)
 
+    def _end_unwanted(self) -> None:
+        """End long work on a network that nobody looks at any more."""
+        clock = threading.Event()
+        while not clock.wait(_LOOK_S):
+            with self._changed:
+                slow, now = self._slow, time.monotonic()
+                if slow is None or self._unwanted:
+                    continue
+                wanting = [v for v, r in self._requests.items() if r.subject.whose == slow.whose]
+                if any(now - self._seen[visitor] < _GONE_S for visitor in wanting):
+                    continue
+                for visitor in wanting:
+                    self._forget(visitor)
+                self._unwanted = True
+            self._worker.close()
+
     def _ask_the_team(self, request: MeasuringRequest) -> None:
         """Learn what other servers measured of a request."""
         left = [recipe for recipe, key in request.keyed if not self._is_measured(key)]
@@ -261,15 +281,18 @@ class MeasuringService:
     def _choose(self, now: float) -> tuple[str, Sequence[Recipe], str] | None:
         """The next step of the visitor whose turn it is; those with nothing to do step aside."""
         for visitor in [v for v, seen in self._seen.items() if now - seen > _AWAY_S]:
-            del self._seen[visitor], self._settles[visitor]
-            self._requests.pop(visitor, None)
-            self._served.discard(visitor)
-            self._unasked.discard(visitor)
+            self._forget(visitor)
         for visitor in self._requests:
             step = self._step_for(visitor) if self._has_settled(visitor, now) else None
             if step is not None:
                 return visitor, *step
         return None
+
+    def _forget(self, visitor: str) -> None:
+        del self._seen[visitor], self._settles[visitor]
+        self._requests.pop(visitor, None)
+        self._served.discard(visitor)
+        self._unasked.discard(visitor)
 
     def _has_settled(self, visitor: str, now: float) -> bool:
         said = self._seen[visitor] if self._requests[visitor].patient else now
@@ -308,13 +331,15 @@ class MeasuringService:
     def _to_look_at(
         self, looked_at: Sequence[Recipe], lines: Sequence[Keyed], request: MeasuringRequest
     ) -> Step | None:
-        """What is looked at, and the first points of a line that comes slowly, before anything is
-        run on all rows."""
-        some = any(key in self._known for line in lines for _, key in line)
-        if some or not request.subject.comes_slowly:
+        """What is looked at, and the first points of a line that comes slowly, from all over it,
+        before anything is run on all rows. One at a time: a visitor may leave."""
+        if not request.subject.comes_slowly:
             return None
-        found = self._to_compute(lines, request)
-        return None if found is None else ([*dict.fromkeys([*looked_at, *found[0]])], found[1])
+        some = [r for line in lines for r, _ in line[:: max(1, len(line) // _FEW)]]
+        wanted = dict.fromkeys([*looked_at, *some])
+        keyed = ((recipe, request.subject.key(recipe)) for recipe in wanted)
+        open_ = (r for r, key in keyed if key not in self._known and key not in self._failed)
+        return next((([r], "surface") for r in open_ if not r.trains), None)
 
     def _to_measure(self, keyed: Keyed) -> Step | None:
         return next((([r], "measure") for r, key in keyed if not self._is_measured(key)), None)
@@ -325,8 +350,7 @@ class MeasuringService:
             open_ = [(r, key) for r, key in line if key not in self._failed]
             left = [r for r, key in open_ if key not in self._known]
             if left:
-                slow = request.subject.comes_slowly
-                return left[:: max(1, len(left) // _FEW) if slow else 1], "surface"
+                return left[:1] if request.subject.comes_slowly else left, "surface"
             unzipped = [
                 r
                 for r, key in open_
@@ -377,6 +401,7 @@ class MeasuringService:
             if not self._worker.alive:
                 self._worker.close()
                 self._worker = Worker()
+            self._slow = request.subject if request.subject.comes_slowly else None
             arguments["tell_each"] = request.subject.comes_slowly
             for message in self._worker.run(_TASKS.get(stage, _TASK), arguments):
                 if "found" in message.get("emit", {}):
@@ -396,16 +421,19 @@ class MeasuringService:
                     if not found.computed:
                         self._team.keep(request.subject, found)
         except WorkerEndedError as error:
-            self._died[first] += 1  # perhaps for want of memory just then: tried once more
-            if self._died[first] > 1:
+            self._died[first] += not self._unwanted
+            if self._died[first] > 1:  # once perhaps for want of memory just then
                 self._fail(keys, str(error))
         except ParetoscopeError as error:
             self._fail(keys, str(error))
         except Exception as error:  # this thread must go on for all other visitors
-            _LOG.exception("measuring %s failed", recipes[0])
-            self._fail(keys, f"measuring failed: {type(error).__name__}")
+            if not self._unwanted:  # else its pipe was closed under it
+                _LOG.exception("measuring %s failed", recipes[0])
+                self._fail(keys, f"measuring failed: {type(error).__name__}")
         finally:
-            self._running = self._interrupted = None
+            with self._changed:
+                self._running = self._interrupted = self._slow = None
+                self._unwanted = False
 
     def _fail(self, keys: Sequence[Key], sentence: str) -> None:
         with self._changed:
