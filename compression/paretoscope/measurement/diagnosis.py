@@ -5,6 +5,7 @@ To add a cause, write a function ``(Case) -> Reason | None`` and name it at the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -26,6 +27,8 @@ from paretoscope.methods.quantization import STORAGE, FixedPoint, Float32
 from paretoscope.methods.recipe import Recipe
 from paretoscope.methods.recovery import Compensation, LeastSquares, NoRecovery, Recovery
 from paretoscope.network.network import Network
+from paretoscope.network.outline import Outline
+from paretoscope.network.sketch import sketch_of
 
 _SMALLER = 0.95  # of the uncompressed file: less is a gain
 _MANY_ZEROS = 0.2
@@ -105,6 +108,8 @@ class Case:
 
     @cached_property
     def untouched(self) -> Mapping[str, int]:
+        if isinstance(self.network, Outline):  # to read it takes long, and weights are most of it
+            return {}
         return untouched(self.network)
 
     @cached_property
@@ -216,7 +221,7 @@ def untouched(network: Network) -> Mapping[str, int]:
         elif node.op_type == "DequantizeLinear" and node.input[0] in tensors:
             add("codes", _nbytes(tensors[node.input[0]]))
     for tensor in graph.initializer:
-        if tensor.data_type == onnx.TensorProto.DOUBLE and tensor.name not in network.weights:
+        if tensor.data_type == onnx.TensorProto.DOUBLE and tensor.name not in network.shapes:
             add("float64 weights", _nbytes(tensor))
     return found
 
@@ -256,10 +261,11 @@ def wide_codes(case: Case) -> Reason | None:
         for name, bits, storage in case.now.bits
         if storage in _WIDE and STORAGE[storage][0] > _WASTED * bits
     ]
-    stored = sum(STORAGE[s][0] * case.network.weights[n].size / 8 for n, _, s in wide)
+    sizes = {name: math.prod(shape) for name, shape in case.network.shapes.items()}
+    stored = sum(STORAGE[s][0] * sizes[n] / 8 for n, _, s in wide)
     if stored < _MANY_BYTES * case.now.size_bytes:
         return None
-    _, bits, storage = max(wide, key=lambda one: case.network.weights[one[0]].size)
+    _, bits, storage = max(wide, key=lambda one: sizes[one[0]])
     narrower = [s for s, (b, _, _) in STORAGE.items() if b < STORAGE[storage][0]][-1]
     figures: dict[str, float | str] = {
         "q": quantizer.q,
@@ -269,7 +275,8 @@ def wide_codes(case: Case) -> Reason | None:
         "narrower": narrower,
         "size": case.now.size_bytes,
     }
-    largest = max(float(np.abs(case.network.weights[n]).max(initial=0)) for n, _, _ in wide)
+    weights = sketch_of(case.network).weights
+    largest = max(float(np.abs(weights[n]).max(initial=0)) for n, _, _ in wide)
     q = _largest_q(largest, STORAGE[narrower][2])
     return Reason("size", "codes wider than a type", figures, _codes(case, [q]))
 
@@ -321,11 +328,11 @@ def parts_no_recipe_touches(case: Case) -> Reason | None:
 
 def more_graph_than_weights(case: Case) -> Reason | None:
     """The weights are a small part of the file; names and operators are the rest."""
-    weights = sum(w.size for w in case.network.weights.values()) * _FLOAT_BYTES
-    others = sum(case.untouched.values())
+    weights = case.network.n_weights * _FLOAT_BYTES
     if not case.no_smaller or (case.now.sparsity == 0 and _is_float(case.recipe)):
         return None
-    if weights + others > 0.5 * case.before.size_bytes:
+    half = 0.5 * case.before.size_bytes
+    if weights > half or weights + sum(case.untouched.values()) > half:
         return None
     figures: dict[str, float | str] = {"weights": weights, "before": case.before.size_bytes}
     return Reason("size", "more graph than weights", figures)
@@ -408,10 +415,9 @@ def codes_run_as_floats(case: Case) -> Reason | None:
     coded = [(n, bits, s) for n, bits, s in case.now.bits if s != "float32"]
     if not coded or isinstance(case.recipe.activations, Int8Activations) or case.fuses:
         return None
-    _, bits, storage = max(coded, key=lambda one: case.network.weights[one[0]].size)
+    _, bits, storage = max(coded, key=lambda one: math.prod(case.network.shapes[one[0]]))
     figures: dict[str, float | str] = {"bits": bits, "storage": storage, "ratio": case.ratio}
-    fusing = any(may_fuse("int8", w) for w in case.network.weights.values())
-    fusing = fusing and case.recipe.kernel == Fused()
+    fusing = may_fuse_any(case.network) and case.recipe.kernel == Fused()
     remedies = _codes(case) if fusing else _fewer_units(case)
     return Reason("time", "codes run as floats", figures, remedies)
 
