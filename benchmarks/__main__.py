@@ -8,7 +8,18 @@ import sys
 from paretoscope.measurement.measurement import environment
 
 QUICK = ("spelling", "curve", "methods", "uploads", "surface", "first_curve", "app")
-ALL = (*QUICK, "intervals", "scores", "noise", "beside", "search", "quality", "scale", "large")
+ALL = (
+    *QUICK,
+    "intervals",
+    "scores",
+    "noise",
+    "beside",
+    "search",
+    "quality",
+    "scale",
+    "large",
+    "in_place",
+)
 
 
 def main(names: list[str]) -> int:

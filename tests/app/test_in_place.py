@@ -5,10 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from paretoscope.data.dataset import load_dataset
+from paretoscope.network.network import Network
+from paretoscope.network.outline import Outline
+from paretoscope.training.training import find_outline
+from paretoscope.uploads import taking
 
 from tests.any_graphs import npz, several_inputs
 from tests.app.pages import address, figures, open_page, until
+from tests.network.test_sketch import large_graph
 from tests.waiting import HANGS_S
+from ui.parts import layer_controls
 
 
 @pytest.fixture
@@ -45,3 +52,36 @@ def test_sizes_and_noise_of_it_are_told(place: dict[str, str]) -> None:
     app = until(open_page("evidence.py", **place), lambda a: len(a.dataframe) > 1)
     assert not app.exception
     assert not app.error
+
+
+def test_of_many_layers_the_largest_come_first(
+    mlp: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert layer_controls.choices_of(mlp) == list(mlp.weights)
+    monkeypatch.setattr(layer_controls, "FEW_LAYERS", 2)
+    sizes = [mlp.weights[name].size for name in layer_controls.choices_of(mlp)]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_a_large_model_is_judged_and_kept_by_a_process_of_its_own(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("a large upload was read where pages are drawn")
+
+    monkeypatch.setattr(taking, "judged", never)
+    monkeypatch.setattr(taking, "take", never)
+    app = until(open_page("files.py"), lambda a: len(a.file_uploader) == 3)
+    app.file_uploader[1].upload("large.onnx", large_graph())
+    app.run(timeout=HANGS_S)
+    assert not app.exception
+    (button,) = [b for b in app.button if b.label == "Explore it on made-up rows"]
+    app = button.click().run(timeout=HANGS_S)
+    assert not app.exception
+    there = {name: address(app)[name] for name in ("dataset", "model")}
+    outline = find_outline(there["model"], load_dataset(there["dataset"]))
+    assert isinstance(outline, Outline)
+    monkeypatch.setattr(Outline, "onnx_bytes", property(never))  # nor does a page read it
+    recipe = "magnitude(sparsity=0.5)+symmetric(8)"
+    app = until(open_page(**there, recipe=recipe), figures)
+    assert not app.exception

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from functools import partial
 from pathlib import Path
@@ -122,3 +123,30 @@ def test_a_record_comes_back_as_it_was(mlp: Network, digits: ps.Dataset) -> None
     for best in (measured, None):
         record = SearchResult(best, (near,), (measured,), 3, 1.5, 360, (computed,))
         assert decode(SearchResult, json.loads(json.dumps(encode(record)))) == record
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, "magnitude(sparsity=0.6)"])
+def test_a_layer_is_told_as_its_file_holds_it(
+    mlp: Network, digits: ps.Dataset, recipe: str
+) -> None:
+    found = tasks.layer_task(ARGUMENTS | {"recipe": recipe, "layer": "dense2"}, _ignore)
+    artifact = ps.compress(mlp, ps.Recipe.parse(recipe), digits.train)
+    codes = artifact.stored.codes["dense2"]
+    assert found["storage"] == codes.storage
+    if recipe == RECIPE:
+        values = codes.values.ravel().tolist()
+        told = dict(zip(found["values"], found["counts"], strict=True))
+        assert told == {value: values.count(value) for value in set(values)}
+    else:
+        assert found["values"] == found["counts"] == []
+    bits = np.unpackbits(np.frombuffer(base64.b64decode(found["kept"]), np.uint8))
+    kept = np.abs(mlp.weights["dense2"]) > 0
+    kept &= np.broadcast_to(artifact.cut.kept["dense2"], kept.shape)
+    assert found["shape"] == list(kept.shape)
+    assert np.array_equal(bits[: kept.size].reshape(kept.shape), kept)
+
+
+def test_a_file_is_made_and_found_in_the_store(mlp: Network, digits: ps.Dataset) -> None:
+    name = tasks.file_task(ARGUMENTS, _ignore)["sha256"]
+    artifact = ps.compress(mlp, ps.Recipe.parse(RECIPE), digits.train)
+    assert default_store().read(name) == artifact.onnx_bytes

@@ -16,6 +16,7 @@ from paretoscope.measurement.latency_protocol import Timing
 from paretoscope.measurement.measurement import Measurement
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.network import Network
+from paretoscope.network.outline import Outline
 from streamlit.delta_generator import DeltaGenerator
 
 from ui.base import plot
@@ -330,5 +331,8 @@ def artifact_bytes(subject: Subject, recipe: Recipe, known: Measurement | None) 
     kept = None if known is None else default_store().read(known.file_sha256 or "")
     if kept is not None:
         return kept
+    if isinstance(subject.network, Outline):
+        made = server.at_once("file_task", subject.arguments(recipe))
+        return default_store().read(made["sha256"]) or b""
     data = subject.dataset
     return compress(subject.network, recipe, data.train, data.validation).onnx_bytes

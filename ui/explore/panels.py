@@ -23,6 +23,7 @@ from ui.base.theme import Theme, camera, here
 from ui.explore import hints, weights, why_no_gain
 from ui.explore.plan import ExplorePlan
 from ui.parts import charts, grid, pins, proper_times, provenance
+from ui.parts.layer_controls import FEW_LAYERS, choices_of
 from ui.parts.progress import follow
 from ui.state import server
 from ui.state.address import HEATS, View
@@ -278,10 +279,12 @@ def _heatmap(view: View, plan: ExplorePlan, version: int, title: str) -> None:
 
 
 def _histogram(view: View, subject: Subject, title: str) -> None:
-    names = list(subject.network.shapes)
-    layer = st.segmented_control(
-        "Weights of", names, default=names[0], key=f"histogram-{len(names)}", required=True
-    )
+    names, key = choices_of(subject.network), f"histogram-{len(subject.network.shapes)}"
+    layer: str | None
+    if len(names) > FEW_LAYERS:
+        layer = st.selectbox("Weights of", names, key=key, help="The largest first.")
+    else:
+        layer = st.segmented_control("Weights of", names, default=names[0], key=key, required=True)
     plot.chart(
         _weights(subject.network, title, layer or names[0], view.recipe, here()),
         key="chart-weights",

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from paretoscope.base.encoding import decode
-from paretoscope.base.jobs import Worker
 from paretoscope.sandbox.sandbox import SandboxError
 from paretoscope.uploads import taking
 from paretoscope.uploads.checking import Checked, UnknownLabelsError
 from paretoscope.uploads.taking import Brought, Taken
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from ui.state import server
 
 _AT_ONCE_BYTES = 4_000_000  # a process takes a second to start
 
@@ -45,14 +46,7 @@ def _is_small(brought: Brought) -> bool:
 
 def _by_a_process(task: str, brought: Brought, more: Mapping[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="paretoscope-upload-") as folder:
-        arguments = taking.put_down(brought, Path(folder)) | dict(more)
-        worker = Worker()
-        try:
-            *_, last = worker.run(f"cli.tasks:{task}", arguments)
-        finally:
-            worker.close()
-    result: dict[str, Any] = last["result"]
-    return result
+        return server.at_once(task, taking.put_down(brought, Path(folder)) | dict(more))
 
 
 def let_go(files: list[object]) -> None:

@@ -564,8 +564,10 @@ def _say_wrong() -> None:
 
 
 def _take(made: bool = False) -> None:
-    now = session().view
-    upload, files = session().take("upload")
+    now, held = session().view, session().take("upload")
+    if held is None:  # a second press, while the first is at work
+        return
+    upload, files = held
     try:
         _count()
         with st.spinner("Making its weights ready to be compressed"):

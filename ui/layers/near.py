@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -12,16 +13,18 @@ import pandas as pd
 import streamlit as st
 from paretoscope.artifact.artifact import Draft, make_draft
 from paretoscope.base.errors import ParetoscopeError
-from paretoscope.base.parameters import FloatArray
+from paretoscope.base.parameters import BoolArray, FloatArray
 from paretoscope.data.dataset import Dataset
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.network import Network
+from paretoscope.network.outline import Outline
 
 from ui.base import plot, words
 from ui.base.plot import Figure, Trace, bar, drawing
 from ui.base.theme import Theme, camera, here, layout
 from ui.parts import provenance
-from ui.parts.layer_controls import layer_controls
+from ui.parts.layer_controls import FEW_LAYERS, choices_of, layer_controls
+from ui.state import server
 from ui.state.address import View
 from ui.state.control import control
 from ui.state.subject import Subject
@@ -35,39 +38,73 @@ def _draft(network: Network, data: Dataset, recipe: Recipe) -> Draft:
     return make_draft(network, recipe, None if recipe.needs_no_rows else data.train, None)
 
 
+@lru_cache(maxsize=32)
+def _by_a_process(
+    subject: Subject, recipe: Recipe, layer: str
+) -> tuple[str, npt.NDArray[np.int64], BoolArray]:
+    """Of a large graph: the type that a layer's codes are stored in, their values in any order,
+    and which weights are kept."""
+    asked = subject.arguments(recipe) | {"layer": layer}
+    found = server.at_once("layer_task", asked)
+    values = np.repeat(np.array(found["values"], np.int64), found["counts"])
+    bits = np.frombuffer(base64.b64decode(found["kept"]), np.uint8)
+    n_in, n_out = found["shape"]
+    kept = np.unpackbits(bits, count=n_in * n_out).astype(np.bool_).reshape(n_in, n_out)
+    return found["storage"], values, kept
+
+
 def one_layer(view: View, subject: Subject, title: str) -> None:
     """One layer: what is done to it, its codes, its mask, and what it looks at."""
     network = subject.network
     names = list(network.shapes)
     name = view.layer if view.layer in names else names[0]
     st.subheader("One layer from near", anchor="near")
-    shown = control("layer-shown", name)
-    st.segmented_control(
-        "Layer shown",
-        names,
-        default=name,
-        key=shown.key,
-        required=True,
-        on_change=shown.then(lambda layer: change(layer=layer)),
-    )
+    choices = choices_of(network)
+    many = len(choices) > FEW_LAYERS
+    shown = control("layer-found" if many else "layer-shown", name)
+    on_change = shown.then(lambda layer: change(layer=layer))
+    if many:
+        st.selectbox(
+            "Layer shown",
+            choices,
+            index=choices.index(name),
+            key=shown.key,
+            on_change=on_change,
+            help="The largest first; type to search.",
+        )
+    else:
+        st.segmented_control(
+            "Layer shown",
+            choices,
+            default=name,
+            key=shown.key,
+            required=True,
+            on_change=on_change,
+        )
     if len(names) > 1:
         with st.expander("Treat layers by themselves"):
             layer_controls(network, view.recipe, subject.dataset.train)
     if view.recipe.trains:
         st.caption("What is inside a trained file is not shown here.")
         return
+    draft: Draft | None = None
     try:
         with st.spinner(f"Making the file of {plain(str(view.recipe))}"):
-            draft = _draft(network, subject.dataset, view.recipe)
+            if isinstance(network, Outline):
+                storage, values, kept = _by_a_process(subject, view.recipe, name)
+            else:
+                draft = _draft(network, subject.dataset, view.recipe)
+                codes = draft.stored.codes[name]
+                storage, values = codes.storage, codes.values
+                kept = np.broadcast_to(draft.cut.kept[name], values.shape)
     except ParetoscopeError as error:
         st.error(plain(str(error)))
         return
-    if draft.reduced is not network:
+    if draft is not None and draft.reduced is not draft.network:
         st.caption("Units were removed, so the weights that are left are shown.")
-    codes = draft.stored.codes[name]
     left, right = st.columns(2)
-    if codes.storage not in ("float32", "float16"):
-        record = occupancy(title, name, codes.values, str(view.recipe), network)
+    if storage not in ("float32", "float16"):
+        record = occupancy(title, name, values, str(view.recipe), network)
         plot.chart(
             occupancy_figure(record, here()),
             key="chart-codes",
@@ -77,13 +114,14 @@ def one_layer(view: View, subject: Subject, title: str) -> None:
         )
     else:
         left.caption("Weights are floats here; a quantizer gives them codes.")
-    kept = np.broadcast_to(draft.cut.kept[name], codes.values.shape)
     n_in, n_out = kept.shape
     sides = f"{n_in:,} inputs across, {n_out:,} outputs down"
     if _is_tall(kept):
         sides = f"{n_out:,} outputs across, {n_in:,} inputs down"
     told = f"{name}: kept weights dark, cut ones light; {sides}; {words.percent(kept.mean())} kept"
     right.image(mask_picture(kept), caption=told, alt=told, width="stretch")
+    if draft is None:
+        return
     if name == names[0]:
         _first_layer(subject, network.weights[name], codes.decoded())
     if len(names) == 1:

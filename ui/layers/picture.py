@@ -109,8 +109,8 @@ def picture_of(
     whole = service.known(subject, recipe)
     before = service.known(subject, Recipe())
     rows = [_row(service, subject, name, found, before, whole) for name in subject.network.shapes]
-    # First the layer that gives back most when it is left alone.
-    rows.sort(key=lambda row: -(row.all_but_here or (-np.inf,))[0])
+    # First the layer that gives back most when it is left alone, else the largest.
+    rows.sort(key=lambda row: (-(row.all_but_here or (-np.inf,))[0], -row.bytes_before))
     return LayersPicture(
         title,
         str(recipe),

@@ -22,6 +22,16 @@ from ui.state import view
 from ui.state.control import control
 from ui.state.session import session
 
+FEW_LAYERS = 12  # that buttons beside each other have room for
+
+
+def choices_of(network: Network) -> list[str]:
+    """The layers to choose from: in their order, or, of so many that one searches, by size."""
+    names = list(network.shapes)
+    if len(names) <= FEW_LAYERS:
+        return names
+    return sorted(names, key=lambda name: -math.prod(network.shapes[name]))
+
 
 def each_by_itself(
     network: Network, recipe: Recipe, rows: Rows | None = None

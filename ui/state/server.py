@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
 from paretoscope.base.errors import ParetoscopeError
-from paretoscope.base.jobs import Job, Jobs
+from paretoscope.base.jobs import Job, Jobs, Worker
 from paretoscope.cli.results import Answer, Task
 from paretoscope.cli.tasks import find_result
 from paretoscope.data.dataset import Dataset, load_dataset, loads_at_once
@@ -142,6 +142,23 @@ def work(task: str, arguments: dict[str, Any]) -> Job | None:
 def start_work(task: str, arguments: dict[str, Any]) -> None:
     """Start the job, or join the one that runs."""
     jobs().start(f"cli.tasks:{task}", arguments, visitor())
+
+
+def at_once(task: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What a task of `paretoscope.cli.tasks` answers, by a process of its own; the page waits.
+
+    Raises
+    ------
+    ParetoscopeError
+        The task's own sentence, or its process ended.
+    """
+    worker = Worker()
+    try:
+        *_, last = worker.run(f"cli.tasks:{task}", arguments)
+    finally:
+        worker.close()
+    answer: dict[str, Any] = last["result"]
+    return answer
 
 
 def work_again(subject: Subject, task: Task[Answer], arguments: dict[str, Any]) -> None:

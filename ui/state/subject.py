@@ -17,6 +17,7 @@ from paretoscope.measurement.measurement import (
 from paretoscope.methods.recipe import Recipe
 from paretoscope.network.in_place import InPlace
 from paretoscope.network.network import Network
+from paretoscope.network.sketch import LARGE
 from paretoscope.problems.classification import Classification
 from paretoscope.problems.problem import Problem
 from paretoscope.problems.score import Score
@@ -90,7 +91,10 @@ class Subject:
     @property
     def comes_slowly(self) -> bool:
         """Whether the points of a line are computed one by one, each by a run of the graph."""
-        return self.is_in_place and takes_long(self.network, len(self.baseline.rows))
+        if not self.is_in_place:
+            return False
+        many = self.network.n_weights > LARGE  # whose files take a second each to make
+        return many or takes_long(self.network, len(self.baseline.rows))
 
     @cached_property
     def _is_small(self) -> bool:

@@ -152,6 +152,7 @@ def compress(
         from float arithmetic on the stored values in both spellings.
     """
     draft = make_draft(network, recipe, train_rows, validation_rows, report)
+    network = draft.network
     features = _check_features(network, train_rows)
     if isinstance(network, InPlace):
         _check_in_place(network, draft, features)
@@ -186,6 +187,7 @@ def make_draft(
     report: Report | None = None,
 ) -> Draft:
     """The file in its first spelling, not yet checked: for what is only computed."""
+    network = network.whole()
     for name, weight in network.weights.items():
         if not np.isfinite(weight).all():
             n_bad = int(np.size(weight) - np.isfinite(weight).sum())

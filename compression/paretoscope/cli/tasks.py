@@ -9,6 +9,7 @@ give another; any other is made again, the same.
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +28,7 @@ from paretoscope.base.blas import Others
 from paretoscope.base.encoding import decode, encode
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.quiet import quiet
-from paretoscope.base.store import default_store
+from paretoscope.base.store import default_store, sha256
 from paretoscope.cli.results import (
     Answer,
     Flipped,
@@ -292,6 +293,33 @@ def flips_task(arguments: Arguments, emit: Emit) -> FlipsResult:
         n=len(y),
         flipped=Flipped(len(places), tuple(islice(shown, _SHOWN_FLIPS))),
     )
+
+
+def file_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+    """A recipe's file, kept in the store: "sha256" is its name there."""
+    onnx_bytes = _file(arguments, emit)
+    digest = sha256(onnx_bytes)
+    default_store().keep(f"artifact {digest}", onnx_bytes)
+    return {"sha256": digest}
+
+
+def layer_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
+    """What a recipe's file holds of one "layer": "storage"; "values" of its codes, and "counts" of
+    each, none of floats; and of each weight whether it is "kept", in bits (base64) of "shape"."""
+    baseline, recipe = _baseline_of(arguments), Recipe.parse(arguments["recipe"])
+    rows = None if recipe.needs_no_rows else baseline.dataset.train
+    draft = make_draft(baseline.network, recipe, rows)
+    codes = draft.stored.codes[arguments["layer"]]
+    kept = np.broadcast_to(draft.cut.kept[arguments["layer"]], codes.values.shape)
+    whole = codes.values.dtype.kind in "iu"
+    values, counts = np.unique(codes.values if whole else np.zeros(0, int), return_counts=True)
+    return {
+        "storage": codes.storage,
+        "values": values.tolist(),
+        "counts": counts.tolist(),
+        "kept": base64.b64encode(np.packbits(kept).tobytes()).decode("ascii"),
+        "shape": list(kept.shape),
+    }
 
 
 def confirm_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:

@@ -99,6 +99,10 @@ class Network:
         """The shapes (in, out) of the prunable weights, by name."""
         return {name: (w.shape[0], w.shape[1]) for name, w in self.weights.items()}
 
+    def whole(self) -> Network:
+        """Itself with all of it in memory."""
+        return self
+
     @property
     def n_weights(self) -> int:
         """Prunable weights of all layers."""

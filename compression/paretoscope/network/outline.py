@@ -74,9 +74,12 @@ class Outline(InPlace):
             for name, plain in self._about["places"].items()
         }
 
+    def whole(self) -> InPlace:
+        return InPlace(self.onnx_bytes)
+
     @property
     def weights(self) -> Weights:
-        return InPlace(self.onnx_bytes).weights
+        return self.whole().weights
 
     @cached_property
     def sketch(self) -> Sketch:
