@@ -172,13 +172,19 @@ def test_advice_is_one_click_away() -> None:
     trained("digits", "mlp-64-32")
     app = until(open_page(recipe=RECIPE), measured)
     until(app, lambda a: any(m.value.startswith("Smallest of") for m in a.markdown))
-    (text,) = [m.value for m in app.markdown if m.value.startswith("Smallest of")]
-    for name in ("Best", "Near miss 2"):
+
+    def leads_there(name: str) -> bool:
+        """Whether a click leads to what was named; what is known, and so the names, may change."""
+        (text,) = [m.value for m in app.markdown if m.value.startswith("Smallest of")]
         app.segmented_control(key="advice").set_value(name).run()
         (line,) = [line for line in text.splitlines() if line.startswith(f"- **{name}**")]
-        assert f"`{address(app)['recipe']}`" in line
+        there = f"`{address(app)['recipe']}`" in line
         app.query_params["recipe"] = "magnitude(threshold=0.0999)+q(8)"
         app.run()
+        return there
+
+    for name in ("Best", "Near miss 2"):
+        assert any(leads_there(name) for _ in range(10))
     assert not app.exception
 
 
