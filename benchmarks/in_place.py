@@ -2,9 +2,8 @@
 in_place``.
 
 Claim: a curve of 21 points on n rows takes at most 1.1 times the processor time of 21 passes of
-plain ONNX Runtime sessions over the same rows, each loaded anew; the same of all layers by three
-settings each is measured too, whose aim is 0.6. Real models are those of the shared cases, where
-they are there.
+plain ONNX Runtime sessions over the same rows, each loaded anew. Some layers by three settings each
+are measured beside it. Real models are those of the shared cases, where they are there.
 """
 
 from __future__ import annotations

@@ -83,3 +83,14 @@ def test_a_factor_that_rounds_to_one_is_said_in_words(
     now, before = pair
     found = headline(replace(now, gzip_bytes=n_bytes), before, None, margin=0.005, zipped=True)
     assert found.startswith(told)
+
+
+def test_a_zipped_size_that_is_an_estimate_says_so(
+    pair: tuple[Measurement, Measurement],
+) -> None:
+    now, before = pair
+    both = now, replace(now, gzip_is_estimate=True)
+    known, guessed = (headline(m, before, None, margin=0.005, zipped=True) for m in both)
+    assert guessed == f"About {known}"
+    on_disk = {headline(m, before, None, margin=0.005, zipped=False) for m in both}
+    assert len(on_disk) == 1

@@ -232,6 +232,7 @@ def _advice_list(named: Sequence[tuple[str, Measurement, str]], n: int, zipped: 
     told = [f"Smallest of {n} within it:" if within else f"None of {n} recipes is within it."]
     for name, m, over in named:
         size = words.sized(grid.shown_size(m, zipped) or 0, zipped=zipped)
+        size = f"about {size}" if zipped and m.gzip_is_estimate else size
         size += ", computed" if m.computed else ""
         change = words.change_interval(m.change)
         why = f" ({over})" if over else ""

@@ -106,7 +106,10 @@ def accepted() -> None:
 def table() -> None:
     """Upload a table, choose its label, see what is done to its rows, and use it."""
     given: UploadedFile | examples.File | None = st.file_uploader(
-        f"Table, at most {MOST_TABLE_BYTES // 1_000_000} MB", type=list(ENDINGS), key="own-table"
+        f"Table, at most {MOST_TABLE_BYTES // 1_000_000} MB",
+        type=list(ENDINGS),
+        key="own-table",
+        max_upload_size=MOST_TABLE_BYTES // 1_000_000,
     )
     tried = examples.chosen()
     if given is None and tried is not None and tried.model is None:
@@ -378,10 +381,16 @@ def model() -> None:
         st.warning("This system cannot hold a model to limits of memory and processor time.")
     left, right = st.columns(2)
     given: UploadedFile | examples.File | None = left.file_uploader(
-        f"Model, at most {MOST_BYTES // 1_000_000} MB", type=list(MODEL_ENDINGS), key="own-model"
+        f"Model, at most {MOST_BYTES // 1_000_000} MB",
+        type=list(MODEL_ENDINGS),
+        key="own-model",
+        max_upload_size=MOST_BYTES // 1_000_000,
     )
     beside: UploadedFile | examples.File | None = right.file_uploader(
-        "Table to judge it on, if you like", type=list(ENDINGS), key="own-rows"
+        "Table to judge it on, if you like",
+        type=list(ENDINGS),
+        key="own-rows",
+        max_upload_size=MOST_BYTES // 1_000_000,
     )
     tried = examples.chosen()
     if given is None and tried is not None and tried.model is not None:

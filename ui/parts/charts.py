@@ -452,8 +452,9 @@ class _Scale:
     def _shown(self, x: float, m: Measurement) -> str:
         if self.axis == "time":
             return words.duration(x)
-        n_bytes = _bytes(m, zipped=self.zipped if self.axis == "ratio" else self.axis == "gzip")
-        size = words.size(n_bytes or 0)
+        zipped = self.zipped if self.axis == "ratio" else self.axis == "gzip"
+        near = "\u2248 " if zipped and m.gzip_is_estimate else ""
+        size = near + words.size(_bytes(m, zipped=zipped) or 0)
         return f"{words.three_digits(x)}{words.TIMES}, {size}" if self.axis == "ratio" else size
 
     def range(self, points: Sequence[Point]) -> tuple[float, float]:

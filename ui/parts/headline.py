@@ -53,7 +53,8 @@ def _size(now: Measurement, before: Measurement, *, zipped: bool) -> str:
     ratio = first / mine
     if f"{ratio:.3g}" == "1":
         return "no smaller"
-    return _by(ratio, "smaller") if ratio > 1 else _by(1 / ratio, "larger")
+    told = _by(ratio, "smaller") if ratio > 1 else _by(1 / ratio, "larger")
+    return f"about {told}" if zipped and now.gzip_is_estimate else told
 
 
 def _speed(time: Compared) -> str:
@@ -123,7 +124,8 @@ def sentence(
     n_bytes, n_before = (m.gzip_bytes if zipped else m.size_bytes for m in (now, before))
     ends = []
     if n_bytes is not None and n_before is not None:
-        ends.append(words.sized(n_bytes, zipped=zipped))
+        near = "about " if zipped and now.gzip_is_estimate else ""
+        ends.append(near + words.sized(n_bytes, zipped=zipped))
         start.append(words.size(n_before))
     if time is not None:
         ends.append(words.duration(time.median_us))

@@ -133,7 +133,10 @@ def _size(view: View, subject: Subject, now: Measurement, before: Measurement) -
     }
     first, second = ("zipped", "on disk") if view.zipped else ("on disk", "zipped")
     n_bytes, n_before = sizes[first]
-    exact = "; ".join(f"{n:,} bytes {kind}" for kind, (n, _) in sizes.items() if n is not None)
+    near = {"zipped": "about " if now.gzip_is_estimate else "", "on disk": ""}
+    exact = "; ".join(
+        f"{near[kind]}{n:,} bytes {kind}" for kind, (n, _) in sizes.items() if n is not None
+    )
     told = "measuring"
     colour: Colour = "gray"
     if n_bytes is not None and n_before is not None:
@@ -142,13 +145,13 @@ def _size(view: View, subject: Subject, now: Measurement, before: Measurement) -
     n_other, n_other_before = sizes[second]
     other = f"{second}: measuring"
     if n_other is not None and n_other_before is not None:
-        other = f"{words.sized(n_other, zipped=second == 'zipped')}"
+        other = f"{near[second]}{words.sized(n_other, zipped=second == 'zipped')}"
         other += f", {words.smaller(n_other, n_other_before)}"
     brought = " that you brought" if subject.network.brought is not None else ""
     start = "…" if n_before is None else words.size(n_before)
     _metric(
         _label(f"Size, {first}", start),
-        "…" if n_bytes is None else words.size(n_bytes),
+        "…" if n_bytes is None else near[first].replace("about", "\u2248") + words.size(n_bytes),
         told,
         colour,
         other,

@@ -69,7 +69,8 @@ def _figures(service: MeasuringService, subject: Subject, recipe: Recipe) -> str
     told = [words.quality(m.quality), words.change_interval(m.change)]
     told.append(words.sized(m.size_bytes, zipped=False))
     if m.gzip_bytes is not None:
-        told.append(words.sized(m.gzip_bytes, zipped=True))
+        near = "about " if m.gzip_is_estimate else ""
+        told.append(near + words.sized(m.gzip_bytes, zipped=True))
     latency = m.latency()
     if latency is not None:
         told.append(words.duration(latency.median_us))

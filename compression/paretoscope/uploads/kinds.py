@@ -8,9 +8,10 @@ import zipfile
 
 from paretoscope.base.errors import ParetoscopeError
 
-_VARIABLE = "PARETOSCOPE_UPLOAD_MB"
+_VARIABLE, _USUAL_MB = "PARETOSCOPE_UPLOAD_MB", "200"
+_TOLD = os.environ.get(_VARIABLE) or _USUAL_MB
 # Of a model, or of arrays beside one; .streamlit/config.toml lets as many through.
-MOST_BYTES = 1_000_000 * int(os.environ.get(_VARIABLE) or 200)
+MOST_BYTES = 1_000_000 * int(_TOLD if _TOLD.isdecimal() else _USUAL_MB)
 MOST_TABLE_BYTES = 50_000_000  # of a table, which takes many times as much memory to read
 
 # First bytes, and what a file that begins so is.
