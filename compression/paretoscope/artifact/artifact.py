@@ -59,7 +59,7 @@ class Sizes:
     @cached_property
     def gzip_estimate(self) -> int:
         """About the same, of large files in a tenth of the time: the size at a low level, times
-        what level 9 makes of some pieces. Files of image networks were off by 0.2 to 3.6 %
+        what level 9 makes of some pieces. Files of image networks were off by 0.2 to 3.5 %
         (``python -m benchmarks large``)."""
         data = self.onnx_bytes
         starts = np.linspace(0, max(0, len(data) - _PIECE_BYTES), _PIECES).astype(int).tolist()
