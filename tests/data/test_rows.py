@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import paretoscope as ps
 import pytest
-from paretoscope.base.store import default_store
+from paretoscope.base.store import Store
 from paretoscope.data import own_data, rows
 from paretoscope.data.own_data import keep_own
 from paretoscope.data.rows import MappedRows, Part, Raw, Rows, mapped, packed, unpacked
@@ -79,8 +79,8 @@ def test_what_is_mapped_is_what_is_read(
     assert about == {"title": "t"}
 
 
-def test_damaged_bytes_have_no_path() -> None:
-    store = default_store()
+def test_damaged_bytes_have_no_path(tmp_path: Path) -> None:
+    store = Store(tmp_path)
     digest = store.keep("a thing", b"whole")
     path = store.path("a thing")
     assert path is not None
