@@ -5,9 +5,11 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.conftest import trained
+from tests.waiting import HANGS_S, until
 from ui import pictures
 from ui.base import rendering
 from ui.state.address import parse_query
@@ -68,3 +70,30 @@ def test_without_a_browser_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rendering, "possible", lambda: False)
     with pytest.raises(ValueError, match="pictures need Chrome"):
         rendering.drawn({"data": [], "layout": {"height": 300, "width": 300}})
+
+
+def test_a_browser_that_hangs_is_ended_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The first process waits for ever, with a child of its own; the second one draws."""
+    pids, first = tmp_path / "pids", tmp_path / "first"
+    hangs = tmp_path / "hangs.py"
+    hangs.write_text(
+        "import os, pathlib, runpy, subprocess, sys, time\n"
+        f"first, pids = pathlib.Path({str(first)!r}), pathlib.Path({str(pids)!r})\n"
+        "if first.exists():\n"
+        f"    runpy.run_path({str(rendering._PROGRAM)!r}, run_name='__main__')\n"
+        "else:\n"
+        "    first.touch()\n"
+        "    child = subprocess.Popen(['sleep', '600'])\n"
+        "    pids.write_text(f'{os.getpid()} {child.pid}')\n"
+        "    time.sleep(600)\n"
+    )
+    monkeypatch.setattr(rendering, "_PROGRAM", hangs)
+    monkeypatch.setattr(rendering, "_WAITS_S", (4, HANGS_S))
+    figure = {"data": [], "layout": {"height": 300, "width": 300}}
+    assert _size(rendering.drawn(figure)) == (600, 600)
+    for pid in map(int, pids.read_text().split()):
+        until(
+            lambda pid=pid: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie"
+        )
