@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
@@ -488,16 +488,36 @@ def compute(network: Network, recipe: Recipe, baseline: Baseline) -> tuple[Draft
         outputs = baseline.outputs if same else outputs_of(draft.onnx_bytes, baseline.rows)
     else:
         outputs = draft.scores(baseline.rows.X)
+    return draft, computed_of(draft, baseline, outputs)
+
+
+def computed_of(
+    draft: Draft,
+    baseline: Baseline,
+    outputs: FloatArray,
+    *,
+    gzip_estimate: Callable[[], int] | None = None,
+    entropy: Callable[[], float] | None = None,
+) -> Computed:
+    """What is said of a draft that gives these outputs for the baseline's rows.
+
+    How its zipped size is estimated and its codes' entropy counted may be given, where parts of
+    that are known.
+    """
+    network, plain = draft.network, draft.recipe == Recipe()
     figures = _figures(draft, baseline, outputs)
     large = isinstance(network, InPlace) and draft.sizes.file > _ESTIMATED_BYTES
-    if large and recipe == Recipe() and network.brought is not None:
+    if large and plain and network.brought is not None:
         figures["gzip_bytes"] = network.brought[1]  # zipped when it came, which takes long enough
     elif large:
-        figures |= {"gzip_bytes": draft.sizes.gzip_estimate, "gzip_is_estimate": True}
-    if not (large and recipe == Recipe()):
+        estimate = draft.sizes.gzip_estimate if gzip_estimate is None else gzip_estimate()
+        figures |= {"gzip_bytes": estimate, "gzip_is_estimate": True}
+    if not (large and plain):
         codes = draft.stored.codes.values()
-        figures["entropy_bytes"] = sum(entropy_bytes(layer.values) for layer in codes)
-    return draft, Computed(**figures, draft_sha256=draft.sha256)
+        figures["entropy_bytes"] = (
+            sum(entropy_bytes(c.values) for c in codes) if entropy is None else entropy()
+        )
+    return Computed(**figures, draft_sha256=draft.sha256)
 
 
 def with_latency(

@@ -115,6 +115,51 @@ class Session:
             weakref.finalize(self, _POOL.gone.append, (self._owner, self._name))
 
 
+class Walk:
+    """Rows on their way through a graph that is run piece by piece.
+
+    Parameters
+    ----------
+    signature : mapping
+        As for `Session`.
+    owner : str
+        As for `Session`.
+    X : float32 array of shape (n, d)
+
+    Raises
+    ------
+    ParetoscopeError
+        A piece cannot be run, or what stands between two of them cannot be kept.
+    """
+
+    def __init__(self, signature: Mapping[str, Any], owner: str, X: Floats) -> None:
+        self._name, self._owner = f"walk {next(_numbers)}", owner
+        self._output, self._n_outputs = str(signature["output"]), int(signature["n_outputs"])
+        asked = {"name": self._name, "signature": dict(signature), "n": len(X)}
+        with _POOL.of(owner) as self._process:
+            answer = self._process.run(
+                "begin", [np.ascontiguousarray(X, np.float32).tobytes()], asked
+            )
+        weakref.finalize(self, _POOL.gone.append, (owner, self._name))
+        self.known: dict[str, tuple[str, list[int | None]]] = answer["kinds"]
+
+    def go_on(self, piece: bytes, makes: Sequence[str], keeps: Sequence[str]) -> None:
+        """Run a piece; what it `makes` and what it `keeps` is `known` after it."""
+        self.known = self._run("go on", piece, makes=list(makes), keeps=list(keeps))["kinds"]
+
+    def finish(self, rest: bytes) -> Floats:
+        """What the judged output is, of shape (n, numbers), by all that is left; the rows stay
+        where they are."""
+        answer = self._run("finish", rest, output=self._output)
+        return np.frombuffer(answer["bytes"], np.float32).reshape(-1, self._n_outputs)
+
+    def _run(self, job: str, piece: bytes, **arguments: Any) -> dict[str, Any]:
+        with _POOL.of(self._owner) as process:
+            if process is not self._process:
+                raise SandboxError("the process that kept the rows has ended")
+            return process.run(job, [piece], {"name": self._name, **arguments})
+
+
 @dataclass(frozen=True, eq=False)
 class Timed:
     """Calls of a session with the same rows, which the sandbox times itself."""

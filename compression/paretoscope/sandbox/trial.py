@@ -16,7 +16,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 _LARGEST_BATCH = 256
@@ -465,6 +465,7 @@ def close_model(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[st
     """Forget models; argument: "names"."""
     for name in arguments["names"]:
         _OPEN.pop(name, None)
+        _BEGUN.pop(name, None)
     return {}
 
 
@@ -509,6 +510,112 @@ def seconds(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, A
     return {"seconds": taken * 1e-9}
 
 
+def begin(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Begin to run a graph piece by piece on rows of float32, which are the part.
+
+    Arguments: "name", "signature", "n" (rows). Returns the "kinds" of what is known: by name the
+    type of its numbers and its shape, None where that differs from call to call.
+    """
+    import numpy as np
+
+    X = np.frombuffer(parts[0], np.float32).reshape(arguments["n"], -1)
+    calls = [_Call(n, _feeds(arguments["signature"], some))
+             for n, some in _in_calls(arguments["signature"], X)]  # fmt: skip
+    _BEGUN[arguments["name"]] = calls
+    return {"kinds": _kinds(calls)}
+
+
+def go_on(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Run the next piece; part: its model. Arguments: "name", "makes" and "keeps", the values that
+    are known after it. Returns their "kinds"."""
+    import numpy as np
+
+    calls = _BEGUN[arguments["name"]]
+    session, makes = _session(parts[0], None), arguments["makes"]
+    n_bytes = 0
+    for call in calls:
+        made = dict(zip(makes, call.run(session, makes), strict=True)) if makes else {}
+        if not all(isinstance(value, np.ndarray) for value in made.values()):
+            raise RefusedError("what stands between its operators is not all arrays")
+        call.known = {name: call.known[name] for name in arguments["keeps"]} | made
+        n_bytes += sum(value.nbytes for value in call.known.values())
+        if n_bytes > _MOST_KEPT_BYTES:
+            raise RefusedError("what stands between its operators is too large to be kept")
+    return {"kinds": _kinds(calls)}
+
+
+def finish(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Run all that is left, which changes nothing of what is known; part: its model. Arguments:
+    "name", "output". Returns the bytes of float32, rows one after the other."""
+    import numpy as np
+
+    session, found = _session(parts[0], None), []
+    for call in _BEGUN[arguments["name"]]:
+        (output,) = call.run(session, [arguments["output"]])
+        found.append(_row_by_row(output, call.n, call.n_fed, arguments["output"]))
+    return {"bytes": np.ascontiguousarray(np.concatenate(found)).tobytes()}
+
+
+class _Call:
+    """Rows that are run together, `n` of which were asked for: what is known of them by now."""
+
+    def __init__(self, n: int, known: dict[str, Any]) -> None:
+        self.n, self.known = n, known
+        self.n_fed = len(next(iter(known.values())))
+
+    def run(self, session: Any, names: Sequence[str]) -> list[Any]:
+        feeds = {taken.name: self.known[taken.name] for taken in session.get_inputs()}
+        found: list[Any] = session.run(list(names), feeds)
+        return found
+
+
+def _kinds(calls: Sequence[_Call]) -> dict[str, Any]:
+    found = {}
+    for name, value in calls[0].known.items():
+        shapes = [call.known[name].shape for call in calls]
+        if len({len(shape) for shape in shapes}) > 1:
+            raise RefusedError("the number of an array's axes changes from call to call")
+        sides = zip(*shapes, strict=True)
+        found[name] = value.dtype.name, [s[0] if len(set(s)) == 1 else None for s in sides]
+    return found
+
+
+def _feeds(signature: Mapping[str, Any], X: Any) -> dict[str, Any]:
+    """The inputs of a model for rows."""
+    found, start = {}, 0
+    for feed in signature["inputs"]:
+        width = 1
+        for side in feed["row"]:
+            width *= side
+        part = X[:, start : start + width].reshape(len(X), *feed["row"])
+        found[feed["name"]] = part.astype(_TYPES[feed["type"]], order="C")
+        start += width
+    return found
+
+
+def _in_calls(signature: Mapping[str, Any], X: Any) -> Iterator[tuple[int, Any]]:
+    """Rows as they are run together: how many were asked for, and they with those that fill up the
+    last call."""
+    import numpy as np
+
+    step = signature["batch"] or max(1, min(_LARGEST_BATCH, _VALUES_A_CALL // X.shape[1]))
+    for start in range(0, len(X), step):
+        some = X[start : start + step]
+        n = len(some)
+        if signature["batch"] and n < step:
+            some = np.concatenate([some, some[:1].repeat(step - n, 0)])
+        yield n, some
+
+
+def _row_by_row(output: Any, n: int, n_fed: int, name: str) -> Any:
+    """An output as float32 of shape (n, numbers of a row)."""
+    import numpy as np
+
+    if not isinstance(output, np.ndarray) or output.shape[:1] != (n_fed,):
+        raise RefusedError(f"the output '{name[:60]}' is not row by row")
+    return output[:n].reshape(n, -1).astype(np.float32)
+
+
 class _Open:
     """A loaded model, and how rows become its inputs."""
 
@@ -518,35 +625,23 @@ class _Open:
         self.timed: dict[str, Any] = {}
 
     def feeds(self, X: Any) -> dict[str, Any]:
-        found, start = {}, 0
-        for feed in self.signature["inputs"]:
-            width = 1
-            for side in feed["row"]:
-                width *= side
-            part = X[:, start : start + width].reshape(len(X), *feed["row"])
-            found[feed["name"]] = part.astype(_TYPES[feed["type"]], order="C")
-            start += width
-        return found
+        return _feeds(self.signature, X)
 
     def run(self, X: Any, names: Sequence[str]) -> list[Any]:
         """Each output as float32 of shape (rows, numbers of a row)."""
         import numpy as np
 
-        step = self.signature["batch"] or max(1, min(_LARGEST_BATCH, _VALUES_A_CALL // X.shape[1]))
         found: list[list[Any]] = [[] for _ in names]
-        for start in range(0, len(X), step):
-            some = X[start : start + step]
-            n = len(some)
-            if self.signature["batch"] and n < step:  # the last call is filled up, and cut again
-                some = np.concatenate([some, some[:1].repeat(step - n, 0)])
-            for place, output in enumerate(self.session.run(list(names), self.feeds(some))):
-                if not isinstance(output, np.ndarray) or output.shape[:1] != (len(some),):
-                    raise RefusedError(f"the output '{names[place][:60]}' is not row by row")
-                found[place].append(output[:n].reshape(n, -1).astype(np.float32))
+        for n, some in _in_calls(self.signature, X):
+            outputs = self.session.run(list(names), self.feeds(some))
+            for of_name, name, output in zip(found, names, outputs, strict=True):
+                of_name.append(_row_by_row(output, n, len(some), name))
         return [np.concatenate(of_name) for of_name in found]
 
 
 _OPEN: dict[str, _Open] = {}
+_BEGUN: dict[str, list[_Call]] = {}
+_MOST_KEPT_BYTES = 2 * 2**30
 _VALUES_A_CALL = 2**20  # of the inputs: what is computed of them is larger by far
 JOBS = {
     "try": try_model,
@@ -558,6 +653,9 @@ JOBS = {
     "constants": constants,
     "outputs": outputs,
     "seconds": seconds,
+    "begin": begin,
+    "go on": go_on,
+    "finish": finish,
 }
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ from paretoscope.problems.figure import Estimate
 from paretoscope.sweeps import plain_sweep
 from paretoscope.sweeps.lines import Line, Order, in_lines
 from paretoscope.sweeps.memory_layout import Layout, layout_of
+from paretoscope.sweeps.one_layer import groups_of, walked
 
 _LOG = logging.getLogger(__name__)
 _FLOATS = ("float32", "float16")
@@ -159,6 +160,18 @@ def _walks(
             with ThreadPoolExecutor(threads) as pool:
                 for done in as_completed([pool.submit(shared.walked, line) for line in lines[1:]]):
                     yield done.result()
+    if isinstance(network, InPlace):
+        groups, others = groups_of(network, recipes)
+        for group in groups:
+            told = set()
+            try:
+                for place, computed in walked(network, recipes, group, baseline):
+                    told.add(place)
+                    yield place, computed
+            except ParetoscopeError as error:
+                _LOG.info("layers of %s are not run from near: %s", network.sha256[:8], error)
+                of_group = [place for of_layer in group.by_layer.values() for place in of_layer]
+                others = sorted({*others, *of_group} - told)
     for place in others:
         _, computed = compute(network, recipes[place], baseline)
         yield place, computed

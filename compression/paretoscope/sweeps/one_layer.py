@@ -1,0 +1,222 @@
+"""Recipes of a graph coded in place that differ in one layer only: what stands before that layer is
+run once for all of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+
+import numpy as np
+from onnx import numpy_helper
+
+from paretoscope.artifact.artifact import gzip_estimate, make_draft, write_artifact
+from paretoscope.artifact.coding_in_place import fitting
+from paretoscope.artifact.size_parts import entropy_bytes
+from paretoscope.artifact.writing import as_stored
+from paretoscope.base.errors import ParetoscopeError
+from paretoscope.base.parameters import BoolArray, FloatArray
+from paretoscope.base.store import SHORT_SHA
+from paretoscope.measurement.measurement import Baseline, Computed, computed_of
+from paretoscope.methods.pruning import Criterion, Cut, cut
+from paretoscope.methods.quantization import Codes
+from paretoscope.methods.recipe import Recipe, Treatment
+from paretoscope.methods.recovery import NoRecovery, Stored
+from paretoscope.network.in_place import InPlace
+from paretoscope.network.pieces import Kind, Pieces
+from paretoscope.sandbox.sessions import Walk
+
+_FEWEST = 2  # of one layer are cheaper together
+_BLOCK_ROWS, _BLOCK_VALUES = 2_000, 2**24  # rows whose values are kept at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Recipes that each treat one layer otherwise than `base` does: their places, by layer."""
+
+    base: Recipe
+    by_layer: dict[str, list[int]]
+
+
+def groups_of(network: InPlace, recipes: Sequence[Recipe]) -> tuple[list[Group], list[int]]:
+    """Which recipes differ from one another in one layer only, and the places of all others."""
+    alike: dict[tuple[bool, object], list[int]] = defaultdict(list)
+    others, found = [], []
+    treatments: dict[int, list[Treatment]] = {}
+    names = list(network.shapes)
+    plain = [Treatment()] * len(names)
+    for place, recipe in enumerate(recipes):
+        of_recipe = list(recipe.treatments(network).values())
+        plainly = isinstance(recipe.recovery, NoRecovery) and recipe.kernel.spelling is not None
+        if plainly and all(map(_is_alone, of_recipe)):
+            treatments[place] = of_recipe
+            from_plain = sum(a != b for a, b in zip(of_recipe, plain, strict=True)) == 1
+            shared = recipe.storage, recipe.kernel, recipe.activations
+            alike[from_plain, shared].append(place)
+        else:
+            others.append(place)
+    for (from_plain, _), places in alike.items():
+        usual = plain
+        if not from_plain:
+            columns = zip(*(treatments[place] for place in places), strict=True)
+            usual = [Counter(column).most_common(1)[0][0] for column in columns]
+        by_layer: dict[str, list[int]] = defaultdict(list)
+        for place in places:
+            differ = [
+                name for name, a, b in zip(names, treatments[place], usual, strict=True) if a != b
+            ]
+            if len(differ) == 1:
+                by_layer[differ[0]].append(place)
+            else:
+                others.append(place)
+        n = sum(map(len, by_layer.values()))
+        if n < _FEWEST:
+            others += [place for of_layer in by_layer.values() for place in of_layer]
+        else:
+            overrides = {} if from_plain else dict(zip(names, usual, strict=True))
+            first = replace(recipes[places[0]], overrides=overrides)
+            base = replace(first, **_PLAIN) if from_plain else first
+            found.append(Group(base, dict(by_layer)))
+    return found, sorted(others)
+
+
+_PLAIN = {name: getattr(Recipe(), name) for name in ("pruner", "quantizer", "units")}
+
+
+def _is_alone(treatment: Treatment) -> bool:
+    """Whether it does the same to a layer whatever is done to the others."""
+    pruner = treatment.pruner
+    if not isinstance(pruner, Criterion):
+        return True
+    return not pruner.needs_rows and (pruner.sparsity is None or pruner.scope != "global")
+
+
+def walked(
+    network: InPlace, recipes: Sequence[Recipe], group: Group, baseline: Baseline
+) -> Iterator[tuple[int, Computed]]:
+    """A group's figures, each with its place, as they are found.
+
+    Raises
+    ------
+    ParetoscopeError
+        The graph cannot be run in pieces.
+    """
+    base = _base(network, group.base)
+    positions = base.pieces.positions
+    if base.pieces.rounds:
+        raise ParetoscopeError("its values are rounded between its operators")
+    missing = [name for name in group.by_layer if name not in positions]
+    if missing:
+        raise ParetoscopeError(f"the judged output does not hang on {missing[0]}")
+    order = sorted(group.by_layer, key=lambda name: positions[name])
+    outputs: dict[int, list[FloatArray]] = defaultdict(list)
+    n = max(1, min(_BLOCK_ROWS, _BLOCK_VALUES // network.n_values))
+    starts = range(0, len(baseline.rows), n)
+    for start in starts:
+        X = baseline.rows.at(np.arange(start, min(start + n, len(baseline.rows)))).X
+        walk = Walk(network.signature.plain(), network.sha256[:SHORT_SHA], X)
+        position = 0
+        for layer in order:
+            if (then := positions[layer]) > position:
+                piece = base.pieces.piece(position, then, _kinds(walk))
+                walk.go_on(piece.onnx_bytes, piece.makes, piece.keeps)
+                position = then
+            for place in group.by_layer[layer]:
+                one = base.with_layer(layer, recipes[place])
+                rest = base.pieces.rest(position, _kinds(walk), layer, one.decoded)
+                outputs[place].append(walk.finish(rest))
+                if start == starts[-1]:
+                    scores = network.signature.scores(np.concatenate(outputs.pop(place)))
+                    yield place, one.computed(baseline, scores)
+
+
+class _Base:
+    """What the recipes of a group share."""
+
+    def __init__(self, network: InPlace, recipe: Recipe) -> None:
+        self.draft = make_draft(network, recipe, None)
+        plain = recipe == Recipe()
+        decoded = self.draft.stored.decoded()
+        self.pieces = Pieces(network if plain else network.with_layers(decoded, {}))
+        self._entropies: dict[str, float] = {}
+        self._zipped: dict[str, int] = {}
+
+    @cached_property
+    def entropy(self) -> float:
+        return sum(map(self.entropy_of, self.draft.stored.codes))
+
+    def entropy_of(self, layer: str) -> float:
+        """The least bytes that the codes of a layer could take."""
+        if layer not in self._entropies:
+            self._entropies[layer] = entropy_bytes(self.draft.stored.codes[layer].values)
+        return self._entropies[layer]
+
+    def zipped(self, layer: str) -> int:
+        """About what the codes of a layer take under gzip."""
+        if layer not in self._zipped:
+            self._zipped[layer] = _zipped(self.draft.stored.codes[layer])
+        return self._zipped[layer]
+
+    def with_layer(self, layer: str, recipe: Recipe) -> _OneLayer:
+        """The same, with what a recipe does to one layer."""
+        network = self.draft.reduced
+        assert isinstance(network, InPlace)
+        treatment = recipe.treatments(network)[layer]
+        kept = cut(network, {layer: treatment.pruner}).kept[layer]
+        weight = np.where(kept, network.weights[layer], np.float32(0))
+        grid = treatment.quantizer.grid(weight, np.broadcast_to(kept, weight.shape))
+        codes = recipe.storage.store(grid.project(weight))
+        return _OneLayer(self, layer, recipe, kept, fitting(codes, network.places[layer]))
+
+
+@lru_cache(maxsize=2)  # of a network of 100 MB it holds as much
+def _base(network: InPlace, recipe: Recipe) -> _Base:
+    return _Base(network, recipe)
+
+
+@dataclass(frozen=True, eq=False)
+class _OneLayer:
+    base: _Base
+    layer: str
+    recipe: Recipe
+    kept: BoolArray
+    codes: Codes
+
+    @cached_property
+    def decoded(self) -> FloatArray:
+        return self.codes.decoded()
+
+    def computed(self, baseline: Baseline, scores: FloatArray) -> Computed:
+        """What is said of its file, which is made, but not run."""
+        base = self.base.draft
+        stored = Stored({**base.stored.codes, self.layer: self.codes}, base.stored.biases)
+        spelling = self.recipe.kernel.spelling or "fused"
+        draft = replace(
+            base,
+            onnx_bytes=write_artifact(base.network, base.reduced, self.recipe, stored, spelling),
+            recipe=self.recipe,
+            cut=Cut({**base.cut.kept, self.layer: self.kept}),
+            stored=stored,
+        )
+        before, layer = self.base, self.layer
+        return computed_of(
+            draft,
+            baseline,
+            scores,
+            gzip_estimate=lambda: (
+                base.sizes.gzip_estimate - before.zipped(layer) + _zipped(self.codes)
+            ),
+            entropy=lambda: (
+                before.entropy - before.entropy_of(layer) + entropy_bytes(self.codes.values)
+            ),
+        )
+
+
+def _zipped(codes: Codes) -> int:
+    return gzip_estimate(numpy_helper.from_array(np.ascontiguousarray(as_stored(codes))).raw_data)
+
+
+def _kinds(walk: Walk) -> dict[str, Kind]:
+    return {name: Kind(kind, tuple(shape)) for name, (kind, shape) in walk.known.items()}
