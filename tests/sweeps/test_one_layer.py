@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,6 +14,7 @@ from onnx import TensorProto
 from paretoscope.base.store import SHORT_SHA
 from paretoscope.data.dataset import load_dataset
 from paretoscope.data.own_data import keep_own
+from paretoscope.measurement import measurement
 from paretoscope.measurement.measurement import Baseline, compute
 from paretoscope.methods.recipe import Recipe, Treatment
 from paretoscope.network.in_place import InPlace
@@ -86,28 +88,65 @@ def _three_layers(between: list[onnx.NodeProto] | None = None, **arrays: object)
         N("MatMul", ["x", "a"], ["h"]),
         *(between or [N("Sin", ["h"], ["g"])]),
         N("MatMul", ["g", "b"], ["i"]),
-        N("Add", ["i", "h"], ["j"]),  # what was before is taken again
-        N("MatMul", ["j", "c"], ["y"]),
+        N("Sin", ["i"], ["j"]),
+        N("MatMul", ["j", "c"], ["k"]),
+        N("Add", ["k", "h"], ["y"]),  # what was before is taken again
     ]
     held = {name: weight((6, 6), 1, seed=k) for k, name in enumerate("abc")} | arrays
     return _network(graph_of(nodes, held, {"x": ["n", 6]}).SerializeToString())
 
 
+def _products(data: bytes) -> int:
+    nodes = onnx.load_model_from_string(data).graph.node
+    return sum(node.op_type == "MatMul" for node in nodes)
+
+
 def test_what_stands_before_a_layer_is_run_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of three layers with three recipes each: two pieces, and nine times what is left."""
-    network, told = _three_layers(), []
-    for job in ("go_on", "finish"):
-        run = getattr(Walk, job)
-        monkeypatch.setattr(
-            Walk, job, lambda walk, data, *a, run=run: told.append(data) or run(walk, data, *a)
-        )
+    """Of three layers with three recipes each: two pieces, and three times what is left."""
+    network, pieces, rests = _three_layers(), [], []
+    go_on, finish = Walk.go_on, Walk.finish
+
+    def going_on(walk: Walk, piece: bytes, *asked: Any) -> None:
+        pieces.append(_products(piece))
+        go_on(walk, piece, *asked)
+
+    def finishing(walk: Walk, fills: bytes, gap: int, rest: bytes | None = None) -> Any:
+        rests.append(rest and _products(rest))
+        return finish(walk, fills, gap, rest)
+
+    monkeypatch.setattr(Walk, "go_on", going_on)
+    monkeypatch.setattr(Walk, "finish", finishing)
     alone = _alone(network)[:9]
     assert len(list(surface(network, alone, _baseline(network)))) == 9
-    products = [
-        sum(node.op_type == "MatMul" for node in onnx.load_model_from_string(data).graph.node)
-        for data in told
-    ]
-    assert products == [3, 3, 3, 1, 2, 2, 2, 1, 1, 1, 1]
+    assert pieces == [1, 1]
+    assert rests == [3, None, None, 2, None, None, 1, None, None]
+
+
+def test_a_large_file_is_sized_without_being_made(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once for all whose codes take as much; the zipped size is an estimate."""
+    monkeypatch.setattr(one_layer, "_MADE_BYTES", 0)
+    monkeypatch.setattr(measurement, "_ESTIMATED_BYTES", 0)
+    written = []
+    write = one_layer.write_artifact
+    monkeypatch.setattr(
+        one_layer, "write_artifact", lambda *asked: written.append(1) or write(*asked)
+    )
+    network = _three_layers(b=weight((6, 900), 1), c=weight((900, 6), 1, seed=9))
+    baseline = _baseline(network)
+    settings = [Recipe.parse(text).default_treatment for text in (*SETTINGS, "symmetric(6)")]
+    recipes = [Recipe(overrides={"c": setting}) for setting in settings]
+    with caplog.at_level(logging.INFO, logger="paretoscope"):
+        found = [near for _, near in surface(network, recipes, baseline)]
+    assert not caplog.records
+    assert len(written) == 3  # the first and the last are of one kind
+    for recipe, near in zip(recipes, found, strict=True):
+        whole = ps.compress(network, recipe, None)
+        assert near.size_bytes == whole.sizes.file
+        assert near.draft_sha256 is None
+        assert near.gzip_is_estimate
+        assert near.gzip_bytes == pytest.approx(whole.sizes.gzip, rel=0.05)
 
 
 def test_many_rows_are_walked_block_by_block(
@@ -213,7 +252,7 @@ def test_what_cannot_be_kept_is_refused() -> None:
         walk.go_on(piece.onnx_bytes, piece.makes, piece.keeps)
     sessions._POOL.close()
     with pytest.raises(SandboxError, match="has ended"):
-        walk.finish(pieces.rest(0, known, "a", network.weights["a"]))
+        walk.finish(b"", 0, pieces.rest(0, known, "a").onnx_bytes)
 
 
 def test_kinds_of_numbers_are_those_of_the_graph() -> None:

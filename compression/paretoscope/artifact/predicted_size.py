@@ -43,7 +43,7 @@ def file_bytes(
     kinds = list(zip(storages, spellings, strict=True))
     rest = {kind: _without_recipe(reduced, network, *kind) for kind in set(kinds)}
     found = [
-        rest[kind] + _metadata_bytes(len(str(recipe)), _key(network))
+        rest[kind] + recipe_bytes(recipe, network)
         for recipe, kind in zip(recipes, kinds, strict=True)
     ]
     return np.array(found, np.int64)
@@ -58,12 +58,13 @@ def _without_recipe(
         {n: _some(w.shape, s) for (n, w), s in zip(weights.items(), storages, strict=True)}
     )
     written = write_artifact(network, reduced, Recipe(), stored, spelling)
-    return len(written) - _metadata_bytes(len(str(Recipe())), _key(network))
+    return len(written) - recipe_bytes(Recipe(), network)
 
 
-def _key(network: Network) -> str:
-    """How the recipe is called in a file's metadata."""
-    return f"{OURS}recipe" if isinstance(network, InPlace) else "recipe"
+def recipe_bytes(recipe: Recipe, network: Network) -> int:
+    """What a recipe's text takes in the file."""
+    key = f"{OURS}recipe" if isinstance(network, InPlace) else "recipe"
+    return _metadata_bytes(len(str(recipe)), key)
 
 
 def _some(shape: tuple[int, ...], storage: str) -> Codes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
@@ -496,28 +496,23 @@ def computed_of(
     baseline: Baseline,
     outputs: FloatArray,
     *,
-    gzip_estimate: Callable[[], int] | None = None,
-    entropy: Callable[[], float] | None = None,
+    entropy: float | None = None,
 ) -> Computed:
-    """What is said of a draft that gives these outputs for the baseline's rows.
-
-    How its zipped size is estimated and its codes' entropy counted may be given, where parts of
-    that are known.
-    """
+    """What is said of a draft that gives these outputs for the baseline's rows; the entropy of its
+    codes may be given."""
     network, plain = draft.network, draft.recipe == Recipe()
     figures = _figures(draft, baseline, outputs)
     large = isinstance(network, InPlace) and draft.sizes.file > _ESTIMATED_BYTES
     if large and plain and network.brought is not None:
         figures["gzip_bytes"] = network.brought[1]  # zipped when it came, which takes long enough
     elif large:
-        estimate = draft.sizes.gzip_estimate if gzip_estimate is None else gzip_estimate()
-        figures |= {"gzip_bytes": estimate, "gzip_is_estimate": True}
+        figures |= {"gzip_bytes": draft.sizes.gzip_estimate, "gzip_is_estimate": True}
     if not (large and plain):
         codes = draft.stored.codes.values()
         figures["entropy_bytes"] = (
-            sum(entropy_bytes(c.values) for c in codes) if entropy is None else entropy()
+            sum(entropy_bytes(c.values) for c in codes) if entropy is None else entropy
         )
-    return Computed(**figures, draft_sha256=draft.sha256)
+    return Computed(**figures, draft_sha256=draft.sha256 if draft.onnx_bytes else None)
 
 
 def with_latency(

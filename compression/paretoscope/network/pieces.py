@@ -7,6 +7,7 @@ takes it, so that a weight's own Transpose, wherever it stands, cuts nothing.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,6 +42,14 @@ class Piece:
     onnx_bytes: bytes
     makes: tuple[str, ...]
     keeps: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Rest:
+    """All that is left of a graph, with a gap where a weight's bytes are to stand."""
+
+    onnx_bytes: bytes
+    gap: int
 
 
 @dataclass(frozen=True)
@@ -125,16 +134,28 @@ class Pieces:
         written = self._written(self._way[start:stop], makes, known)
         return Piece(written, makes, tuple(name for name in known if name in later))
 
-    def rest(self, start: int, known: Kinds, layer: str, weight: FloatArray) -> bytes:
-        """All from a position on, with another weight (in, out) in one layer."""
-        held = self._held[layer]
+    def rest(self, start: int, known: Kinds, layer: str) -> Rest:
+        """All from a position on, with a gap for the weight of one layer."""
+        tensor = self._held[layer].tensor
         before = onnx.TensorProto()
-        before.CopyFrom(held.tensor)
-        put(held.tensor, held.place.restored(weight), held.tensor.data_type)
+        before.CopyFrom(tensor)
+        gap = os.urandom(len(self.raw(layer, self._network.weights[layer])))
+        tensor.Clear()
+        tensor.dims.extend(before.dims)
+        tensor.name, tensor.data_type, tensor.raw_data = before.name, before.data_type, gap
         try:
-            return self._written(self._way[start:], [self._output], known)
+            written = self._written(self._way[start:], [self._output], known)
         finally:
-            held.tensor.CopyFrom(before)
+            tensor.CopyFrom(before)
+        at = written.find(gap)
+        assert written.find(gap, at + 1) < 0 <= at
+        return Rest(written, at)
+
+    def raw(self, layer: str, weight: FloatArray) -> bytes:
+        """What fills the gap: a weight (in, out) as it stands in the graph."""
+        held, tensor = self._held[layer], onnx.TensorProto()
+        put(tensor, held.place.restored(weight), held.tensor.data_type)
+        return bytes(tensor.raw_data)
 
     def _behind(self, names: Iterable[str]) -> set[int]:
         """The operators that names hang on."""

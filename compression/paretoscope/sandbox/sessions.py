@@ -145,19 +145,29 @@ class Walk:
 
     def go_on(self, piece: bytes, makes: Sequence[str], keeps: Sequence[str]) -> None:
         """Run a piece; what it `makes` and what it `keeps` is `known` after it."""
-        self.known = self._run("go on", piece, makes=list(makes), keeps=list(keeps))["kinds"]
+        self.known = self._run("go on", [piece], makes=list(makes), keeps=list(keeps))["kinds"]
 
-    def finish(self, rest: bytes) -> Floats:
-        """What the judged output is, of shape (n, numbers), by all that is left; the rows stay
-        where they are."""
-        answer = self._run("finish", rest, output=self._output)
+    def finish(self, fills: bytes, gap: int, rest: bytes | None = None) -> Floats:
+        """What the judged output is, of shape (n, numbers), by all that is left.
+
+        Parameters
+        ----------
+        fills : bytes
+            What is written into a gap of that model.
+        gap : int
+            Where in its bytes.
+        rest : bytes, optional
+            The model; by default that of the last call.
+        """
+        parts = [fills] if rest is None else [fills, rest]
+        answer = self._run("finish", parts, output=self._output, gap=gap)
         return np.frombuffer(answer["bytes"], np.float32).reshape(-1, self._n_outputs)
 
-    def _run(self, job: str, piece: bytes, **arguments: Any) -> dict[str, Any]:
+    def _run(self, job: str, parts: Sequence[bytes], **arguments: Any) -> dict[str, Any]:
         with _POOL.of(self._owner) as process:
             if process is not self._process:
                 raise SandboxError("the process that kept the rows has ended")
-            return process.run(job, [piece], {"name": self._name, **arguments})
+            return process.run(job, parts, {"name": self._name, **arguments})
 
 
 @dataclass(frozen=True, eq=False)

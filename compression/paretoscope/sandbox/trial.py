@@ -466,6 +466,7 @@ def close_model(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[st
     for name in arguments["names"]:
         _OPEN.pop(name, None)
         _BEGUN.pop(name, None)
+        _RESTS.pop(name, None)
     return {}
 
 
@@ -545,11 +546,20 @@ def go_on(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, Any
 
 
 def finish(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Run all that is left, which changes nothing of what is known; part: its model. Arguments:
-    "name", "output". Returns the bytes of float32, rows one after the other."""
+    """Run all that is left, which changes nothing of what is known; parts: what is written into
+    the gap of its model, and that model, or nothing for the one before.
+
+    Arguments: "name", "gap" (where), "output". Returns the bytes of float32, rows one after the
+    other.
+    """
     import numpy as np
 
-    session, found = _session(parts[0], None), []
+    fills, *model = parts
+    if model:
+        _RESTS[arguments["name"]] = bytearray(model[0])
+    rest, gap = _RESTS[arguments["name"]], arguments["gap"]
+    rest[gap : gap + len(fills)] = fills
+    session, found = _session(bytes(rest), None), []
     for call in _BEGUN[arguments["name"]]:
         (output,) = call.run(session, [arguments["output"]])
         found.append(_row_by_row(output, call.n, call.n_fed, arguments["output"]))
@@ -641,6 +651,7 @@ class _Open:
 
 _OPEN: dict[str, _Open] = {}
 _BEGUN: dict[str, list[_Call]] = {}
+_RESTS: dict[str, bytearray] = {}
 _MOST_KEPT_BYTES = 2 * 2**30
 _VALUES_A_CALL = 2**20  # of the inputs: what is computed of them is larger by far
 JOBS = {

@@ -4,16 +4,19 @@ run once for all of them.
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 from onnx import numpy_helper
 
-from paretoscope.artifact.artifact import gzip_estimate, make_draft, write_artifact
+from paretoscope.artifact.artifact import Draft, Sizes, make_draft, write_artifact
 from paretoscope.artifact.coding_in_place import fitting
+from paretoscope.artifact.predicted_size import recipe_bytes
 from paretoscope.artifact.size_parts import entropy_bytes
 from paretoscope.artifact.writing import as_stored
 from paretoscope.base.errors import ParetoscopeError
@@ -28,6 +31,9 @@ from paretoscope.network.in_place import InPlace
 from paretoscope.network.pieces import Kind, Pieces
 from paretoscope.sandbox.sessions import Walk
 
+_PIECES, _PIECE_BYTES = 8, 2**15  # of a layer, to estimate how far all of it is zipped
+_MADE_BYTES = 1_000_000  # of a file that takes a moment to make
+_ALIKE = 0.01
 _FEWEST = 2  # of one layer are cheaper together
 _BLOCK_ROWS, _BLOCK_VALUES = 2_000, 2**24  # rows whose values are kept at a time
 
@@ -123,10 +129,13 @@ def walked(
                 piece = base.pieces.piece(position, then, _kinds(walk))
                 walk.go_on(piece.onnx_bytes, piece.makes, piece.keeps)
                 position = then
+            rest = base.pieces.rest(position, _kinds(walk), layer)
+            model: bytes | None = rest.onnx_bytes
             for place in group.by_layer[layer]:
                 one = base.with_layer(layer, recipes[place])
-                rest = base.pieces.rest(position, _kinds(walk), layer, one.decoded)
-                outputs[place].append(walk.finish(rest))
+                fills = base.pieces.raw(layer, one.codes.decoded())
+                outputs[place].append(walk.finish(fills, rest.gap, model))
+                model = None
                 if start == starts[-1]:
                     scores = network.signature.scores(np.concatenate(outputs.pop(place)))
                     yield place, one.computed(baseline, scores)
@@ -142,10 +151,20 @@ class _Base:
         self.pieces = Pieces(network if plain else network.with_layers(decoded, {}))
         self._entropies: dict[str, float] = {}
         self._zipped: dict[str, int] = {}
+        # By layer and what its codes' size hangs on, of a file without its recipe's text.
+        self.file_bytes: dict[tuple[object, ...], int] = {}
 
     @cached_property
     def entropy(self) -> float:
         return sum(map(self.entropy_of, self.draft.stored.codes))
+
+    @cached_property
+    def gzip_bytes(self) -> int:
+        """About the zipped size of the file without any other layer."""
+        brought, sizes = self.draft.network.brought, self.draft.sizes
+        if brought is not None and abs(brought[0] - sizes.file) < _ALIKE * sizes.file:
+            return brought[1]  # the same weights, zipped when they came
+        return sizes.gzip_estimate
 
     def entropy_of(self, layer: str) -> float:
         """The least bytes that the codes of a layer could take."""
@@ -184,38 +203,85 @@ class _OneLayer:
     kept: BoolArray
     codes: Codes
 
-    @cached_property
-    def decoded(self) -> FloatArray:
-        return self.codes.decoded()
-
     def computed(self, baseline: Baseline, scores: FloatArray) -> Computed:
-        """What is said of its file, which is made, but not run."""
-        base = self.base.draft
-        stored = Stored({**base.stored.codes, self.layer: self.codes}, base.stored.biases)
-        spelling = self.recipe.kernel.spelling or "fused"
-        draft = replace(
-            base,
-            onnx_bytes=write_artifact(base.network, base.reduced, self.recipe, stored, spelling),
-            recipe=self.recipe,
-            cut=Cut({**base.cut.kept, self.layer: self.kept}),
-            stored=stored,
-        )
+        """What is said of its file, which is made where that is small."""
         before, layer = self.base, self.layer
-        return computed_of(
-            draft,
-            baseline,
-            scores,
-            gzip_estimate=lambda: (
-                base.sizes.gzip_estimate - before.zipped(layer) + _zipped(self.codes)
-            ),
-            entropy=lambda: (
-                before.entropy - before.entropy_of(layer) + entropy_bytes(self.codes.values)
-            ),
+        entropy = before.entropy - before.entropy_of(layer) + entropy_bytes(self.codes.values)
+        if before.draft.sizes.file <= _MADE_BYTES:
+            return computed_of(self._draft(self._written()), baseline, scores, entropy=entropy)
+        n_bytes = self._n_bytes()
+        zipped_bytes = before.gzip_bytes - before.zipped(layer) + _zipped(self.codes)
+        draft = _Unmade(known=_Known(b"", n_bytes, zipped_bytes), **_fields_of(self._draft(b"")))
+        return computed_of(draft, baseline, scores, entropy=entropy)
+
+    def _draft(self, onnx_bytes: bytes) -> Draft:
+        return replace(
+            self.base.draft,
+            onnx_bytes=onnx_bytes,
+            recipe=self.recipe,
+            cut=Cut({**self.base.draft.cut.kept, self.layer: self.kept}),
+            stored=self._stored,
         )
+
+    @property
+    def _stored(self) -> Stored:
+        stored = self.base.draft.stored
+        return replace(stored, codes={**stored.codes, self.layer: self.codes})
+
+    def _written(self) -> bytes:
+        draft, spelling = self.base.draft, self.recipe.kernel.spelling or "fused"
+        return write_artifact(draft.network, draft.reduced, self.recipe, self._stored, spelling)
+
+    def _n_bytes(self) -> int:
+        """The size of its file, which is written once for all whose codes take as much."""
+        codes, network = self.codes, self.base.draft.network
+        besides = (None if a is None else a.size for a in (codes.scale, codes.codebook))
+        key = self.layer, codes.storage, *besides
+        of_text = recipe_bytes(self.recipe, network)
+        if key not in self.base.file_bytes:
+            self.base.file_bytes[key] = len(self._written()) - of_text
+        return self.base.file_bytes[key] + of_text
+
+
+@dataclass(frozen=True, eq=False)
+class _Known(Sizes):
+    """Sizes of a file that is not made."""
+
+    n_bytes: int
+    zipped_bytes: int
+
+    @property
+    def file(self) -> int:
+        return self.n_bytes
+
+    @cached_property
+    def gzip_estimate(self) -> int:
+        return self.zipped_bytes
+
+
+@dataclass(frozen=True, eq=False)
+class _Unmade(Draft):
+    """A draft whose file is too large to be made for its size alone."""
+
+    known: Sizes
+
+    @cached_property
+    def sizes(self) -> Sizes:
+        return self.known
+
+
+def _fields_of(draft: Draft) -> dict[str, Any]:
+    return {f.name: getattr(draft, f.name) for f in fields(draft)}
 
 
 def _zipped(codes: Codes) -> int:
-    return gzip_estimate(numpy_helper.from_array(np.ascontiguousarray(as_stored(codes))).raw_data)
+    """About what codes take under gzip, by some pieces of them."""
+    data = numpy_helper.from_array(np.ascontiguousarray(as_stored(codes))).raw_data
+    if len(data) <= _PIECES * _PIECE_BYTES:
+        return len(zlib.compress(data, 9))
+    starts = np.linspace(0, len(data) - _PIECE_BYTES, _PIECES).astype(int).tolist()
+    some = (len(zlib.compress(data[start : start + _PIECE_BYTES], 9)) for start in starts)
+    return round(sum(some) / (_PIECES * _PIECE_BYTES) * len(data))
 
 
 def _kinds(walk: Walk) -> dict[str, Kind]:
