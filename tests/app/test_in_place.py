@@ -10,12 +10,15 @@ from paretoscope.network.network import Network
 from paretoscope.network.outline import Outline
 from paretoscope.training.training import find_outline
 from paretoscope.uploads import taking
+from streamlit.testing.v1 import AppTest
 
 from tests.any_graphs import npz, several_inputs
-from tests.app.pages import address, figures, open_page, until
+from tests.app.pages import address, charts, figures, open_page, until
 from tests.network.test_sketch import large_graph
 from tests.waiting import HANGS_S
+from ui.layers import page
 from ui.parts import layer_controls
+from ui.state.subject import Subject
 
 
 @pytest.fixture
@@ -52,6 +55,29 @@ def test_sizes_and_noise_of_it_are_told(place: dict[str, str]) -> None:
     app = until(open_page("evidence.py", **place), lambda a: len(a.dataframe) > 1)
     assert not app.exception
     assert not app.error
+
+
+def test_layers_of_one_that_takes_long_are_computed_and_the_first_are_drawn(
+    place: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Subject, "comes_slowly", property(lambda subject: True))
+    monkeypatch.setattr(page, "FEW_LAYERS", 1)
+    app = until(
+        open_page("layers.py", **place), lambda a: any("computed." in c.value for c in a.caption)
+    )
+    (told,) = [c.value for c in app.caption if "computed." in c.value]
+    assert told.startswith("All 26 files computed.")
+    assert [b.label.partition(" (")[0] for b in app.button if b.label.startswith("Protect")] == []
+    (drawn,) = [b for b in app.button_group if b.key == "layers-drawn-2"]
+    assert drawn.options == ["1 that cost most", "All 2"]
+    assert _rows_drawn(app) == {1}
+    app = drawn.set_value("All 2").run(timeout=HANGS_S)
+    assert _rows_drawn(app) == {2}
+
+
+def _rows_drawn(app: AppTest) -> set[int]:
+    drawn = charts(app)
+    return {len(drawn[f"chart-{what}"]["data"][0]["y"]) for what in ("cost", "stands")}
 
 
 def test_of_many_layers_the_largest_come_first(

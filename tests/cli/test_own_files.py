@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import onnxruntime as ort
@@ -13,12 +14,16 @@ import paretoscope as ps
 import pytest
 import skops.io
 from paretoscope.cli.main import main
+from paretoscope.data.dataset import load_dataset
+from paretoscope.training.training import find_trained
+from paretoscope.uploads import kinds
 from sklearn.datasets import load_wine
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tests.conftest import trained
+from ui.state.address import parse_query
 
 RECIPE = "magnitude(sparsity=0.5)+q(64)"
 
@@ -118,6 +123,40 @@ def test_a_trained_model_on_an_own_table(capsys: Any, folder: Path) -> None:
     code, printed, err = _run(capsys, *own)
     assert code == 0, err
     assert "recipe               q(64)" in printed
+
+
+@pytest.mark.parametrize("data", ["mine.csv", "wine", None])
+def test_open_keeps_a_model_for_the_app_and_prints_the_link(
+    capsys: Any, folder: Path, data: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that is larger than what uploads take."""
+    monkeypatch.chdir(folder)
+    given = [] if data is None else ["--data", data]
+    label = ["--label", "grape"] if data == "mine.csv" else []
+    with monkeypatch.context() as patch:
+        patch.setattr(kinds, "_USUAL_MB", "0")
+        code, printed, err = _run(
+            capsys, "open", "mine.onnx", *given, *label, "--url", "http://here/"
+        )
+    assert code == 0, err
+    address = urlsplit(printed.strip())
+    assert address._replace(query="").geturl() == "http://here/"
+    view, complaints = parse_query({k: v for k, (v,) in parse_qs(address.query).items()})
+    assert not complaints
+    on = load_dataset(view.dataset)
+    assert view.dataset == data or on.raw.X.shape[1] == 13
+    network = find_trained(view.model, on)
+    assert network is not None
+    expected = ps.load_model(folder / "mine.onnx", on)
+    X = on.validation.X
+    assert np.array_equal(network.scores(X), expected.scores(X))
+
+
+def test_open_refuses_what_check_refuses(capsys: Any, folder: Path) -> None:
+    code, printed, err = _run(capsys, "open", str(folder / "mine.csv"))
+    assert code == 2
+    assert not printed
+    assert err.count("\n") == 1
 
 
 def test_the_library_loads_a_model_by_itself_or_on_data(folder: Path) -> None:

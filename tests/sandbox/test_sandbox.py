@@ -198,7 +198,7 @@ def test_a_small_model_is_described() -> None:
 
 
 def test_the_size_is_checked_before_anything_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kinds, "MOST_BYTES", 100)
+    monkeypatch.setattr(kinds, "most_bytes", lambda: 100)
     with pytest.raises(ParetoscopeError, match="at most"):
         check(b"\x08" * 101, "m.onnx")
 

@@ -25,7 +25,7 @@ from paretoscope.cli.main import main
 from paretoscope.measurement.measurement import as_brought
 from paretoscope.uploads.checking import check
 from paretoscope.uploads.importing import network_for, to_chain
-from paretoscope.uploads.kinds import MOST_BYTES
+from paretoscope.uploads.kinds import most_bytes
 from paretoscope.uploads.models import read_model
 from paretoscope.uploads.own_grids import exact_recipe
 from sklearn.linear_model import LinearRegression
@@ -426,6 +426,6 @@ def test_a_file_that_is_too_large_is_told_its_true_size(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with (tmp_path / "m.onnx").open("wb") as file:
-        file.truncate(3 * MOST_BYTES)
+        file.truncate(3 * most_bytes())
     assert main(["check", str(tmp_path / "m.onnx")]) == 2
     assert "the file has 600.0 MB; at most 200 MB are taken" in capsys.readouterr().err

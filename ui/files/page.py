@@ -31,7 +31,7 @@ from paretoscope.uploads.columns import Column
 from paretoscope.uploads.csvs import Reading, Table
 from paretoscope.uploads.decoding import ENCODINGS, EncodingError
 from paretoscope.uploads.gate import shown
-from paretoscope.uploads.kinds import MOST_BYTES, MOST_TABLE_BYTES
+from paretoscope.uploads.kinds import MOST_TABLE_BYTES, most_bytes
 from paretoscope.uploads.labelled import (
     Constant,
     Labelled,
@@ -381,16 +381,16 @@ def model() -> None:
         st.warning("This system cannot hold a model to limits of memory and processor time.")
     left, right = st.columns(2)
     given: UploadedFile | examples.File | None = left.file_uploader(
-        f"Model, at most {MOST_BYTES // 1_000_000} MB",
+        f"Model, at most {most_bytes() // 1_000_000} MB",
         type=list(MODEL_ENDINGS),
         key="own-model",
-        max_upload_size=MOST_BYTES // 1_000_000,
+        max_upload_size=most_bytes() // 1_000_000,
     )
     beside: UploadedFile | examples.File | None = right.file_uploader(
         "Table to judge it on, if you like",
         type=list(ENDINGS),
         key="own-rows",
-        max_upload_size=MOST_BYTES // 1_000_000,
+        max_upload_size=most_bytes() // 1_000_000,
     )
     tried = examples.chosen()
     if given is None and tried is not None and tried.model is not None:

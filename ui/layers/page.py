@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import streamlit as st
@@ -16,6 +17,7 @@ from ui.layers.picture import cost_figure, finding, picture_of, stands_figure
 from ui.layers.trials import Trials, trials_of
 from ui.parts import frame, provenance
 from ui.parts.grid import shown_size
+from ui.parts.layer_controls import FEW_LAYERS
 from ui.state import server
 from ui.state.address import View
 from ui.state.measuring import MeasuringRequest, MeasuringService
@@ -33,17 +35,49 @@ def show(view: View, subject: Subject, title: str, place: DeltaGenerator) -> Non
         frame.say(place, "A recipe that trains is not tried layer by layer", title)
         st.info("Choose another recovery on Explore to see which layer hurts.")
     else:
-        first = [Recipe(), view.recipe, *found.one_out.values()]
-        request = MeasuringRequest(
-            subject, list(dict.fromkeys([*first, *found.all()])), zipped=view.zipped
-        )
+        request = _asked(view, subject, found)
         service, visitor = server.measuring(), server.visitor()
         service.ask(visitor, request)
         polls = not service.finished(visitor)
         st.fragment(_sensitivity, run_every=_POLL_S if polls else None)(
-            view, subject, title, request, found, place, polls=polls
+            view, subject, title, request, found, place, _n_drawn(subject), polls=polls
         )
     one_layer(view, subject, title)
+
+
+def _asked(view: View, subject: Subject, found: Trials) -> MeasuringRequest:
+    """The files of all trials; those of a graph that takes long are computed only, on its first
+    rows: first what each layer gives back when left alone, then layer by layer, the largest
+    first."""
+    first, left_out = [Recipe(), view.recipe], list(found.one_out.values())
+    if not subject.comes_slowly:
+        recipes = dict.fromkeys([*first, *left_out, *found.all()])
+        return MeasuringRequest(subject, list(recipes), zipped=view.zipped)
+    shapes = subject.network.shapes
+    by_size = sorted(shapes, key=lambda name: -math.prod(shapes[name]))
+    return MeasuringRequest(
+        subject,
+        first,
+        lines=[left_out, *(found.of_layer(name) for name in by_size)],
+        zipped=view.zipped,
+        together=True,
+    )
+
+
+def _n_drawn(subject: Subject) -> int | None:
+    """How many layers are drawn, those that cost most first; None for all."""
+    n = len(subject.network.shapes)
+    if n <= FEW_LAYERS:
+        return None
+    chosen = st.segmented_control(
+        "Layers drawn",
+        [f"{FEW_LAYERS} that cost most", f"All {n}"],
+        default=f"{FEW_LAYERS} that cost most",
+        key=f"layers-drawn-{n}",
+        required=True,
+        help="Left alone, they give back most. Before that is known, the largest.",
+    )
+    return None if chosen == f"All {n}" else FEW_LAYERS
 
 
 @in_places
@@ -54,6 +88,7 @@ def _sensitivity(
     request: MeasuringRequest,
     found: Trials,
     place: DeltaGenerator,
+    n_drawn: int | None,
     *,
     polls: bool,
 ) -> None:
@@ -63,7 +98,8 @@ def _sensitivity(
         st.rerun()
     told = finding(service, subject, view.recipe, found)
     frame.say(place, told, f"{title} \u00b7 {subject.network.n_parameters:,} parameters")
-    record = picture_of(service, subject, title, view.recipe, found)
+    whole = picture_of(service, subject, title, view.recipe, found)
+    record = replace(whole, rows=whole.rows[:n_drawn])
     left, right = st.columns(2, gap="small")
     for column, key, figure, alt in (
         (left, "cost", cost_figure(record, here()), record.alt_cost),
@@ -78,15 +114,27 @@ def _sensitivity(
             place=column,
         )
     _protect(service, view, subject, found, [row.name for row in record.rows])
-    measured, failed, total = service.progress(visitor)
-    if measured + failed < total:
-        st.progress(measured / total, text=f"{measured} of {total} files measured")
+    done, total = _progress(service, visitor, subject, found)
+    how = "computed" if subject.comes_slowly else "measured"
+    if not service.finished(visitor):
+        st.progress(done / total, text=f"{done:,} of {total:,} files {how}")
     else:
         st.caption(
-            f"All {measured} files measured. Cells: change of "
+            f"{'All' if done == total else f'{done:,} of'} {total:,} files {how}. Cells: change of "
             f"{subject.score.spoken} with one layer so, the others untouched. Click a cell or a "
             "mark to take that recipe.  \n" + provenance.caption(record.provenance)
         )
+
+
+def _progress(
+    service: MeasuringService, visitor: str, subject: Subject, found: Trials
+) -> tuple[int, int]:
+    """How many of the files are done, of how many."""
+    if not subject.comes_slowly:
+        measured, _, total = service.progress(visitor)
+        return measured, total
+    trials = found.all()
+    return sum(service.known(subject, recipe) is not None for recipe in trials), len(trials)
 
 
 def _protect(

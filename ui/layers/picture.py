@@ -116,11 +116,18 @@ def picture_of(
         str(recipe),
         tuple(rows),
         None if whole is None else words.scale(whole.change.unit) * whole.change.gain,
-        provenance.of_subject(subject, len(subject.baseline.rows)),
+        provenance.of_subject(subject, _n_rows(service, subject, found)),
         subject.score.spoken,
         subject.score.unit == "%",
         _DEEPEST if subject.score.unit == "%" else -20 * subject.usual_loss,
     )
+
+
+def _n_rows(service: MeasuringService, subject: Subject, found: Trials) -> int:
+    """How many rows the trials were judged by: of a graph that takes long, the first."""
+    known = (service.known(subject, recipe) for recipe in found.one_out.values())
+    counts = (m.quality.n for m in known if m is not None)
+    return next(counts, len(subject.baseline.rows))
 
 
 def _row(

@@ -37,6 +37,11 @@ class Trials:
         ]
         return list(dict.fromkeys(found))
 
+    def of_layer(self, name: str) -> list[Recipe]:
+        """What is tried with one layer, the others untouched."""
+        recipes = [self.one_in[name], *self.by_sparsity[name], *self.by_bits[name]]
+        return list(dict.fromkeys(recipes))
+
 
 def trials(network: Network, recipe: Recipe, rows: Rows | None = None) -> Trials:
     """For each layer of a network. The recipe's own cut is fixed once, then applied layer by layer:

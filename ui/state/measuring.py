@@ -27,6 +27,7 @@ from ui.state.team import Team
 
 _KEPT = 20_000
 _TASK = "cli.tasks:measure_task"
+_TOGETHER = 8  # points that share work are computed at a time, for others wait meanwhile
 _FEW = 5  # points of a line that come slowly are computed at a time, from all over it
 _TASKS = {"surface": "cli.tasks:surface_task", "zip": "cli.tasks:zip_task"}
 _ZIPPED_AT_A_TIME = 8  # of a large network half a second, in which others wait
@@ -47,7 +48,8 @@ class MeasuringRequest:
 
     Lines are computed whole, those that come first first. With `zipped`, a file's zipped size comes
     with its first figures, not after all others'. A patient one waits until it was said again, a
-    while after it was first said: a visitor who goes on wants no more of it.
+    while after it was first said: a visitor who goes on wants no more of it. Points of lines that
+    come `together` share work even where each takes long, and are computed some at a time.
     """
 
     subject: Subject
@@ -56,6 +58,13 @@ class MeasuringRequest:
     lines: Sequence[Sequence[Recipe]] = ()
     zipped: bool = False
     patient: bool = False
+    together: bool = False
+
+    @cached_property
+    def wanted(self) -> frozenset[Key]:
+        """The keys of all that it asks for."""
+        lines = [*self.lines_keyed, self.keyed, self.context_keyed]
+        return frozenset(key for line in lines for _, key in line)
 
     @cached_property
     def keyed(self) -> Keyed:
@@ -103,7 +112,7 @@ class MeasuringService:
         self._worker = Worker()
         self._team = Team()
         self._unasked: set[str] = set()  # visitors with a request that the team was not asked of
-        self._slow: Subject | None = None  # whose step is at work, where that takes long
+        self._slow: Sequence[Key] = ()  # what is at work, where that takes long
         self._unwanted = False  # whether the step at work was ended
         threading.Thread(target=self._serve, daemon=True).start()
         threading.Thread(target=self._end_unwanted, daemon=True).start()
@@ -237,15 +246,18 @@ class MeasuringService:
                 self._learn_to_walk(idle)
 
     def _end_unwanted(self) -> None:
-        """End long work on a network that nobody looks at any more."""
+        """End long work that nobody wants any more."""
         clock = threading.Event()
+        wanted_at = 0.0
         while not clock.wait(_LOOK_S):
             with self._changed:
                 slow, now = self._slow, time.monotonic()
-                if slow is None or self._unwanted:
+                if not slow or self._unwanted:
+                    wanted_at = now
                     continue
-                wanting = [v for v, r in self._requests.items() if r.subject.whose == slow.whose]
-                if any(now - self._seen[visitor] < _GONE_S for visitor in wanting):
+                wanting = [v for v, r in self._requests.items() if not r.wanted.isdisjoint(slow)]
+                wanted_at = max([wanted_at, *(self._seen[visitor] for visitor in wanting)])
+                if now - wanted_at < _GONE_S:
                     continue
                 for visitor in wanting:
                     self._forget(visitor)
@@ -318,6 +330,7 @@ class MeasuringService:
         batches = batches_for(request.subject.network.n_features)
         return (
             self._to_look_at([r for r, _ in first], lines[:1], request)
+            or self._to_compute(lines[: request.together], request)
             or self._to_measure(first)
             or self._to_compute(lines[:1], request)
             or next((([r], "compute") for r, key in open_ if key not in self._known), None)
@@ -335,6 +348,8 @@ class MeasuringService:
         before anything is run on all rows. One at a time: a visitor may leave."""
         if not request.subject.comes_slowly:
             return None
+        if request.together:
+            lines = ()
         some = [r for line in lines for r, _ in line[:: max(1, len(line) // _FEW)]]
         wanted = dict.fromkeys([*looked_at, *some])
         keyed = ((recipe, request.subject.key(recipe)) for recipe in wanted)
@@ -350,7 +365,9 @@ class MeasuringService:
             open_ = [(r, key) for r, key in line if key not in self._failed]
             left = [r for r, key in open_ if key not in self._known]
             if left:
-                return left[:1] if request.subject.comes_slowly else left, "surface"
+                if not request.subject.comes_slowly:
+                    return left, "surface"
+                return left[: _TOGETHER if request.together else 1], "surface"
             unzipped = [
                 r
                 for r, key in open_
@@ -401,7 +418,7 @@ class MeasuringService:
             if not self._worker.alive:
                 self._worker.close()
                 self._worker = Worker()
-            self._slow = request.subject if request.subject.comes_slowly else None
+            self._slow = keys if request.subject.comes_slowly else ()
             arguments["tell_each"] = request.subject.comes_slowly
             for message in self._worker.run(_TASKS.get(stage, _TASK), arguments):
                 if "found" in message.get("emit", {}):
@@ -432,8 +449,8 @@ class MeasuringService:
                 self._fail(keys, f"measuring failed: {type(error).__name__}")
         finally:
             with self._changed:
-                self._running = self._interrupted = self._slow = None
-                self._unwanted = False
+                self._running = self._interrupted = None
+                self._slow, self._unwanted = (), False
 
     def _fail(self, keys: Sequence[Key], sentence: str) -> None:
         with self._changed:

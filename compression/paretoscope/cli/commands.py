@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 
@@ -26,6 +28,8 @@ from paretoscope.searches.search import AIMS
 from paretoscope.sweeps.export import ENDINGS, table
 from paretoscope.sweeps.sweep import MEASURED
 from paretoscope.training.training import MODELS
+
+_LARGEST_MB = "1900"  # of a model that `open` takes: protobuf ends at 2 GB
 
 
 def check(arguments: argparse.Namespace) -> None:
@@ -64,6 +68,41 @@ def check(arguments: argparse.Namespace) -> None:
         print(f"can be compressed: {checked.compressible}")
     for note in checked.notes:
         print(f"note: {note}", file=sys.stderr)
+
+
+def open_in_the_app(arguments: argparse.Namespace) -> None:
+    """Keep a model and its rows where the app finds them, and print the link."""
+    from paretoscope.training.training import keep_own_model
+    from paretoscope.uploads.kinds import UPLOAD_MB
+    from paretoscope.uploads.own import title_of
+    from paretoscope.uploads.own_grids import exact_recipe
+
+    given = arguments.data
+    is_named = given is None or (not Path(given).exists() and given in {s.name for s in SOURCES})
+    words = [given or "made"] if is_named else []
+    asked = vars(arguments) | {"words": words, "data": None if is_named else given}
+    with _set(UPLOAD_MB, os.environ.get(UPLOAD_MB, _LARGEST_MB)):
+        data, network = subject(argparse.Namespace(**asked, seed=0, split_seed=0))
+    kept = keep_own_model(network, title_of(Path(arguments.model).name), data)
+    query = {"v": "1", "dataset": data.name, "model": kept}
+    exact = exact_recipe(network)
+    if exact is not None:  # weights that stand for whole numbers are stored as such
+        query["recipe"] = str(exact)
+    print(f"{arguments.url.rstrip('/')}/?{urlencode(query)}")
+
+
+@contextmanager
+def _set(variable: str, value: str) -> Iterator[None]:
+    """An environment variable, for a while."""
+    before = os.environ.get(variable)
+    os.environ[variable] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[variable]
+        else:
+            os.environ[variable] = before
 
 
 def datasets(arguments: argparse.Namespace) -> None:

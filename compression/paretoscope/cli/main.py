@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> _Parser:
     parser = _Parser(prog="python -m paretoscope", description=ps.__doc__)
     ways = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_datasets, _models, _compress, _measure, _sweep, _search, _check):
+    for add in (_datasets, _models, _compress, _measure, _sweep, _search, _check, _open):
         add(ways)
     return parser
 
@@ -160,3 +160,25 @@ def _check(ways: Any) -> None:
     add_model_options(command, "--output")
     add_table_options(command)
     command.set_defaults(run=commands.check)
+
+
+def _open(ways: Any) -> None:
+    command = ways.add_parser(
+        "open",
+        help="keep a model of this machine for the app, also one that is too large for its page, "
+        "and print the link to it",
+    )
+    command.add_argument("model", metavar="MODEL", help="an .onnx or .skops file")
+    command.add_argument(
+        "--data",
+        metavar="DATA",
+        help="a table, arrays (.npz), or a dataset's name (default: made-up rows)",
+    )
+    command.add_argument(
+        "--url",
+        default="http://127.0.0.1:8501",
+        help="where the app runs, on this machine (default: %(default)s)",
+    )
+    add_table_options(command)
+    add_model_options(command, "--scores")
+    command.set_defaults(run=commands.open_in_the_app)

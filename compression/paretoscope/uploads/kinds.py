@@ -8,10 +8,7 @@ import zipfile
 
 from paretoscope.base.errors import ParetoscopeError
 
-_VARIABLE, _USUAL_MB = "PARETOSCOPE_UPLOAD_MB", "200"
-_TOLD = os.environ.get(_VARIABLE) or _USUAL_MB
-# Of a model, or of arrays beside one; .streamlit/config.toml lets as many through.
-MOST_BYTES = 1_000_000 * int(_TOLD if _TOLD.isdecimal() else _USUAL_MB)
+UPLOAD_MB, _USUAL_MB = "PARETOSCOPE_UPLOAD_MB", "200"
 MOST_TABLE_BYTES = 50_000_000  # of a table, which takes many times as much memory to read
 
 # First bytes, and what a file that begins so is.
@@ -94,9 +91,15 @@ def kind_of(data: bytes) -> str:
     return "other"
 
 
+def most_bytes() -> int:
+    """The largest model, or arrays beside one; .streamlit/config.toml lets as many through."""
+    told = os.environ.get(UPLOAD_MB) or _USUAL_MB
+    return 1_000_000 * int(told if told.isdecimal() else _USUAL_MB)
+
+
 def require_size(n_bytes: int, most: int | None = None) -> None:
     """Refuse a file that is too large; by default for a model."""
-    most = MOST_BYTES if most is None else most
+    most = most_bytes() if most is None else most
     if n_bytes > most:
         raise ParetoscopeError(
             f"the file has {n_bytes / 1e6:,.1f} MB; at most {most / 1e6:.0f} MB are taken"

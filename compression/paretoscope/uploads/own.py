@@ -29,7 +29,7 @@ from paretoscope.uploads.checking import MODEL_ENDINGS, Chosen, rows_of, score_c
 from paretoscope.uploads.csvs import Reading
 from paretoscope.uploads.gate import as_name, shown
 from paretoscope.uploads.importing import network_for, skops_network_for, to_network
-from paretoscope.uploads.kinds import MOST_BYTES, require_size
+from paretoscope.uploads.kinds import most_bytes, require_size
 from paretoscope.uploads.labelled import Constant, Labelled, Predicted, require_trainable
 from paretoscope.uploads.models import read_model
 from paretoscope.uploads.numerals import Decimal
@@ -259,6 +259,6 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     try:
         with Path(path).open("rb") as file:
             require_size(os.fstat(file.fileno()).st_size)
-            return file.read(MOST_BYTES + 1)  # of a pipe, too, no more than is taken
+            return file.read(most_bytes() + 1)  # of a pipe, too, no more than is taken
     except OSError as error:
         raise ParetoscopeError(f"{os.fspath(path)} cannot be read: {error.strerror}") from error
