@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import paretoscope as ps
 import pytest
 from paretoscope.data.dataset import load_dataset
 from paretoscope.network.network import Network
 from paretoscope.network.outline import Outline
-from paretoscope.training.training import find_outline
+from paretoscope.training.training import find_outline, find_trained
 from paretoscope.uploads import taking
 from streamlit.testing.v1 import AppTest
 
 from tests.any_graphs import npz, several_inputs
 from tests.app.pages import address, charts, figures, open_page, until
 from tests.network.test_sketch import large_graph
+from tests.uploads.cases import needs_cases
+from tests.uploads.test_in_place import GRAPHS
 from tests.waiting import HANGS_S
 from ui.layers import page
 from ui.parts import layer_controls
@@ -78,6 +81,46 @@ def test_layers_of_one_that_takes_long_are_computed_and_the_first_are_drawn(
 def _rows_drawn(app: AppTest) -> set[int]:
     drawn = charts(app)
     return {len(drawn[f"chart-{what}"]["data"][0]["y"]) for what in ("cost", "stands")}
+
+
+# Exporters of PyTorch (both), tf2onnx and skl2onnx; images, sequences, tokens and numbers.
+TEN = (
+    "cnn_1d", "detector", "distilbert", "kws_float16_inside", "lstm", "mobilenet_v2",
+    "skl_mlp", "tf2onnx_resnet", "unet", "vit_tiny_legacy",
+)  # fmt: skip
+
+
+def _goes_through_the_page(name: str) -> None:
+    """From the upload to figures of its file, which were measured, without any rows of its own."""
+    app = until(open_page("files.py"), lambda a: len(a.file_uploader) == 3)
+    app.file_uploader[1].upload(f"{name}.onnx", (GRAPHS / f"{name}.onnx").read_bytes())
+    app.run(timeout=HANGS_S)
+    (button,) = [b for b in app.button if b.label == "Explore it on made-up rows"]
+    app = button.click().run(timeout=HANGS_S)
+    assert not app.exception
+    there = {part: address(app)[part] for part in ("dataset", "model")}
+    app = until(open_page(**there, recipe="symmetric(8)"), figures)
+    assert not app.exception
+    assert not app.error
+    size = next(m for m in app.metric if m.label.startswith("Size"))
+    assert "smaller" in size.delta
+    network = find_trained(there["model"], load_dataset(there["dataset"]))
+    assert network is not None
+    artifact = ps.compress(network, ps.Recipe.parse("symmetric(8)"), None)
+    codes = sum(c.values.size for c in artifact.stored.codes.values())
+    assert codes == sum(w.size for w in network.weights.values())
+
+
+@needs_cases
+def test_a_shared_graph_goes_through_the_page(fresh: Path) -> None:
+    _goes_through_the_page("lstm")
+
+
+@needs_cases
+@pytest.mark.soak("shared graphs taken from the upload to their figures")
+@pytest.mark.parametrize("name", TEN)
+def test_ten_shared_graphs_go_through_the_page(fresh: Path, name: str) -> None:
+    _goes_through_the_page(name)
 
 
 def test_of_many_layers_the_largest_come_first(
