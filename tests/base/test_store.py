@@ -3,9 +3,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import shutil
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from paretoscope.base import room
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.store import Store, sha256, write_atomically
 
@@ -112,3 +116,54 @@ def test_two_writers_at_once(tmp_path: Path) -> None:
         assert writer.exitcode == 0
     for number in range(50):
         assert Store(tmp_path).find(f"key {number}") in (b"a" * 1000, b"b" * 1000)
+
+
+def _aged(path: Path, hours: float) -> Path:
+    then = time.time() - 3600 * hours
+    os.utime(path, (then, then))
+    return path
+
+
+def test_what_was_used_least_recently_makes_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "quota_bytes", lambda: 1000)
+    store = Store(tmp_path)
+    names = {age: store.keep(f"{age} h", bytes([age]) * 300) for age in (2, 5, 3)}
+    for age, name in names.items():
+        _aged(tmp_path / "objects" / name, age)
+    assert store.find("5 h") is not None  # which is a use
+    store.keep("more", b"x" * 300)
+    assert store.find("3 h") is None
+    for key in ("5 h", "2 h", "more"):
+        assert store.find(key) is not None, key
+    store.keep("more", b"x" * 300)  # it is there already
+    assert store.find("2 h") is not None
+
+
+def test_what_is_in_use_never_makes_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "quota_bytes", lambda: 1000)
+    store = Store(tmp_path)
+    name = store.keep("mapped", b"a" * 900)
+    _aged(tmp_path / "objects" / name, 30)
+    assert store.path("mapped") is not None  # and so it is used now
+    with pytest.raises(ParetoscopeError, match="the folder of kept files is full: 0 of 0 MB"):
+        store.keep("more", b"b" * 200)
+    assert store.find("more") is None
+    assert store.find("mapped") == b"a" * 900
+
+
+def test_a_full_disk_is_said_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=60_000_000))
+    store = Store(tmp_path)
+    store.keep("small", b"a" * 100)
+    with pytest.raises(ParetoscopeError, match="the disk is full: 60 MB are free, and 70 MB"):
+        store.require_room(20_000_000)
+
+
+@pytest.mark.parametrize(("told", "megabytes"), [("7", 7), ("", 20_000), ("much", 20_000)])
+def test_the_quota_is_a_setting(told: str, megabytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(room.QUOTA_MB, told)
+    assert room.quota_bytes() == 1_000_000 * megabytes

@@ -19,6 +19,7 @@ from pathlib import Path
 import platformdirs
 
 from paretoscope.base.errors import ParetoscopeError
+from paretoscope.base.room import make_room, used
 
 
 def home() -> Path:
@@ -70,11 +71,23 @@ class Store:
     folder: Path
 
     def keep(self, key: str, data: bytes) -> str:
-        """Keep `data` and let `key` stand for it; returns its sha256."""
+        """Keep `data` and let `key` stand for it; returns its sha256.
+
+        Raises
+        ------
+        ParetoscopeError
+            There is no room for it.
+        """
         name = sha256(data)
+        self.require_room(0 if self._object(name).exists() else len(data))
         write_atomically(self._object(name), data)
         write_atomically(self._key(key), name.encode())
         return name
+
+    def require_room(self, n_bytes: int) -> None:
+        """Refuse work whose result cannot be kept; what was used least recently goes first."""
+        if n_bytes:
+            make_room(self.folder / "objects", n_bytes)
 
     def find(self, key: str) -> bytes | None:
         """The bytes that `key` stands for, or None where they are missing or damaged."""
@@ -95,6 +108,7 @@ class Store:
             name = self._key(key).read_text(encoding="ascii")
             with self._object(name).open("rb") as file:
                 whole = hashlib.file_digest(file, "sha256").hexdigest() == name
+            used(self._object(name))
         except (OSError, UnicodeDecodeError):
             return None
         return self._object(name) if whole else None
@@ -123,6 +137,7 @@ class Store:
             with contextlib.suppress(OSError):  # a store that cannot be written to
                 path.unlink(missing_ok=True)
             return None
+        used(path)
         return data
 
     def _object(self, name: str) -> Path:

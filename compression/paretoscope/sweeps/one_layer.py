@@ -32,7 +32,7 @@ from paretoscope.network.pieces import Kind, Pieces
 from paretoscope.sandbox.sessions import Walk
 
 _PIECES, _PIECE_BYTES = 8, 2**15  # of a layer, to estimate how far all of it is zipped
-_MADE_BYTES = 1_000_000  # of a file that takes a moment to make
+_MADE_BYTES = 64_000  # of a file that is made and zipped in a moment
 _ALIKE = 0.01
 _FEWEST = 2  # of one layer are cheaper together
 _BLOCK_ROWS, _BLOCK_VALUES = 2_000, 2**24  # rows whose values are kept at a time
@@ -209,10 +209,22 @@ class _OneLayer:
         entropy = before.entropy - before.entropy_of(layer) + entropy_bytes(self.codes.values)
         if before.draft.sizes.file <= _MADE_BYTES:
             return computed_of(self._draft(self._written()), baseline, scores, entropy=entropy)
-        n_bytes = self._n_bytes()
-        zipped_bytes = before.gzip_bytes - before.zipped(layer) + _zipped(self.codes)
-        draft = _Unmade(known=_Known(b"", n_bytes, zipped_bytes), **_fields_of(self._draft(b"")))
+        draft = _Unmade(known=_Known(b"", self), **_fields_of(self._draft(b"")))
         return computed_of(draft, baseline, scores, entropy=entropy)
+
+    def n_bytes(self) -> int:
+        """The size of its file, which is written once for all whose codes take as much."""
+        codes, network = self.codes, self.base.draft.network
+        besides = (None if a is None else a.size for a in (codes.scale, codes.codebook))
+        key = self.layer, codes.storage, *besides
+        of_text = recipe_bytes(self.recipe, network)
+        if key not in self.base.file_bytes:
+            self.base.file_bytes[key] = len(self._written()) - of_text
+        return self.base.file_bytes[key] + of_text
+
+    def zipped_bytes(self) -> int:
+        """About what its file takes under gzip."""
+        return self.base.gzip_bytes - self.base.zipped(self.layer) + _zipped(self.codes)
 
     def _draft(self, onnx_bytes: bytes) -> Draft:
         return replace(
@@ -232,31 +244,20 @@ class _OneLayer:
         draft, spelling = self.base.draft, self.recipe.kernel.spelling or "fused"
         return write_artifact(draft.network, draft.reduced, self.recipe, self._stored, spelling)
 
-    def _n_bytes(self) -> int:
-        """The size of its file, which is written once for all whose codes take as much."""
-        codes, network = self.codes, self.base.draft.network
-        besides = (None if a is None else a.size for a in (codes.scale, codes.codebook))
-        key = self.layer, codes.storage, *besides
-        of_text = recipe_bytes(self.recipe, network)
-        if key not in self.base.file_bytes:
-            self.base.file_bytes[key] = len(self._written()) - of_text
-        return self.base.file_bytes[key] + of_text
-
 
 @dataclass(frozen=True, eq=False)
 class _Known(Sizes):
     """Sizes of a file that is not made."""
 
-    n_bytes: int
-    zipped_bytes: int
+    one: _OneLayer
 
-    @property
+    @cached_property
     def file(self) -> int:
-        return self.n_bytes
+        return self.one.n_bytes()
 
     @cached_property
     def gzip_estimate(self) -> int:
-        return self.zipped_bytes
+        return self.one.zipped_bytes()
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from paretoscope.artifact.writing import may_fuse_any
+from paretoscope.base.store import default_store
 from paretoscope.data.dataset import load_dataset
 from paretoscope.training.training import keep_own_model
 from paretoscope.uploads.arrays import is_arrays
@@ -89,8 +90,9 @@ def take(brought: Brought, dataset: str = "") -> Taken:
     Raises
     ------
     ParetoscopeError
-        The model is refused, or does not fit.
+        The model is refused, or does not fit, or there is no room to keep it.
     """
+    default_store().require_room(len(brought.data) + len(brought.rows or b""))
     if brought.rows is not None:
         scored = is_arrays(brought.rows)
         n = n_scores_of(brought.data, brought.name, brought.output) if scored else 0
