@@ -21,6 +21,7 @@ from tests.uploads.test_in_place import GRAPHS
 from tests.waiting import HANGS_S
 from ui.layers import page
 from ui.parts import layer_controls
+from ui.state import measuring
 from ui.state.subject import Subject
 
 
@@ -64,9 +65,11 @@ def test_layers_of_one_that_takes_long_are_computed_and_the_first_are_drawn(
     place: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Subject, "comes_slowly", property(lambda subject: True))
+    monkeypatch.setattr(measuring, "_AWAY_S", 1e9)  # however long a busy machine takes
+    monkeypatch.setattr(measuring, "_GONE_S", 1e9)
     monkeypatch.setattr(page, "FEW_LAYERS", 1)
     app = until(
-        open_page("layers.py", **place), lambda a: any("computed." in c.value for c in a.caption)
+        open_page("layers.py", **place), lambda a: any("All 26" in c.value for c in a.caption)
     )
     (told,) = [c.value for c in app.caption if "computed." in c.value]
     assert told.startswith("All 26 files computed.")

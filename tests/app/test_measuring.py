@@ -32,6 +32,7 @@ def subject(mlp: Network, digits: ps.Dataset) -> Subject:
 def _nobody_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Visitors who ask once are not taken for gone, however long a busy machine takes."""
     monkeypatch.setattr(module, "_AWAY_S", 1e9)
+    monkeypatch.setattr(module, "_GONE_S", 1e9)
 
 
 @pytest.fixture
@@ -209,6 +210,40 @@ def test_slow_points_that_share_work_are_computed_some_at_a_time(
         ("surface", n) for n in (8, 2)
     ]
     assert all(service.known(slow, recipe) for line in lines for recipe in line)
+
+
+def test_one_that_fails_fails_none_that_were_computed_with_it(subject: Subject) -> None:
+    slow = _Slow(subject.dataset_name, 0, subject.model, 0, subject.network, subject.dataset)
+    good, bad = ps.grid(q=[8, 9, 10]), Recipe.parse("q(8);dense9=q(4)")
+    line = [good[0], bad, *good[1:]]
+    service = MeasuringService()
+
+    def ask() -> bool:
+        service.ask("a", MeasuringRequest(slow, [], lines=[line], together=True))
+        return service.finished("a")
+
+    until(ask)
+    assert all(service.computed(slow, recipe) for recipe in good)
+    failed = [service.failure(slow, recipe) is not None for recipe in line]
+    assert failed == [False, True, False, False]
+
+
+def test_what_was_measured_is_computed_too_where_trials_are(subject: Subject) -> None:
+    """Else figures of other rows were compared."""
+    slow = _Slow(subject.dataset_name, 0, subject.model, 0, subject.network, subject.dataset)
+    service, recipe, data = MeasuringService(), Recipe.parse("q(8)"), slow.dataset
+    service.tell(slow, [ps.measure(ps.compress(slow.network, recipe, data.train), data)])
+    assert service.computed(slow, recipe) is None
+
+    def ask() -> bool:
+        service.ask("a", MeasuringRequest(slow, [], lines=[[recipe]], together=True))
+        return service.finished("a")
+
+    until(ask)
+    assert service.computed(slow, recipe) is not None
+    known = service.known(slow, recipe)
+    assert known is not None
+    assert not known.computed
 
 
 def test_long_work_that_nobody_looks_at_is_ended(

@@ -124,33 +124,43 @@ def _aged(path: Path, hours: float) -> Path:
     return path
 
 
-def test_what_was_used_least_recently_makes_room(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def small_quota(monkeypatch: pytest.MonkeyPatch) -> None:
+    """1,000 bytes, of files that have at least 100, and look each time."""
     monkeypatch.setattr(room, "quota_bytes", lambda: 1000)
+    monkeypatch.setattr(room, "_SMALL", 100)
+    monkeypatch.setattr(room, "_LOOK_S", 0)
+
+
+@pytest.mark.usefixtures("small_quota")
+def test_what_was_used_least_recently_makes_room(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    names = {age: store.keep(f"{age} h", bytes([age]) * 300) for age in (2, 5, 3)}
+    record = store.keep("a record", b"kept for good")
+    _aged(tmp_path / "objects" / record, 1000)
+    names = {age: store.keep(f"{age} h", bytes([age]) * 300) for age in (40, 90, 50)}
     for age, name in names.items():
         _aged(tmp_path / "objects" / name, age)
-    assert store.find("5 h") is not None  # which is a use
+    assert store.find("90 h") is not None  # which is a use
     store.keep("more", b"x" * 300)
-    assert store.find("3 h") is None
-    for key in ("5 h", "2 h", "more"):
+    assert store.find("50 h") is None
+    for key in ("90 h", "40 h", "more", "a record"):
         assert store.find(key) is not None, key
     store.keep("more", b"x" * 300)  # it is there already
-    assert store.find("2 h") is not None
+    assert store.find("40 h") is not None
 
 
-def test_what_is_in_use_never_makes_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "quota_bytes", lambda: 1000)
+@pytest.mark.usefixtures("small_quota")
+def test_what_is_in_use_never_makes_room(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    name = store.keep("mapped", b"a" * 900)
-    _aged(tmp_path / "objects" / name, 30)
-    assert store.path("mapped") is not None  # and so it is used now
+    names = [store.keep(key, key.encode() * 450) for key in ("m", "o")]
+    for name in names:
+        _aged(tmp_path / "objects" / name, 300)
+    assert store.path("m") is not None  # and so it is used now
     with pytest.raises(ParetoscopeError, match="the folder of kept files is full: 0 of 0 MB"):
-        store.keep("more", b"b" * 200)
+        store.keep("more", b"b" * 900)
     assert store.find("more") is None
-    assert store.find("mapped") == b"a" * 900
+    for key in ("m", "o"):  # nothing went for what finds no room anyway
+        assert store.find(key) == key.encode() * 450
 
 
 def test_a_full_disk_is_said_before_anything_is_written(
@@ -159,8 +169,14 @@ def test_a_full_disk_is_said_before_anything_is_written(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=60_000_000))
     store = Store(tmp_path)
     store.keep("small", b"a" * 100)
-    with pytest.raises(ParetoscopeError, match="the disk is full: 60 MB are free, and 70 MB"):
+    old = store.keep("large", b"b" * 8_000_000)
+    with pytest.raises(ParetoscopeError, match="the disk is full: 60 MB are free, 20 MB more"):
         store.require_room(20_000_000)
+    assert store.find("large") is not None
+    _aged(tmp_path / "objects" / old, 30)
+    store.require_room(15_000_000)  # what is old makes room on the disk, too
+    assert store.find("large") is None
+    assert store.find("small") is not None
 
 
 @pytest.mark.parametrize(("told", "megabytes"), [("7", 7), ("", 20_000), ("much", 20_000)])

@@ -55,11 +55,16 @@ def _alone(network: InPlace) -> list[Recipe]:
     return found + (left_out if len(left_out) > 2 else [])
 
 
+def _fell_back(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Why whole passes were taken, where they were."""
+    return [r.getMessage() for r in caplog.records if r.name == "paretoscope.sweeps.surface"]
+
+
 def _same_as_whole_passes(network: InPlace, caplog: pytest.LogCaptureFixture) -> None:
     baseline, recipes = _baseline(network), _alone(network)
-    with caplog.at_level(logging.INFO, logger="paretoscope"):
+    with caplog.at_level(logging.INFO, logger="paretoscope.sweeps.surface"):
         found = dict(surface(network, recipes, baseline))
-    assert not caplog.records  # nothing fell back to whole passes
+    assert not _fell_back(caplog)
     assert set(found) == set(range(len(recipes)))
     for place, recipe in enumerate(recipes):
         _, whole = compute(network, recipe, baseline)
@@ -131,6 +136,7 @@ def test_a_large_file_is_sized_without_being_made(
     """Once for all whose codes take as much; the zipped size is an estimate."""
     monkeypatch.setattr(one_layer, "_MADE_BYTES", 0)
     monkeypatch.setattr(measurement, "_ESTIMATED_BYTES", 0)
+    monkeypatch.setattr(measurement, "_ZIP_AT_ONCE_BYTES", 0)
     written = []
     write = one_layer.write_artifact
     monkeypatch.setattr(
@@ -140,9 +146,9 @@ def test_a_large_file_is_sized_without_being_made(
     baseline = _baseline(network)
     settings = [Recipe.parse(text).default_treatment for text in (*SETTINGS, "symmetric(6)")]
     recipes = [Recipe(overrides={"c": setting}) for setting in settings]
-    with caplog.at_level(logging.INFO, logger="paretoscope"):
+    with caplog.at_level(logging.INFO, logger="paretoscope.sweeps.surface"):
         found = [near for _, near in surface(network, recipes, baseline)]
-    assert not caplog.records
+    assert not _fell_back(caplog)
     assert len(written) == 3  # the first and the last are of one kind
     for recipe, near in zip(recipes, found, strict=True):
         whole = ps.compress(network, recipe, None)
@@ -150,6 +156,31 @@ def test_a_large_file_is_sized_without_being_made(
         assert near.draft_sha256 is None
         assert near.gzip_is_estimate
         assert near.gzip_bytes == pytest.approx(whole.sizes.gzip, rel=0.05)
+
+
+def test_a_small_file_of_a_larger_base_is_zipped_as_it_is() -> None:
+    network = _three_layers(b=weight((6, 3000), 1), c=weight((3000, 6), 1, seed=9))
+    recipes = [Recipe.parse(f"float16;c=symmetric({bits})") for bits in (2, 8)]
+    recipes += [Recipe.parse("float16;a=q(8)"), Recipe.parse("float16;b=q(8)")]
+    (group,), _ = groups_of(network, recipes)
+    assert set(group.by_layer) == {"a", "b", "c"}
+    assert ps.compress(network, group.base, None).sizes.file > 64_000
+    sizes = []
+    for place, near in surface(network, recipes, _baseline(network)):
+        whole = ps.compress(network, recipes[place], None)
+        sizes.append(whole.sizes.file)
+        assert near.size_bytes == whole.sizes.file
+        assert near.gzip_bytes == (whole.sizes.gzip if near.size_bytes <= 64_000 else None)
+        assert not near.gzip_is_estimate
+    assert min(sizes) < 64_000 < max(sizes)
+
+
+def test_units_that_are_removed_are_refused_as_ever() -> None:
+    network = _three_layers()
+    alone = Recipe.parse("keep+float32;a=l2(share=0.5)+float32")
+    groups, others = groups_of(network, [alone, alone])
+    assert not groups
+    assert others == [0, 1]
 
 
 def test_many_rows_are_walked_block_by_block(
@@ -178,7 +209,7 @@ def test_values_that_are_rounded_take_whole_passes(caplog: pytest.LogCaptureFixt
     ]
     network = _three_layers(between, scale=np.float32(0.5), zero=np.int8(0))
     baseline, recipes = _baseline(network), _alone(network)
-    with caplog.at_level(logging.INFO, logger="paretoscope"):
+    with caplog.at_level(logging.INFO, logger="paretoscope.sweeps.surface"):
         found = dict(surface(network, recipes, baseline))
     assert "rounded" in caplog.text
     assert found == {k: compute(network, r, baseline)[1] for k, r in enumerate(recipes)}
@@ -196,7 +227,7 @@ def test_a_process_that_ends_on_the_way_costs_no_point(
         go_on(walk, *asked)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Walk, "go_on", dies)
-    with caplog.at_level(logging.INFO, logger="paretoscope"):
+    with caplog.at_level(logging.INFO, logger="paretoscope.sweeps.surface"):
         found = dict(surface(network, recipes, baseline))
     assert "has ended" in caplog.text
     assert set(found) == set(range(len(recipes)))

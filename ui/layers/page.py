@@ -13,7 +13,7 @@ from ui.base import plot, words
 from ui.base.places import in_places
 from ui.base.theme import camera, here
 from ui.layers.near import one_layer
-from ui.layers.picture import cost_figure, finding, picture_of, stands_figure
+from ui.layers.picture import cost_figure, finding, known_of, picture_of, stands_figure
 from ui.layers.trials import Trials, trials_of
 from ui.parts import frame, provenance
 from ui.parts.grid import shown_size
@@ -57,8 +57,8 @@ def _asked(view: View, subject: Subject, found: Trials) -> MeasuringRequest:
     by_size = sorted(shapes, key=lambda name: -math.prod(shapes[name]))
     return MeasuringRequest(
         subject,
-        first,
-        lines=[left_out, *(found.of_layer(name) for name in by_size)],
+        [],
+        lines=[[*first, *left_out], *(found.of_layer(name) for name in by_size)],
         zipped=view.zipped,
         together=True,
     )
@@ -134,7 +134,7 @@ def _progress(
         measured, _, total = service.progress(visitor)
         return measured, total
     trials = found.all()
-    return sum(service.known(subject, recipe) is not None for recipe in trials), len(trials)
+    return sum(known_of(service, subject, r) is not None for r in trials), len(trials)
 
 
 def _protect(
@@ -163,7 +163,7 @@ def _protect(
 
 def _difference(service: MeasuringService, view: View, subject: Subject, other: Recipe) -> str:
     """What another recipe changes, in points and bytes, where both are known."""
-    now, then = service.known(subject, view.recipe), service.known(subject, other)
+    now, then = (known_of(service, subject, recipe) for recipe in (view.recipe, other))
     if now is None or then is None:
         return ""
     told = [words.differing(then.quality.value - now.quality.value, now.quality.unit)]

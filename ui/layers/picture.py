@@ -102,12 +102,19 @@ class LayersPicture:
         )
 
 
+def known_of(service: MeasuringService, subject: Subject, recipe: Recipe) -> Measurement | None:
+    """What is known of a trial: of a graph that takes long what was computed, on the same rows for
+    all, also where its file was run since."""
+    kept = service.computed if subject.comes_slowly else service.known
+    return kept(subject, recipe)
+
+
 def picture_of(
     service: MeasuringService, subject: Subject, title: str, recipe: Recipe, found: Trials
 ) -> LayersPicture:
     """What is known by now."""
-    whole = service.known(subject, recipe)
-    before = service.known(subject, Recipe())
+    whole = known_of(service, subject, recipe)
+    before = known_of(service, subject, Recipe())
     rows = [_row(service, subject, name, found, before, whole) for name in subject.network.shapes]
     # First the layer that gives back most when it is left alone, else the largest.
     rows.sort(key=lambda row: (-(row.all_but_here or (-np.inf,))[0], -row.bytes_before))
@@ -125,7 +132,7 @@ def picture_of(
 
 def _n_rows(service: MeasuringService, subject: Subject, found: Trials) -> int:
     """How many rows the trials were judged by: of a graph that takes long, the first."""
-    known = (service.known(subject, recipe) for recipe in found.one_out.values())
+    known = (known_of(service, subject, recipe) for recipe in found.one_out.values())
     counts = (m.quality.n for m in known if m is not None)
     return next(counts, len(subject.baseline.rows))
 
@@ -141,7 +148,7 @@ def _row(
     scale = words.scale(subject.score.unit)
 
     def spread(recipe: Recipe) -> Spread | None:
-        m = service.known(subject, recipe)
+        m = known_of(service, subject, recipe)
         if m is None:
             return None
         # Loss downward, whichever the score: what is drawn is what is gained.
@@ -150,7 +157,7 @@ def _row(
         return scale * m.change.gain, scale * low, scale * high
 
     lines = (*found.by_sparsity[name], *found.by_bits[name])
-    known = [service.known(subject, recipe) for recipe in lines]
+    known = [known_of(service, subject, recipe) for recipe in lines]
     scale = words.scale(subject.score.unit)
     changes = tuple(None if m is None else scale * m.change.gain for m in known)
     n = len(SPARSITIES)
@@ -188,11 +195,11 @@ def _stored(network: Network, name: str, m: Measurement | None) -> int | None:
 
 def finding(service: MeasuringService, subject: Subject, recipe: Recipe, found: Trials) -> str:
     """Which layer hurts, as far as the rows can tell."""
-    whole = service.known(subject, recipe)
+    whole = known_of(service, subject, recipe)
     if recipe == Recipe():
         return "Nothing is compressed: which layer would stand it?"
     left_alone = {
-        name: m for name, one in found.one_out.items() if (m := service.known(subject, one))
+        name: m for name, one in found.one_out.items() if (m := known_of(service, subject, one))
     }
     if whole is None or len(left_alone) < len(found.one_out):
         return "Measuring which layer hurts"

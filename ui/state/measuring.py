@@ -96,6 +96,8 @@ class MeasuringService:
 
     def __init__(self) -> None:
         self._known: OrderedDict[Key, Measurement] = OrderedDict()
+        self._computed: OrderedDict[Key, Measurement] = OrderedDict()  # also of what was run since
+        self._singly: set[Key] = set()  # of which one failed that was computed with others
         self._failed: OrderedDict[Key, str] = OrderedDict()
         self._apart: dict[str, Apart] = {}
         self._died: Counter[Key] = Counter()
@@ -120,6 +122,10 @@ class MeasuringService:
     def known(self, subject: Subject, recipe: Recipe) -> Measurement | None:
         """What is known of a recipe by now: measured, computed, or nothing."""
         return self._known.get(subject.key(recipe))
+
+    def computed(self, subject: Subject, recipe: Recipe) -> Measurement | None:
+        """What was computed of a recipe: of what comes slowly on its first rows, as all others."""
+        return self._computed.get(subject.key(recipe))
 
     def before(self, subject: Subject) -> Measurement | None:
         """What recipes are compared with: the uncompressed network, in the file it came in."""
@@ -262,7 +268,10 @@ class MeasuringService:
                 for visitor in wanting:
                     self._forget(visitor)
                 self._unwanted = True
-            self._worker.close()
+                try:  # here, so that no other step begins with this worker
+                    self._worker.close()
+                except Exception:  # this thread must go on
+                    _LOG.exception("a worker could not be ended")
 
     def _ask_the_team(self, request: MeasuringRequest) -> None:
         """Learn what other servers measured of a request."""
@@ -363,11 +372,13 @@ class MeasuringService:
         """The points of a line, then how large their files are zipped."""
         for line in lines:
             open_ = [(r, key) for r, key in line if key not in self._failed]
-            left = [r for r, key in open_ if key not in self._known]
+            there = self._computed if request.together else self._known
+            left = [r for r, key in open_ if key not in there]
             if left:
                 if not request.subject.comes_slowly:
                     return left, "surface"
-                return left[: _TOGETHER if request.together else 1], "surface"
+                several = request.together and request.subject.key(left[0]) not in self._singly
+                return left[: _TOGETHER if several else 1], "surface"
             unzipped = [
                 r
                 for r, key in open_
@@ -440,9 +451,9 @@ class MeasuringService:
         except WorkerEndedError as error:
             self._died[first] += not self._unwanted
             if self._died[first] > 1:  # once perhaps for want of memory just then
-                self._fail(keys, str(error))
+                self._fail_step(request, keys, str(error))
         except ParetoscopeError as error:
-            self._fail(keys, str(error))
+            self._fail_step(request, keys, str(error))
         except Exception as error:  # this thread must go on for all other visitors
             if not self._unwanted:  # else its pipe was closed under it
                 _LOG.exception("measuring %s failed", recipes[0])
@@ -451,6 +462,14 @@ class MeasuringService:
             with self._changed:
                 self._running = self._interrupted = None
                 self._slow, self._unwanted = (), False
+
+    def _fail_step(self, request: MeasuringRequest, keys: Sequence[Key], sentence: str) -> None:
+        """Of points that were computed together, those that are left are tried one by one."""
+        left = [key for key in keys if key not in self._computed]
+        if request.together and len(left) > 1:
+            self._singly.update(left)
+        else:
+            self._fail(left if request.together else keys, sentence)
 
     def _fail(self, keys: Sequence[Key], sentence: str) -> None:
         with self._changed:
@@ -472,6 +491,10 @@ class MeasuringService:
 
     def _learn(self, key: Key, measurement: Measurement) -> None:
         with self._changed:
+            if measurement.computed:
+                self._computed[key] = measurement
+                while len(self._computed) > _KEPT:
+                    self._computed.popitem(last=False)
             known = self._known.get(key)
             same = known is not None and known.file_sha256 == measurement.file_sha256
             if known is not None and same and not known.gzip_is_estimate:

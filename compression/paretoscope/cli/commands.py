@@ -18,7 +18,7 @@ import paretoscope as ps
 from paretoscope.base.errors import ParetoscopeError, one_of
 from paretoscope.base.parameters import Number, parse_member
 from paretoscope.base.store import write_atomically
-from paretoscope.cli.subject import class_names, grid, recipe_of, stem, subject
+from paretoscope.cli.subject import MODEL_ENDINGS, class_names, grid, recipe_of, stem, subject
 from paretoscope.data.dataset import SOURCES, SPLITS, Dataset, find_source, is_present
 from paretoscope.measurement.measurement import USUAL, Baseline, Measured, usual_loss
 from paretoscope.measurement.provenance import record_path, remeasure, to_json
@@ -77,6 +77,8 @@ def open_in_the_app(arguments: argparse.Namespace) -> None:
     from paretoscope.uploads.own import title_of
     from paretoscope.uploads.own_grids import exact_recipe
 
+    if not arguments.model.lower().endswith(MODEL_ENDINGS):
+        raise ParetoscopeError(f"open takes a file (.onnx or .skops); got {arguments.model}")
     given = arguments.data
     is_named = given is None or (not Path(given).exists() and given in {s.name for s in SOURCES})
     words = [given or "made"] if is_named else []

@@ -20,7 +20,7 @@ from paretoscope.network.network import Network
 from paretoscope.sweeps.sweep import CURVE_POINTS, stops
 
 _PLACES = {"threshold", "sparsity", "pattern"}
-_MODEL_ENDINGS = (".onnx", ".skops")
+MODEL_ENDINGS = (".onnx", ".skops")
 _OF_A_TABLE = ("label", "predict", "leave_out", "keep", "one_hot", "decimal", "encoding")
 _OF_A_MODEL = ("classes", "scores", "cut", "correct_shape")
 
@@ -156,7 +156,7 @@ def subject(arguments: argparse.Namespace, *more: str) -> tuple[Dataset, Network
         The words that the command takes besides them, like "RECIPE".
     """
     named = _named(arguments, *more)
-    is_file = named["MODEL"].lower().endswith(_MODEL_ENDINGS)
+    is_file = named["MODEL"].lower().endswith(MODEL_ENDINGS)
     if arguments.data is None:
         _refuse(arguments, _OF_A_TABLE, "is about your own table: name it with --data")
     if not is_file:

@@ -52,6 +52,7 @@ from paretoscope.measurement.latency_protocol import time_by_protocol
 from paretoscope.measurement.measurement import (
     Baseline,
     Measured,
+    Measurement,
     compute,
     environment,
     first_rows,
@@ -139,8 +140,9 @@ def surface_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
     """
     baseline = _baseline_of(arguments)
     recipes = [Recipe.parse(text) for text in arguments["recipes"]]
-    cluster = cluster_of_the_server()
-    if cluster is not None and len(recipes) > 1:
+    cluster, some = cluster_of_the_server(), first_rows(baseline)
+    found: dict[int, Measurement] = {}
+    if cluster is not None and len(recipes) > 1 and some is baseline:
         try:
             judged = baseline.score_name, baseline.decision
             asked = (baseline.network, baseline.dataset, baseline.split, recipes, *judged)
@@ -148,10 +150,8 @@ def surface_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
         except ClusterError as error:
             _LOG.warning("%s: points are computed here", error)
             cluster_of_the_server.cache_clear()
-            cluster = None
-    if cluster is None or len(recipes) == 1:
-        found = {}
-        for place, computed in surface(baseline.network, recipes, first_rows(baseline)):
+    if not found:
+        for place, computed in surface(baseline.network, recipes, some):
             found[place] = computed
             if arguments.get("tell_each"):
                 emit({"found": computed.to_dict()})

@@ -107,7 +107,10 @@ class Pieces:
     def rounds(self) -> bool:
         """Whether values are rounded between its operators, so that how the runtime adds up, which
         differs from piece to whole, tells in the outputs."""
-        return any("QuantizeLinear" in self._model.graph.node[k].op_type for k in self._way)
+        own = [self._model.graph.node[k] for k in self._way]
+        own += [node for function in self._model.functions for node in function.node]
+        inner = [node for graph in graphs_within(own) for node in graph.node]
+        return any("QuantizeLinear" in node.op_type for node in (*own, *inner))
 
     @cached_property
     def positions(self) -> Mapping[str, int]:
@@ -120,8 +123,7 @@ class Pieces:
                 users.setdefault(name, position)
         found = {}
         for name, held in self._held.items():
-            stands = held.in_graph or held.depth  # and in no function
-            first = users.get(held.own_name) if stands else 0
+            first = 0 if held.in_function else users.get(held.own_name)
             if first is not None:
                 found[name] = first
         return found

@@ -126,6 +126,8 @@ class Held:
         Whether it stands in the graph itself, and in none within a node, nor in a function.
     depth : int
         Graphs around the one in which it stands.
+    in_function : bool
+        Whether it stands in a function, or in a graph within one of its nodes.
     """
 
     place: Place
@@ -134,6 +136,7 @@ class Held:
     constant: onnx.NodeProto | None
     in_graph: bool
     depth: int
+    in_function: bool
 
     @property
     def own_name(self) -> str:
@@ -156,7 +159,7 @@ def held_weights(model: onnx.ModelProto) -> list[Held]:
         place = Place(own, tuple(constant.tensor.dims), axis, operators, scope.opset)
         in_graph = scope.depth == 0 and not scope.is_function
         stands = constant.tensor, scope.nodes, constant.node
-        found.append(Held(place, *stands, in_graph, scope.depth))
+        found.append(Held(place, *stands, in_graph, scope.depth, scope.in_function))
     return found
 
 
@@ -232,6 +235,11 @@ class Scope:
         nodes, opset = function.node, min(opset, opset_of(function))  # it is put into the graph
         formal = tuple(function.input)
         return cls(nodes, _constants(nodes), _makers(nodes), opset, formal, None, is_function=True)
+
+    @property
+    def in_function(self) -> bool:
+        """Whether it is a function, or in one."""
+        return self.is_function or (self.outer is not None and self.outer.in_function)
 
     @property
     def depth(self) -> int:

@@ -14,7 +14,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -216,7 +216,10 @@ class _Pool:
             if process.sandbox is None or not process.sandbox.alive:
                 process.close()
                 process.sandbox = Sandbox(LIMITS, in_turn=False)
-            gone = [self.gone.popleft() for _ in range(len(self.gone))]
+            gone = []
+            with suppress(IndexError):  # another owner empties it, too
+                while True:
+                    gone.append(self.gone.popleft())
             self.gone.extend(one for one in gone if one[0] != owner)
             names = [name for whose, name in gone if whose == owner]
             if names:

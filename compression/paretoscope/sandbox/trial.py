@@ -522,8 +522,9 @@ def begin(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, Any
     X = np.frombuffer(parts[0], np.float32).reshape(arguments["n"], -1)
     calls = [_Call(n, _feeds(arguments["signature"], some))
              for n, some in _in_calls(arguments["signature"], X)]  # fmt: skip
+    kinds = _kinds(calls)
     _BEGUN[arguments["name"]] = calls
-    return {"kinds": _kinds(calls)}
+    return {"kinds": kinds}
 
 
 def go_on(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from onnx import numpy_helper
 
-from paretoscope.artifact.artifact import Draft, Sizes, make_draft, write_artifact
+from paretoscope.artifact.artifact import Draft, Sizes, make_draft, write_artifact, zipped
 from paretoscope.artifact.coding_in_place import fitting
 from paretoscope.artifact.predicted_size import recipe_bytes
 from paretoscope.artifact.size_parts import entropy_bytes
@@ -23,7 +23,7 @@ from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.parameters import BoolArray, FloatArray
 from paretoscope.base.store import SHORT_SHA
 from paretoscope.measurement.measurement import Baseline, Computed, computed_of
-from paretoscope.methods.pruning import Criterion, Cut, cut
+from paretoscope.methods.pruning import Criterion, Cut, KeepUnits, cut
 from paretoscope.methods.quantization import Codes
 from paretoscope.methods.recipe import Recipe, Treatment
 from paretoscope.methods.recovery import NoRecovery, Stored
@@ -94,6 +94,8 @@ _PLAIN = {name: getattr(Recipe(), name) for name in ("pruner", "quantizer", "uni
 def _is_alone(treatment: Treatment) -> bool:
     """Whether it does the same to a layer whatever is done to the others."""
     pruner = treatment.pruner
+    if not isinstance(treatment.units, KeepUnits):
+        return False
     if not isinstance(pruner, Criterion):
         return True
     return not pruner.needs_rows and (pruner.sparsity is None or pruner.scope != "global")
@@ -102,7 +104,8 @@ def _is_alone(treatment: Treatment) -> bool:
 def walked(
     network: InPlace, recipes: Sequence[Recipe], group: Group, baseline: Baseline
 ) -> Iterator[tuple[int, Computed]]:
-    """A group's figures, each with its place, as they are found.
+    """A group's figures, each with its place, as they are found; not those of weights that the
+    judged output does not hang on, as far as can be seen.
 
     Raises
     ------
@@ -113,10 +116,8 @@ def walked(
     positions = base.pieces.positions
     if base.pieces.rounds:
         raise ParetoscopeError("its values are rounded between its operators")
-    missing = [name for name in group.by_layer if name not in positions]
-    if missing:
-        raise ParetoscopeError(f"the judged output does not hang on {missing[0]}")
-    order = sorted(group.by_layer, key=lambda name: positions[name])
+    seen = [name for name in group.by_layer if name in positions]
+    order = sorted(seen, key=lambda name: positions[name])
     outputs: dict[int, list[FloatArray]] = defaultdict(list)
     n = max(1, min(_BLOCK_ROWS, _BLOCK_VALUES // network.n_values))
     starts = range(0, len(baseline.rows), n)
@@ -208,7 +209,7 @@ class _OneLayer:
         before, layer = self.base, self.layer
         entropy = before.entropy - before.entropy_of(layer) + entropy_bytes(self.codes.values)
         if before.draft.sizes.file <= _MADE_BYTES:
-            return computed_of(self._draft(self._written()), baseline, scores, entropy=entropy)
+            return computed_of(self._draft(self.written()), baseline, scores, entropy=entropy)
         draft = _Unmade(known=_Known(b"", self), **_fields_of(self._draft(b"")))
         return computed_of(draft, baseline, scores, entropy=entropy)
 
@@ -219,7 +220,7 @@ class _OneLayer:
         key = self.layer, codes.storage, *besides
         of_text = recipe_bytes(self.recipe, network)
         if key not in self.base.file_bytes:
-            self.base.file_bytes[key] = len(self._written()) - of_text
+            self.base.file_bytes[key] = len(self.written()) - of_text
         return self.base.file_bytes[key] + of_text
 
     def zipped_bytes(self) -> int:
@@ -240,7 +241,8 @@ class _OneLayer:
         stored = self.base.draft.stored
         return replace(stored, codes={**stored.codes, self.layer: self.codes})
 
-    def _written(self) -> bytes:
+    def written(self) -> bytes:
+        """Its file."""
         draft, spelling = self.base.draft, self.recipe.kernel.spelling or "fused"
         return write_artifact(draft.network, draft.reduced, self.recipe, self._stored, spelling)
 
@@ -254,6 +256,10 @@ class _Known(Sizes):
     @cached_property
     def file(self) -> int:
         return self.one.n_bytes()
+
+    @cached_property
+    def gzip(self) -> int:
+        return len(zipped(self.one.written()))
 
     @cached_property
     def gzip_estimate(self) -> int:

@@ -168,10 +168,10 @@ def _walks(
                 for place, computed in walked(network, recipes, group, baseline):
                     told.add(place)
                     yield place, computed
-            except ParetoscopeError as error:
+            except Exception as error:  # whatever it is, whole passes can do without
                 _LOG.info("layers of %s are not run from near: %s", network.sha256[:8], error)
-                of_group = [place for of_layer in group.by_layer.values() for place in of_layer]
-                others = sorted({*others, *of_group} - told)
+            of_group = [place for of_layer in group.by_layer.values() for place in of_layer]
+            others = sorted({*others, *of_group} - told)
     for place in others:
         _, computed = compute(network, recipes[place], baseline)
         yield place, computed
