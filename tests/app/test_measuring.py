@@ -246,16 +246,12 @@ def test_what_was_measured_is_computed_too_where_trials_are(subject: Subject) ->
     assert not known.computed
 
 
-def test_long_work_that_nobody_looks_at_is_ended(
-    subject: Subject, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    slow = _Slow(subject.dataset_name, 0, subject.model, 0, subject.network, subject.dataset)
-    service, begun = MeasuringService(), threading.Event()
-    monkeypatch.setattr(module, "_GONE_S", 0.2)
-    honest = Worker.run
+def _endless(monkeypatch: pytest.MonkeyPatch, recipe: Recipe) -> threading.Event:
+    """Let work on a recipe go on until its worker is ended; set once it has begun."""
+    begun, honest = threading.Event(), Worker.run
 
     def run(self: Worker, task: str, arguments: Any) -> Any:
-        if arguments["recipe"] != "q(9)":
+        if arguments["recipe"] != str(recipe):
             yield from honest(self, task, arguments)
             return
         begun.set()
@@ -263,7 +259,17 @@ def test_long_work_that_nobody_looks_at_is_ended(
         raise WorkerEndedError("killed")
 
     monkeypatch.setattr(Worker, "run", run)
+    return begun
+
+
+def test_long_work_that_nobody_looks_at_is_ended(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = _Slow(subject.dataset_name, 0, subject.model, 0, subject.network, subject.dataset)
+    service = MeasuringService()
+    monkeypatch.setattr(module, "_GONE_S", 0.2)
     endless, other = ps.grid(q=[9, 10])
+    begun = _endless(monkeypatch, endless)
     service.ask("gone", MeasuringRequest(slow, [endless]))
     assert begun.wait(HANGS_S)
     until(lambda: service.finished("gone"))  # for nobody said it again
@@ -278,20 +284,10 @@ def test_long_work_that_a_visitor_turned_from_is_ended(
 ) -> None:
     """The visitor stays, and looks at something else of the same network."""
     slow = _Slow(subject.dataset_name, 0, subject.model, 0, subject.network, subject.dataset)
-    service, begun = MeasuringService(), threading.Event()
+    service = MeasuringService()
     monkeypatch.setattr(module, "_GONE_S", 2.0)  # longer than a busy machine hesitates
-    honest = Worker.run
-
-    def run(self: Worker, task: str, arguments: Any) -> Any:
-        if arguments["recipe"] != "q(9)":
-            yield from honest(self, task, arguments)
-            return
-        begun.set()
-        until(lambda: not self.alive)
-        raise WorkerEndedError("killed")
-
-    monkeypatch.setattr(Worker, "run", run)
     endless, other = ps.grid(q=[9, 10])
+    begun = _endless(monkeypatch, endless)
     service.ask("a", MeasuringRequest(slow, [endless]))
     assert begun.wait(HANGS_S)
     then = MeasuringRequest(slow, [other])

@@ -33,7 +33,7 @@ from paretoscope.sandbox.sessions import Walk
 
 _PIECES, _PIECE_BYTES = 8, 2**15  # of a layer, to estimate how far all of it is zipped
 _MADE_BYTES = 64_000  # of a file that is made and zipped in a moment
-_ALIKE = 0.01
+_ALIKE = 0.01  # as a share: so near to the size that was brought, the weights are the same
 _FEWEST = 2  # of one layer are cheaper together
 _BLOCK_ROWS, _BLOCK_VALUES = 2_000, 2**24  # rows whose values are kept at a time
 
