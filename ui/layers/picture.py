@@ -371,7 +371,8 @@ def _layout(record: LayersPicture, theme: Theme, titles: Sequence[str]) -> dict[
         "xaxis2": axis | {"title": {"text": second, "font": font}, "domain": [0.44, 1]},
         "yaxis": {
             "type": "category",
-            "autorange": "reversed",
+            # By itself the axis would leave a twentieth of many rows blank at either end.
+            "range": [len(record.rows) - 0.5, -0.5],
             "ticks": "",
             "tickvals": [row.name for row in record.rows],
             "ticktext": [row.label for row in record.rows],
