@@ -26,7 +26,7 @@ from paretoscope.base.store import home
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser import chromium
-from tests.browser.serving import ROOT, Server, address_of, free_port, serve
+from tests.browser.serving import ROOT, Server, address_among, free_port, listen, serve
 from tests.browser.visitors import visit_often
 
 COLD_RUNS = 3
@@ -195,12 +195,10 @@ def _bare() -> Iterator[str]:
             text=True,
         )
         try:
-            yield address_of(process)
+            yield address_among(listen(process), process)
         finally:
             process.terminate()
             process.wait(20)
-            assert process.stdout is not None
-            process.stdout.close()
 
 
 # --- many visitors ------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -20,10 +20,20 @@ from playwright.sync_api import (
 )
 
 from tests.browser import chromium
-from tests.browser.serving import Server, serve
+from tests.browser.serving import RUNNING, Server, serve
 from tests.waiting import HANGS_S
 
 expect.set_options(timeout=HANGS_S * 1000)  # a busy machine is slow, not wrong
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What the servers logged stands beside a test that failed."""
+    report = yield
+    if report.failed:
+        for server in RUNNING:
+            report.sections.append((f"log of {server.url}", "".join(tuple(server.said)[-200:])))
+    return report
 
 
 @pytest.fixture(scope="session")

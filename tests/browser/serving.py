@@ -7,7 +7,9 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from pathlib import Path
 from tests.waiting import HANGS_S, until
 
 ROOT = Path(__file__).resolve().parents[2]
+RUNNING: list[Server] = []  # what they logged stands beside a test that fails
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class Server:
 
     url: str
     process: subprocess.Popen[str]
+    said: deque[str]  # the last lines of its log
 
     @property
     def memory_mb(self) -> float:
@@ -51,13 +55,30 @@ def serve(home: str, port: int = 0, **environment: str) -> Iterator[Server]:
         stderr=subprocess.STDOUT,
         text=True,
     )
+    said = listen(process)
     try:
-        yield Server(address_of(process), process)
+        server = Server(address_among(said, process), process, said)
+        RUNNING.append(server)
+        try:
+            yield server
+        finally:
+            RUNNING.remove(server)
     finally:
         process.terminate()
         process.wait(HANGS_S)
+
+
+def listen(process: subprocess.Popen[str]) -> deque[str]:
+    """The lines that a program prints, the last of them: a pipe that nobody reads holds it up."""
+    said: deque[str] = deque(maxlen=1000)
+
+    def read() -> None:
         assert process.stdout is not None
-        process.stdout.close()
+        with process.stdout as output:
+            said.extend(output)
+
+    threading.Thread(target=read, daemon=True).start()
+    return said
 
 
 def free_port() -> int:
@@ -67,14 +88,15 @@ def free_port() -> int:
         return port
 
 
-def address_of(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    for line in process.stdout:
-        found = re.search(r"http://127\.0\.0\.1:\d+", line)
-        if found:
-            await_health(found[0])
-            return found[0]
-    raise AssertionError("the server ended without an address")
+def address_among(said: deque[str], process: subprocess.Popen[str]) -> str:
+    def found() -> re.Match[str] | None:
+        return re.search(r"http://127\.0\.0\.1:\d+", "".join(tuple(said)))
+
+    until(lambda: found() or process.poll() is not None)
+    address = found()
+    assert address is not None, f"the server ended without an address: {''.join(said)}"
+    await_health(address[0])
+    return address[0]
 
 
 def await_health(url: str) -> None:

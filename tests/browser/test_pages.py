@@ -162,6 +162,8 @@ def test_choosing_another_network(server: Server, visitor: Visitor) -> None:
     visit = visitor()
     visit.open(server.url + HOME)
     _choose(visit, "Dataset", "Iris")
+    expect(visit.page.get_by_text("Iris · MLP 64-32 · 2,499 parameters")).to_be_visible()
+    settle(visit.page)  # the box of models is drawn anew, and its menu with it
     _choose(visit, "Model", "Logistic regression")
     expect(visit.page.get_by_text("Iris · Logistic regression · 15 parameters")).to_be_visible()
     file_was_run(visit.page)

@@ -164,15 +164,10 @@ def test_a_visitor_stays_with_a_server_until_it_is_gone(team: Team) -> None:
 def test_logs_are_lines_of_json_and_a_server_does_without_its_database(team: Team) -> None:
     more = {"PARETOSCOPE_LOG": "json", "PARETOSCOPE_DATABASE_URL": "postgresql://x@127.0.0.1:1/x"}
     with serve(str(team.home), **more) as server:
-        said: list[str] = []
-        output = server.process.stdout
-        assert output is not None
-        reader = threading.Thread(target=lambda: said.extend(output), daemon=True)
-        reader.start()
         query = QUERY.removeprefix("/?")
         until(lambda: "%" in "".join(_shown(server.url, query)[1]), pause_s=0.5)
-        until(lambda: any("measures for itself for a while" in line for line in said))
-    events = [json.loads(line) for line in said if line.startswith("{")]
+        until(lambda: any("measures for itself for a while" in line for line in tuple(server.said)))
+    events = [json.loads(line) for line in server.said if line.startswith("{")]
     assert any("measures for itself for a while" in e["event"] for e in events)
     assert all({"time", "level", "logger", "event"} <= set(e) for e in events)
 
