@@ -1,4 +1,5 @@
 """A process of its own for what files of strangers make a runtime do, held to limits by the system.
 
-`sandbox` starts and limits it; `trial` is the program that runs there, without the library.
+`sandbox` starts and limits it; `trial` is the program that runs there, and loads of the library
+only what does its jobs: `model_jobs`, `walk_jobs` and `row_jobs`.
 """

@@ -2,8 +2,8 @@
 
 Each sandbox has a new empty folder to be in, no environment, and limits on memory, processor time,
 files and their size, set before it imports anything; a wall clock beside it ends what sleeps. It is
-given bytes on its standard input and answers in JSON. What it runs is `trial.py` alone, without the
-rest of the library.
+given bytes on its standard input and answers in JSON. What it runs is `trial.py` with the jobs
+beside it, without the rest of the library.
 
 Few run at a time, so that uploads leave the server to its visitors: the others wait their turn.
 Linux only: elsewhere memory and processor time cannot be held, and `limits_hold` says so.
@@ -125,7 +125,7 @@ class Sandbox:
         Parameters
         ----------
         job : str
-            A function of `trial.py`.
+            One of `JOBS` in `trial.py`.
         parts : sequence of bytes
             Such as a model and rows.
         arguments : mapping, optional
