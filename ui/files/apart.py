@@ -4,14 +4,16 @@ what is in them; small ones at once."""
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import streamlit as st
 from paretoscope.base.encoding import decode
 from paretoscope.sandbox.sandbox import SandboxError
 from paretoscope.uploads import taking
 from paretoscope.uploads.checking import Checked, UnknownLabelsError
+from paretoscope.uploads.pictures import is_pictures
 from paretoscope.uploads.taking import Brought, Taken
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -37,16 +39,28 @@ def take(brought: Brought, dataset: str) -> Taken:
     """`paretoscope.uploads.taking.take`."""
     if _is_small(brought):
         return taking.take(brought, dataset)
-    return decode(Taken, _by_a_process("take_upload_task", brought, {"dataset": dataset}))
+    place = st.empty()
+    found = _by_a_process(
+        "take_upload_task", brought, {"dataset": dataset}, lambda f, text: place.progress(f, text)
+    )
+    place.empty()
+    return decode(Taken, found)
 
 
 def _is_small(brought: Brought) -> bool:
+    if brought.rows is not None and is_pictures(brought.rows):
+        return False  # unpacked they are many times larger
     return len(brought.data) + len(brought.rows or b"") < _AT_ONCE_BYTES
 
 
-def _by_a_process(task: str, brought: Brought, more: Mapping[str, Any]) -> dict[str, Any]:
+def _by_a_process(
+    task: str,
+    brought: Brought,
+    more: Mapping[str, Any],
+    tell: Callable[[float, str], object] | None = None,
+) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="paretoscope-upload-") as folder:
-        return server.at_once(task, taking.put_down(brought, Path(folder)) | dict(more))
+        return server.at_once(task, taking.put_down(brought, Path(folder)) | dict(more), tell)
 
 
 def let_go(files: list[object]) -> None:

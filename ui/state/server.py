@@ -144,8 +144,13 @@ def start_work(task: str, arguments: dict[str, Any]) -> None:
     jobs().start(f"cli.tasks:{task}", arguments, visitor())
 
 
-def at_once(task: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """What a task of `paretoscope.cli.tasks` answers, by a process of its own; the page waits.
+def at_once(
+    task: str,
+    arguments: Mapping[str, Any],
+    tell: Callable[[float, str], object] | None = None,
+) -> dict[str, Any]:
+    """What a task of `paretoscope.cli.tasks` answers, by a process of its own; the page waits, and
+    may `tell` how far it is.
 
     Raises
     ------
@@ -154,7 +159,10 @@ def at_once(task: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """
     worker = Worker()
     try:
-        *_, last = worker.run(f"cli.tasks:{task}", arguments)
+        for message in worker.run(f"cli.tasks:{task}", arguments):
+            if "emit" in message and tell is not None:
+                tell(message["emit"]["fraction"], message["emit"]["text"])
+            last = message
     finally:
         worker.close()
     answer: dict[str, Any] = last["result"]

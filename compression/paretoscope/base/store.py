@@ -13,8 +13,10 @@ import contextlib
 import hashlib
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import platformdirs
 
@@ -83,6 +85,30 @@ class Store:
         write_atomically(self._object(name), data)
         write_atomically(self._key(key), name.encode())
         return name
+
+    def keep_written(self, key: str, n_bytes: int, write: Callable[[IO[bytes]], None]) -> None:
+        """As `keep`, of about so many bytes that `write` puts into a file: they need not fit into
+        memory."""
+        self.require_room(n_bytes)
+        folder = self.folder / "objects"
+        temporary = None
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=folder, prefix=".", suffix=".part")
+            with os.fdopen(handle, "w+b") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+                file.seek(0)
+                name = hashlib.file_digest(file, "sha256").hexdigest()
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, self._object(name))
+        except OSError as error:
+            raise ParetoscopeError(f"cannot write {folder}: {error.strerror}") from error
+        finally:
+            if temporary is not None and os.path.exists(temporary):
+                os.unlink(temporary)
+        write_atomically(self._key(key), name.encode())
 
     def require_room(self, n_bytes: int) -> None:
         """Refuse work whose result cannot be kept; what was used least recently goes first."""

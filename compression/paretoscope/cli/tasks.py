@@ -203,7 +203,11 @@ def take_upload_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
     """Keep an upload, for rows beside it or for the "dataset"; what was kept, as `encode` gives
     it."""
     there = {name: value for name, value in arguments.items() if name != "dataset"}
-    found: dict[str, Any] = encode(take(picked_up(there), arguments["dataset"]))
+
+    def report(fraction: float, text: str) -> None:
+        emit({"fraction": fraction, "text": text})
+
+    found: dict[str, Any] = encode(take(picked_up(there), arguments["dataset"], report))
     return found
 
 

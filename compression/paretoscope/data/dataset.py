@@ -26,7 +26,7 @@ from paretoscope.base.errors import ParetoscopeError, one_of
 from paretoscope.base.store import default_store, home, write_atomically
 from paretoscope.data.idx import idx_bytes, read_idx
 from paretoscope.data.own_data import is_own, own_source
-from paretoscope.data.rows import MappedRows, Raw, Rows, Source, key_of, packed, unpacked
+from paretoscope.data.rows import MappedRows, Raw, Rows, Source, key_of, packed, unpacked, unscaled
 from paretoscope.problems.problem import Problem
 from paretoscope.problems.problems import names_of
 from paretoscope.problems.regression import Regression
@@ -132,9 +132,10 @@ class Dataset:
         return self._of(self._indices[split])
 
     def _of(self, chosen: npt.NDArray[np.intp]) -> Rows:
+        scaled = self.raw.scaling or unscaled
         if isinstance(self.raw.X, np.memmap):
-            return MappedRows(self.raw.X, chosen, self.raw.y[chosen])
-        return Rows(self.raw.X[chosen].astype(np.float32), self.raw.y[chosen])
+            return MappedRows(self.raw.X, chosen, self.raw.y[chosen], scaled)
+        return Rows(scaled(self.raw.X[chosen]), self.raw.y[chosen])
 
 
 def split_indices(strata: Labels, n_test: int, seed: int) -> dict[SplitName, npt.NDArray[np.intp]]:

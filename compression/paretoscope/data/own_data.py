@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +16,7 @@ import numpy.typing as npt
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.store import default_store
 from paretoscope.base.wording import counted
-from paretoscope.data.rows import Part, Raw, Source, Unpacked, key_of, mapped, packed
+from paretoscope.data.rows import Part, Raw, Scaling, Source, Unpacked, key_of, mapped, pack, packed
 from paretoscope.problems.classification import Classification
 from paretoscope.problems.problem import Problem
 from paretoscope.problems.problems import PROBLEMS
@@ -22,6 +24,7 @@ from paretoscope.problems.problems import PROBLEMS
 _OWN = "own-"
 OWN_DATA, _MARK_DIGITS = "own data", 16
 _OWN_DIGITS = 32  # of the content's hash: what nobody guesses
+_AT_ONCE_BYTES = 2**24
 _MOST_NAMED = 1_000  # features of a row, that each has a name
 
 
@@ -47,13 +50,31 @@ def keep_own(raw: Raw, title: str, notes: Sequence[str] = ()) -> str:
     about |= _about(raw.stated)
     if raw.parts:  # rows so long are numbered, not named
         about |= {"features": [], "parts": [[part.name, part.shape] for part in raw.parts]}
-    data = packed(raw.X, raw.y, about | {"notes": list(notes)})
-    digest = hashlib.sha256(packed(raw.X, raw.y, about)).hexdigest()
-    name = f"{_OWN}{digest[:_OWN_DIGITS]}"
-    default_store().keep(key_of(name), data)
+    if raw.scaling is not None:
+        about |= {"scaling": asdict(raw.scaling)}
+    all_ = about | {"notes": list(notes)}
+    if isinstance(raw.X, np.memmap):  # it need not fit into memory
+        name = f"{_OWN}{_digest(raw, about)[:_OWN_DIGITS]}"
+        default_store().keep_written(
+            key_of(name), raw.X.nbytes, lambda file: pack(file, raw.X, raw.y, all_)
+        )
+    else:
+        digest = hashlib.sha256(packed(raw.X, raw.y, about)).hexdigest()
+        name = f"{_OWN}{digest[:_OWN_DIGITS]}"
+        default_store().keep(key_of(name), packed(raw.X, raw.y, all_))
     default_store().keep(_mark_key(public_name(name)), name.encode())
     _kept.cache_clear()  # the same rows may have been read in another way
     return name
+
+
+def _digest(raw: Raw, about: dict[str, Any]) -> str:
+    """Of rows that are not all in memory."""
+    found = hashlib.sha256(json.dumps([about, raw.X.shape, str(raw.X.dtype)]).encode())
+    found.update(np.ascontiguousarray(raw.y).data)
+    step = max(1, _AT_ONCE_BYTES // max(1, raw.X[:1].nbytes))
+    for start in range(0, len(raw.X), step):
+        found.update(np.ascontiguousarray(raw.X[start : start + step]).data)
+    return found.hexdigest()
 
 
 def delete_own(name: str) -> None:
@@ -115,17 +136,20 @@ def own_source(name: str) -> Source:
     summary = f"{counted(n, 'row')}, {counted(d, 'feature')}, {what}; your own"
 
     parts = tuple(Part(part, tuple(shape)) for part, shape in about.get("parts", ()))
+    scaling = _scaling(about)
 
     def read() -> Raw:
         features, classes = tuple(about["features"]), tuple(about["classes"])
         if parts:
             names = ((p.name, k + 1) for p in parts for k in range(math.prod(p.shape)))
             features = tuple(f"{part} {k}" for part, k in names) if d <= _MOST_NAMED else ()
-        return Raw(arrays["X"], arrays["y"], features, classes, stated=stated, parts=parts)
+        return Raw(arrays["X"], arrays["y"], features, classes, 0, stated, parts, scaling)
 
     kind = Classification if stated is None else type(stated)
     title = str(about["title"])
     image, largest = _as_image(parts, arrays["X"].dtype)
+    if scaling is not None:
+        image, largest = None, None
     return Source(name, title, summary, read, image, largest, problem=kind)
 
 
@@ -140,6 +164,14 @@ def _as_image(
     if len(shape) != 3 or shape[0] not in (1, 3):
         return None, None
     return (shape[0], shape[1], shape[2]), 255.0
+
+
+def _scaling(about: dict[str, Any]) -> Scaling | None:
+    given = about.get("scaling")
+    if given is None:
+        return None
+    mean, deviation, shape = (tuple(given[name]) for name in ("mean", "deviation", "shape"))
+    return Scaling(mean, deviation, shape, given["axis"])
 
 
 def _about(stated: Problem | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +47,41 @@ class Rows:
         yield self.X
 
 
+@dataclass(frozen=True)
+class Scaling:
+    """How bytes of pictures become what a model takes: ``(byte - mean) / deviation``.
+
+    Parameters
+    ----------
+    mean, deviation : tuple of float
+        For each channel, or one for all, in the unit of bytes.
+    shape : tuple of int
+        Of a picture.
+    axis : int
+        That of its channels.
+    """
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    shape: tuple[int, ...]
+    axis: int = 0
+
+    def __call__(self, rows: npt.NDArray[Any]) -> FloatArray:
+        """Rows of shape (n, d) as float32."""
+        sides = [1] * (len(self.shape) + 1)
+        sides[self.axis + 1] = -1
+        found = rows.reshape(-1, *self.shape).astype(np.float32)
+        found -= np.array(self.mean, np.float32).reshape(sides)
+        found /= np.array(self.deviation, np.float32).reshape(sides)
+        return found.reshape(len(rows), -1)
+
+
+def unscaled(rows: npt.NDArray[Any]) -> FloatArray:
+    """Rows as float32."""
+    found: FloatArray = rows.astype(np.float32)
+    return found
+
+
 class MappedRows(Rows):
     """Rows of a large array, which need not be in memory: `X` reads all of them each time.
 
@@ -57,21 +92,31 @@ class MappedRows(Rows):
         Which of its rows these are.
     y : array
         Their targets.
+    scaled : callable
+        What makes float32 of them.
     """
 
-    def __init__(self, source: npt.NDArray[Any], places: npt.NDArray[np.intp], y: Targets) -> None:
-        for name, value in (("_source", source), ("_places", places), ("y", y)):
+    def __init__(
+        self,
+        source: npt.NDArray[Any],
+        places: npt.NDArray[np.intp],
+        y: Targets,
+        scaled: Callable[[npt.NDArray[Any]], FloatArray] = unscaled,
+    ) -> None:
+        given = {"_source": source, "_places": places, "y": y, "_scaled": scaled}
+        for name, value in given.items():
             object.__setattr__(self, name, value)
 
     _source: npt.NDArray[Any]
     _places: npt.NDArray[np.intp]
+    _scaled: Callable[[npt.NDArray[Any]], FloatArray]
 
     @property
     def X(self) -> FloatArray:  # noqa: N802 - as it is of all rows
         return self._read(self._places)
 
     def at(self, places: npt.NDArray[np.intp]) -> Rows:
-        return MappedRows(self._source, self._places[places], self.y[places])
+        return MappedRows(self._source, self._places[places], self.y[places], self._scaled)
 
     def chunks(self) -> Iterator[FloatArray]:
         n = max(1, _AT_ONCE // max(1, self._source.shape[1]))
@@ -79,8 +124,7 @@ class MappedRows(Rows):
             yield self._read(self._places[start : start + n])
 
     def _read(self, places: npt.NDArray[np.intp]) -> FloatArray:
-        found: FloatArray = self._source[places].astype(np.float32)
-        return found
+        return self._scaled(self._source[places])
 
 
 @dataclass(frozen=True)
@@ -101,7 +145,7 @@ class Raw:
     """What a source gives: all rows, and how many of the last ones are official test rows.
 
     Without a problem, the targets are labels of the classes that are named. Rows that are no table
-    say of which `parts` they are.
+    say of which `parts` they are; bytes of pictures, how they are scaled when they are read.
     """
 
     X: npt.NDArray[Any]
@@ -111,6 +155,7 @@ class Raw:
     n_test: int = 0
     stated: Problem | None = None
     parts: tuple[Part, ...] = ()
+    scaling: Scaling | None = None
 
     @property
     def problem(self) -> Problem:
@@ -142,8 +187,13 @@ def key_of(name: str) -> str:
 def packed(X: FloatArray, y: Targets, about: Mapping[str, Any]) -> bytes:
     """Rows and what is known of them as the store keeps them; `unpacked` is its inverse."""
     buffer = io.BytesIO()
-    np.savez(buffer, X=X, y=y, names=np.frombuffer(json.dumps(dict(about)).encode(), np.uint8))
+    pack(buffer, X, y, about)
     return buffer.getvalue()
+
+
+def pack(file: IO[bytes], X: npt.NDArray[Any], y: Targets, about: Mapping[str, Any]) -> None:
+    """As `packed`, into a file: of a mapped array only a part is in memory at a time."""
+    np.savez(file, X=X, y=y, names=np.frombuffer(json.dumps(dict(about)).encode(), np.uint8))
 
 
 Unpacked = tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]

@@ -99,7 +99,7 @@ def _job(name: str) -> Callable[[Sequence[bytes], Mapping[str, Any]], dict[str, 
 def _sentence(job: str, error: Exception) -> str:
     """The runtime's own words, on one line and not too many."""
     text = " ".join(str(error).split())
-    if JOBS[job][0] == "row_jobs":
+    if JOBS[job][0] in ("row_jobs", "picture_jobs"):
         return f"the file is damaged: {text[:200]}"
     return f"ONNX Runtime refuses it, so export it again: {text[:300]}"
 
@@ -117,6 +117,8 @@ JOBS = {
     "close": ("walk_jobs", "close"),
     "table": ("row_jobs", "table"),
     "arrays": ("row_jobs", "arrays"),
+    "look": ("picture_jobs", "look"),
+    "draw": ("picture_jobs", "draw"),
 }
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from paretoscope.problems.problem import Problem
 from paretoscope.problems.regression import Regression
 from paretoscope.sandbox.sandbox import Limits, Sandbox
 from paretoscope.uploads.gate import as_name, in_order, shown
+from paretoscope.uploads.kinds import has_short_directory
 from paretoscope.uploads.labelled import Predicted
 
 LONGEST_TABLE_ROW = 4096  # numbers: longer ones are no columns that anybody would look at
@@ -76,7 +77,7 @@ def is_arrays(data: bytes) -> bool:
 
 
 def _shapes(data: bytes) -> dict[str, tuple[int, ...]]:
-    if not data.startswith(b"PK\x03\x04"):
+    if not data.startswith(b"PK\x03\x04") or not has_short_directory(data):
         return {}
     found = {}
     try:

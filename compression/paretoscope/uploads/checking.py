@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from paretoscope.uploads.columns import Column, is_missing
 from paretoscope.uploads.csvs import Reading, Table
 from paretoscope.uploads.gate import Input, in_order, shown
 from paretoscope.uploads.importing import Compressible, compressible, other_heads, to_network
+from paretoscope.uploads.judged_pictures import judge_pictures
 from paretoscope.uploads.kinds import kind_of
 from paretoscope.uploads.labelled import (
     Constant,
@@ -41,7 +42,9 @@ from paretoscope.uploads.models import (
     read_model,
     written_classes,
 )
+from paretoscope.uploads.pictures import PictureChoice, Wrong, is_pictures
 from paretoscope.uploads.roles import guess_label, row_keys, say_keys
+from paretoscope.uploads.scalings import Trials
 from paretoscope.uploads.skops_files import check_skops, read_skops
 from paretoscope.uploads.tables import ENDINGS, is_table, read_table
 
@@ -55,7 +58,8 @@ class Checked:
     weights can be compressed: "yes", or "no: " with what stands in the way; "" for a table. `beats`
     tells whether a model that was judged does better than always the commonest label or the mean,
     `predicts` what it was judged to predict, `one_number` whether it gives one number a row, which
-    is cut somewhere where that tells classes apart."""
+    is cut somewhere where that tells classes apart. Of pictures: which scalings were `tried`, which
+    cannot be read, and the side that was taken where the model leaves it open."""
 
     line: str
     notes: tuple[str, ...] = ()
@@ -64,6 +68,9 @@ class Checked:
     beats: bool = True
     one_number: bool = False
     predicts: What = "class"
+    tried: Trials | None = None
+    wrong: tuple[Wrong, ...] = ()
+    side: int | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,8 @@ class Chosen:
     reading : Reading
     predict : "class", "number", "nothing" or None
         What that column holds; None: what it looks like.
+    pictures : PictureChoice
+        Where the rows are an archive of pictures.
     """
 
     label: str | None = None
@@ -89,6 +98,7 @@ class Chosen:
     one_hot: Collection[str] = ()
     reading: Reading | None = None
     predict: What | None = None
+    pictures: PictureChoice = field(default_factory=PictureChoice)
 
 
 _AS_IT_SEEMS = Chosen()
@@ -371,7 +381,9 @@ def _skops_judge(data: bytes) -> _Judge:
 def check_on(
     data: bytes, judge: _Judge, names: Sequence[str] = (), chosen: Chosen = _AS_IT_SEEMS
 ) -> Checked:
-    """How right a model is on the rows of a table, or of arrays."""
+    """How right a model is on the rows of a table, of arrays, or on pictures."""
+    if is_pictures(data):
+        return _run_on_pictures(data, judge, chosen)
     if is_arrays(data):
         return _run_on_arrays(data, judge, chosen)
     table = read_table(data, chosen.reading)
@@ -471,6 +483,24 @@ def _run_on_arrays(data: bytes, judge: _Judge, chosen: Chosen) -> Checked:
     line = f"{len(arrays):,} rows, {held}; {'; '.join(arrays.notes)}"
     notes = (*told, *(note.removesuffix(OR_A_REGRESSION) for note in judge.notes))
     return Checked(line, notes, judge.outputs, judge.compressible, predicts=predicts)
+
+
+def _run_on_pictures(data: bytes, judge: _Judge, chosen: Chosen) -> Checked:
+    """Which pictures can be read, and under which scaling the model is right."""
+    n = score_count(judge.model) or 0
+    judged = judge_pictures(data, judge.model, n, chosen.pictures)
+    notes = (*judged.notes, *(note.removesuffix(OR_A_REGRESSION) for note in judge.notes))
+    return Checked(
+        judged.line,
+        notes,
+        judge.outputs,
+        judge.compressible,
+        beats=judged.trials is None or judged.trials.tells,
+        predicts="nothing" if judged.trials is None else "class",
+        tried=judged.trials,
+        wrong=judged.wrong,
+        side=judged.side,
+    )
 
 
 def _run_on_rows(table: Table, judge: _Judge, chosen: Chosen) -> Checked:

@@ -9,6 +9,7 @@ import zipfile
 from paretoscope.base.errors import ParetoscopeError
 
 UPLOAD_MB, _USUAL_MB = "PARETOSCOPE_UPLOAD_MB", "200"
+_SHORT_BYTES = 1_000_000  # of a directory: some thousand names
 MOST_TABLE_BYTES = 50_000_000  # of a table, which takes many times as much memory to read
 
 # First bytes, and what a file that begins so is.
@@ -91,6 +92,13 @@ def kind_of(data: bytes) -> str:
     return "other"
 
 
+def has_short_directory(data: bytes) -> bool:
+    """Whether an archive may be read where pages are drawn: each name in its directory takes
+    memory, and a file of 200 MB can hold millions."""
+    end = data.rfind(b"PK\x05\x06")
+    return end < 0 or int.from_bytes(data[end + 12 : end + 16], "little") <= _SHORT_BYTES
+
+
 def most_bytes() -> int:
     """The largest model, or arrays beside one; .streamlit/config.toml lets as many through."""
     told = os.environ.get(UPLOAD_MB) or _USUAL_MB
@@ -131,6 +139,8 @@ def require(data: bytes, allowed: tuple[str, ...], wanted: str) -> None:
 
 def _kind_of_zip(data: bytes) -> str:
     """ "pytorch" or "keras" by the names within, else "zip"."""
+    if not has_short_directory(data):
+        return "zip"
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()

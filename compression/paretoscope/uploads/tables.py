@@ -12,7 +12,13 @@ from dataclasses import replace
 
 from paretoscope.sandbox.sandbox import MOST_BYTES_AFTER, Limits, Sandbox
 from paretoscope.uploads.csvs import MOST_CELLS, Reading, Table, read_csv, read_text
-from paretoscope.uploads.kinds import MOST_TABLE_BYTES, kind_of, require, require_size
+from paretoscope.uploads.kinds import (
+    MOST_TABLE_BYTES,
+    has_short_directory,
+    kind_of,
+    require,
+    require_size,
+)
 
 ENDINGS = ("csv", "tsv", "txt", "parquet", "npz")
 _LIMITS = Limits(processor_s=30, wall_s=60)
@@ -47,7 +53,7 @@ def read_table(data: bytes, reading: Reading | None = None) -> Table:
 
 
 def _is_npz(data: bytes) -> bool:
-    if kind_of(data) != "zip":
+    if kind_of(data) != "zip" or not has_short_directory(data):
         return False
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from paretoscope.artifact.writing import may_fuse_any
+from paretoscope.base.encoding import decode, encode
+from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.store import default_store
 from paretoscope.data.dataset import load_dataset
 from paretoscope.training.training import keep_own_model
 from paretoscope.uploads.arrays import is_arrays
-from paretoscope.uploads.checking import Checked, Chosen, check
-from paretoscope.uploads.csvs import Reading
+from paretoscope.uploads.checking import Checked, Chosen, check, score_count
+from paretoscope.uploads.judged_pictures import keep_pictures
+from paretoscope.uploads.models import read_model
 from paretoscope.uploads.own import (
     keep_made,
     keep_table,
@@ -26,6 +29,7 @@ from paretoscope.uploads.own import (
     title_of,
 )
 from paretoscope.uploads.own_grids import exact_recipe
+from paretoscope.uploads.pictures import Report, is_pictures
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,10 @@ class Taken:
     may_fuse: bool
 
 
+def _silent(_: float, __: str) -> None:
+    """Nobody looks."""
+
+
 def judged(brought: Brought) -> Checked:
     """What a model is, and how right it is on the rows beside it. Raises a ParetoscopeError."""
     asked: dict[str, Any] = {
@@ -84,7 +92,7 @@ def judged(brought: Brought) -> Checked:
     )
 
 
-def take(brought: Brought, dataset: str = "") -> Taken:
+def take(brought: Brought, dataset: str = "", report: Report = _silent) -> Taken:
     """Keep a model for the rows beside it, else for a dataset, else for made-up rows.
 
     Raises
@@ -93,7 +101,9 @@ def take(brought: Brought, dataset: str = "") -> Taken:
         The model is refused, or does not fit, or there is no room to keep it.
     """
     default_store().require_room(len(brought.data) + len(brought.rows or b""))
-    if brought.rows is not None:
+    if brought.rows is not None and is_pictures(brought.rows):
+        dataset = _keep_pictures(brought, report)
+    elif brought.rows is not None:
         scored = is_arrays(brought.rows)
         n = n_scores_of(brought.data, brought.name, brought.output) if scored else 0
         dataset = keep_table(brought.rows, brought.rows_name, brought.chosen, n_classes=n)
@@ -115,13 +125,21 @@ def take(brought: Brought, dataset: str = "") -> Taken:
     return Taken(dataset, kept, None if exact is None else str(exact), may_fuse_any(network))
 
 
+def _keep_pictures(brought: Brought, report: Report) -> str:
+    assert brought.rows is not None
+    if brought.name.lower().endswith(".skops"):
+        raise ParetoscopeError("pictures are for a model that takes images: an .onnx file")
+    model = read_model(brought.data, output=brought.output, cut=brought.cut)
+    title = title_of(brought.rows_name)
+    n_scores = score_count(model) or 0
+    return keep_pictures(brought.rows, title, model, n_scores, brought.chosen.pictures, report)
+
+
 def put_down(brought: Brought, folder: Path) -> dict[str, Any]:
     """Its files in a folder, and the rest as JSON types; `picked_up` is the inverse."""
     (folder / "model").write_bytes(brought.data)
     if brought.rows is not None:
         (folder / "rows").write_bytes(brought.rows)
-    chosen = brought.chosen
-    reading = None if chosen.reading is None else [chosen.reading.encoding, chosen.reading.decimal]
     return {
         "folder": str(folder),
         "name": brought.name,
@@ -130,11 +148,8 @@ def put_down(brought: Brought, folder: Path) -> dict[str, Any]:
         "output": brought.output,
         "names": list(brought.names),
         "cut": brought.cut,
-        "chosen": [
-            chosen.label, *map(list, (chosen.leave_out, chosen.keep, chosen.one_hot)), reading,
-            chosen.predict,
-        ],
-    }  # fmt: skip
+        "chosen": encode(brought.chosen),
+    }
 
 
 def picked_up(plain: Mapping[str, Any]) -> Brought:
@@ -142,12 +157,10 @@ def picked_up(plain: Mapping[str, Any]) -> Brought:
     given = dict(plain)
     folder = Path(given.pop("folder"))
     rows = folder / "rows"
-    label, leave_out, keep, one_hot, reading, predict = given.pop("chosen")
-    read = None if reading is None else Reading(*reading)
     return Brought(
         (folder / "model").read_bytes(),
         rows=rows.read_bytes() if rows.exists() else None,
-        chosen=Chosen(label, leave_out, keep, one_hot, read, predict),
+        chosen=decode(Chosen, given.pop("chosen")),
         names=tuple(given.pop("names")),
         **given,
     )

@@ -1,0 +1,101 @@
+"""Archives of pictures for tests: digits in colour, and networks that were trained on them."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+from sklearn.datasets import load_digits
+from sklearn.neural_network import MLPClassifier
+
+SIDE = 16
+Pixels = npt.NDArray[np.uint8]
+
+
+@lru_cache(maxsize=1)
+def coloured_digits(n: int = 600) -> tuple[Pixels, npt.NDArray[np.int64]]:
+    """Orange digits on blue, as bytes of shape (n, 16, 16, 3), and which they are."""
+    found = load_digits()
+    ink = np.repeat(np.repeat(found.images[:n] / 16, 2, 1), 2, 2)[..., None]
+    front, back = np.array([250, 140, 30]), np.array([20, 40, 120])
+    rng = np.random.default_rng(0)
+    noisy = ink * front + (1 - ink) * back + rng.normal(0, 8, (n, SIDE, SIDE, 3))
+    return np.clip(noisy, 0, 255).astype(np.uint8), found.target[:n].astype(np.int64)
+
+
+def encoded(pixels: npt.NDArray[Any], ending: str = "png", **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    kind = {"jpg": "JPEG", "jpeg": "JPEG"}.get(ending, ending.upper())
+    Image.fromarray(pixels).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def archive(files: Mapping[str, bytes] | Sequence[tuple[str, bytes]], **options: Any) -> bytes:
+    """A ZIP of files by their names."""
+    buffer = io.BytesIO()
+    pairs = list(files.items()) if isinstance(files, Mapping) else files
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, **options) as made:
+        for name, data in pairs:
+            made.writestr(name, data)
+    return buffer.getvalue()
+
+
+@lru_cache(maxsize=4)
+def digits_archive(n: int = 200) -> bytes:
+    """A folder for each digit."""
+    pixels, y = coloured_digits()
+    return archive({f"digits/{k}/p{i}.png": encoded(pixels[i]) for i, k in enumerate(y[:n])})
+
+
+def network_on(
+    mean: Sequence[float],
+    deviation: Sequence[float],
+    *,
+    blue_first: bool = False,
+    last: bool = False,
+    trained: bool = True,
+    sides: tuple[int, int] | tuple[str, str] = (SIDE, SIDE),
+) -> bytes:
+    """An ONNX file of a network with one hidden layer, trained on coloured digits so scaled: it
+    takes (n, 3, 16, 16), or with `last` (n, 16, 16, 3)."""
+    pixels, y = coloured_digits()
+    scaled = (pixels / 255 - np.array(mean)) / np.array(deviation)
+    scaled = scaled[..., ::-1] if blue_first else scaled
+    X = (scaled if last else scaled.transpose(0, 3, 1, 2)).reshape(len(y), -1)
+    spread = X.std()  # what is learnt does not hang on the unit, the first layer does
+    model = MLPClassifier((24,), activation="tanh", max_iter=60 if trained else 1, random_state=0)
+    if not trained:
+        model.set_params(learning_rate_init=1e-9)
+    center = X.mean(0)
+    model.fit((X - center) / spread, y)
+    weights = [w.astype(np.float32) for w in model.coefs_]
+    biases = [b.astype(np.float32) for b in model.intercepts_]
+    biases[0] = (biases[0] - center @ weights[0] / spread).astype(np.float32)
+    weights[0] = (weights[0] / spread).astype(np.float32)
+    shape = ["n", *sides, 3] if last else ["n", 3, *sides]
+    given = {"w0": weights[0], "b0": biases[0], "w1": weights[1], "b1": biases[1]}
+    graph = helper.make_graph(
+        [
+            helper.make_node("Flatten", ["image"], ["row"]),
+            helper.make_node("Gemm", ["row", "w0", "b0"], ["before"]),
+            helper.make_node("Tanh", ["before"], ["hidden"]),
+            helper.make_node("Gemm", ["hidden", "w1", "b1"], ["scores"]),
+        ],
+        "digits",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", 10])],
+        [numpy_helper.from_array(array, name) for name, array in given.items()],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    model_ = helper.make_model(graph, opset_imports=opset, ir_version=8)
+    onnx.checker.check_model(model_)
+    serialized: bytes = model_.SerializeToString()
+    return serialized

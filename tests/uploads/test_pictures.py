@@ -1,0 +1,405 @@
+"""Pictures as people have them: archives, what is wrong with them, and how models take them."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+import zlib
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import paretoscope as ps
+import pytest
+from paretoscope.base.errors import ParetoscopeError
+from paretoscope.data.dataset import load_dataset
+from paretoscope.data.own_data import own_notes
+from paretoscope.sandbox.sandbox import Sandbox
+from paretoscope.uploads.checking import Chosen, check
+from paretoscope.uploads.gate import admit
+from paretoscope.uploads.pictures import (
+    SCALINGS,
+    Fit,
+    PictureChoice,
+    Pictures,
+    classes_of,
+    frame_of,
+    opened,
+    scaled_by,
+)
+from paretoscope.uploads.taking import Brought, judged, picked_up, put_down, take
+from PIL import Image
+
+from tests.archives import (
+    SIDE,
+    archive,
+    coloured_digits,
+    digits_archive,
+    encoded,
+    network_on,
+)
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+TRAINED = {
+    "0 to 255": ((0.0,), (1 / 255,)),
+    "0 to 1": ((0.0,), (1.0,)),
+    "-1 to 1": ((0.5,), (0.5,)),
+    "ImageNet": IMAGENET,
+}
+
+
+@pytest.fixture(scope="module")
+def model() -> bytes:
+    return network_on(*IMAGENET)
+
+
+def _look(data: bytes, **choice: Any) -> Any:
+    return judged(
+        Brought(network_on(*IMAGENET), "m.onnx", data, "d.zip",
+                chosen=Chosen(pictures=PictureChoice(**choice)))
+    )  # fmt: skip
+
+
+def _with(files: dict[str, bytes], n: int = 40) -> bytes:
+    """An archive of digits and of some files more."""
+    pixels, y = coloured_digits()
+    plain = {f"{k}/{i}.png": encoded(pixels[i]) for i, k in enumerate(y[:n])}
+    return archive(plain | files)
+
+
+# --- scalings ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "blue_first"), [*((name, False) for name in TRAINED), ("ImageNet", True)]
+)
+def test_the_scaling_that_a_network_was_trained_with_is_found(name: str, blue_first: bool) -> None:
+    trained = network_on(*TRAINED[name], blue_first=blue_first)
+    found = check(digits_archive(), "", trained).tried
+    assert found is not None
+    assert found.tells
+    assert (found.best.scaled.title, found.best.blue_first) == (name, blue_first)
+    assert found.best.accuracy.value > 0.9
+
+
+def test_a_network_that_knows_nothing_has_none_of_these() -> None:
+    found = check(digits_archive(), "", network_on(*IMAGENET, trained=False))
+    assert found.tried is not None
+    assert not found.tried.tells
+    assert not found.beats
+    with pytest.raises(ParetoscopeError, match="under none of the usual scalings"):
+        take(Brought(network_on(*IMAGENET, trained=False), "m.onnx", digits_archive(), "d.zip"))
+
+
+def test_rows_are_what_the_network_was_trained_on(model: bytes) -> None:
+    """Pixels of the archive, scaled by its own formula, channel by channel."""
+    taken = take(Brought(model, "m.onnx", digits_archive(), "my digits.zip"))
+    data = load_dataset(taken.dataset)
+    pixels, _ = coloured_digits()
+    wanted = (pixels[:200] / 255 - np.array(IMAGENET[0])) / np.array(IMAGENET[1])
+    wanted = wanted.transpose(0, 3, 1, 2).reshape(200, -1)
+    found = np.concatenate([data.rows(split).X for split in ("train", "validation", "test")])
+    order = np.lexsort(wanted.round(3).T), np.lexsort(found.round(3).T)
+    np.testing.assert_allclose(found[order[1]], wanted[order[0]], atol=1e-5)
+    assert data.raw.X.dtype == np.uint8
+    assert data.class_names == tuple("0123456789")
+    assert "scaled ImageNet: " in " ".join(own_notes(taken.dataset))
+    network = ps.train(taken.model, data)
+    measured = ps.measure(ps.compress(network, ps.Recipe.parse("symmetric(8)"), data.train), data)
+    assert measured.accuracy.value > 0.9
+
+
+def test_channels_last_and_a_size_of_ones_own(model: bytes) -> None:
+    last = network_on(*IMAGENET, last=True)
+    taken = take(Brought(last, "m.onnx", digits_archive(), "d.zip"))
+    raw = load_dataset(taken.dataset).raw
+    assert raw.parts[0].shape == (SIDE, SIDE, 3)
+    open_ = frame_of(admit(network_on(*IMAGENET, sides=("h", "w"))), 8)
+    assert open_.part.shape == (3, 8, 8)
+    own = scaled_by((0.5,), (0.25,))
+    assert open_.scaling(own).mean == (127.5,)
+
+
+@pytest.mark.parametrize(
+    ("mean", "deviation"), [((0.5, 0.5), (1.0,)), ((0.5,), (0.0,)), ((float("nan"),), (1.0,))]
+)
+def test_a_scaling_of_ones_own_is_numbers_that_scale(mean: Any, deviation: Any) -> None:
+    with pytest.raises(ParetoscopeError):
+        scaled_by(mean, deviation)
+
+
+# --- what is done to pictures --------------------------------------------------------------------
+
+
+def _drawn(
+    *files: tuple[str, bytes], channels: int = 3, fit: Fit = "fill"
+) -> tuple[list[npt.NDArray[np.uint8]], tuple[str, ...]]:
+    """Pictures as a frame of 16 x 16 has them, and what was done to them."""
+    plain = encoded(np.zeros((4, 4, 3), np.uint8))
+    frame = frame_of(admit(_graph()))
+    frame = replace(frame, part=replace(frame.part, shape=(channels, SIDE, SIDE)))
+    named = [(f"b/{k}.{ending}", data) for k, (ending, data) in enumerate(files)]
+    with opened(archive([*named, *((f"a/{k}.png", plain) for k in range(20))])) as pictures:
+        ((kept, pixels),) = pictures.decoded(range(len(files)), frame, fit)
+        assert kept == list(range(len(files)))
+        return list(pixels), pictures.done
+
+
+def _saved(image: Image.Image, ending: str = "png", **options: Any) -> tuple[str, bytes]:
+    buffer = io.BytesIO()
+    image.save(buffer, {"jpg": "JPEG"}.get(ending, ending.upper()), **options)
+    return ending, buffer.getvalue()
+
+
+def test_each_kind_of_picture_becomes_bytes_of_colour() -> None:
+    red = Image.new("RGB", (SIDE, SIDE), (200, 10, 20))
+    blue = Image.new("RGB", (SIDE, SIDE), (0, 0, 255))
+    deep = Image.fromarray(np.full((SIDE, SIDE), 200 * 256, np.uint16))
+    cmyk = Image.new("CMYK", (SIDE, SIDE), (0, 255, 255, 0))
+    drawn, done = _drawn(
+        _saved(red),
+        _saved(Image.new("RGBA", (SIDE, SIDE), (200, 10, 20, 0))),
+        _saved(red.quantize(4)),
+        _saved(Image.new("L", (SIDE, SIDE), 77)),
+        _saved(deep),
+        _saved(cmyk, "jpg", quality=100),
+        _saved(red, "webp", save_all=True, append_images=[blue], lossless=True),
+    )
+    found = [tuple(map(int, pixels[3, 3])) for pixels in drawn]
+    assert found[0] == found[6] == (200, 10, 20)
+    assert found[1] == (255, 255, 255)
+    assert np.abs(np.subtract(found[2], found[0])).max() < 8
+    assert found[3] == (77, 77, 77)
+    assert found[4] == (200, 200, 200)
+    assert found[5][0] > 200 > 60 > found[5][1]
+    for what in ("transparency", "palette", "grey", "16 bits", "CMYK", "first frame"):
+        assert any(what in one for one in done), what
+
+
+def test_colour_becomes_grey_where_a_model_takes_one_channel() -> None:
+    (pixels,), done = _drawn(_saved(Image.new("RGB", (SIDE, SIDE), (200, 10, 20))), channels=1)
+    assert pixels.shape == (SIDE, SIDE, 1)
+    assert abs(int(pixels[0, 0, 0]) - round(0.299 * 200 + 0.587 * 10 + 0.114 * 20)) <= 1
+    assert any("as grey" in text for text in done)
+
+
+def test_a_photo_is_turned_as_its_camera_says() -> None:
+    image = Image.new("RGB", (32, 16), (0, 0, 0))
+    image.paste((255, 255, 255), (0, 0, 16, 16))  # the left half is white
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees: the left becomes the top
+    (pixels,), done = _drawn(_saved(image, "jpg", exif=exif, quality=100), fit="stretch")
+    assert pixels[2, 8].min() > 200
+    assert pixels[13, 8].max() < 50
+    assert any("camera" in one for one in done)
+
+
+def test_frames_are_filled_cut_or_stretched() -> None:
+    wide = np.zeros((16, 48, 3), np.uint8)
+    wide[:, 16:32] = 255  # the middle third
+    edge = np.full((64, 64, 3), 255, np.uint8)
+    edge[:3], edge[-3:], edge[:, :3], edge[:, -3:] = 0, 0, 0, 0  # less than a sixteenth each
+    files = [_saved(Image.fromarray(one)) for one in (wide, edge)]
+    filled, stretched, cut = (_drawn(*files, fit=fit)[0] for fit in ("fill", "stretch", "margin"))
+    assert filled[0].min() > 250
+    assert stretched[0][8, 1].max() < 5
+    assert stretched[0][8, 8].min() > 250
+    assert filled[1][0, 8].max() < 100
+    assert cut[1][0, 8].min() > 200
+
+
+# --- archives ------------------------------------------------------------------------------------
+
+
+def test_pictures_that_cannot_be_read_are_named_and_left_out_when_it_is_said(model: bytes) -> None:
+    pixels, _ = coloured_digits()
+    whole = encoded(pixels[0])
+    bad = {
+        "3/text.jpg": b"hello", "4/empty.png": b"", "5/short.png": whole[: len(whole) // 2],
+        "6/letter.docx": b"PK", "7/notes.txt": b"x", "__MACOSX/8/._a.png": b"y",
+        "8/.hidden.png": b"z", "Thumbs.db": b"t",
+    }  # fmt: skip
+    data = _with(bad, 60)
+    found = _look(data)
+    assert {one.name for one in found.wrong} == {
+        "3/text.jpg", "4/empty.png", "5/short.png", "6/letter.docx",
+    }  # fmt: skip
+    assert all(one.reason for one in found.wrong)
+    assert found.line.startswith("60 pictures, 10 classes")
+    with pytest.raises(ParetoscopeError, match="3 pictures cannot be read"):
+        take(Brought(model, "m.onnx", data, "d.zip"))
+    choice = Chosen(pictures=PictureChoice(without_wrong=True))
+    taken = take(Brought(model, "m.onnx", data, "d.zip", chosen=choice))
+    assert len(load_dataset(taken.dataset).raw.X) == 60
+    told = " ".join(own_notes(taken.dataset))
+    assert "3 pictures could not be read" in told
+    assert "text" not in told  # names of files go nowhere
+
+
+def test_labels_come_from_a_table_or_are_numbers_or_must_be_named() -> None:
+    pixels, y = coloured_digits()
+    table = "file,digit\n" + "".join(f"p{i}.png,{k}\n" for i, k in enumerate(y[:40]))
+    flat = {f"all/p{i}.png": encoded(pixels[i]) for i in range(40)}
+    with opened(archive(flat | {"labels.csv": table.encode()})) as pictures:
+        assert pictures.labels == tuple(str(k) for k in y[:40])
+    with opened(archive(flat)) as pictures:
+        assert pictures.labels is None
+    twice = [(f"{split}/{n}", d) for split in ("train", "test") for n, d in _folders().items()]
+    with opened(archive(twice)) as pictures:
+        assert set(pictures.labels or ()) == {"cat", "dog"}
+        assert any("test and train are put together" in note for note in pictures.notes)
+    classes, places = classes_of(["dog", "cat"], 2)
+    assert (classes, places.tolist()) == (("cat", "dog"), [1, 0])
+    classes, places = classes_of(["2", "0"], 4)
+    assert (classes, places.tolist()) == (("0", "1", "2", "3"), [2, 0])
+    classes, places = classes_of(["dog"], 3, ("fish", "dog", "cat"))
+    assert (classes, places.tolist()) == (("fish", "dog", "cat"), [1])
+    for labels, n, names in ((["a", "b"], 3, ()), (["7"], 4, ()), (["a"], 2, ("b", "c"))):
+        with pytest.raises(ParetoscopeError):
+            classes_of(labels, n, names)
+
+
+def _folders() -> dict[str, bytes]:
+    pixels, _ = coloured_digits()
+    return {f"{name}/{k}.png": encoded(pixels[k]) for name in ("cat", "dog") for k in range(20)}
+
+
+def _png_of(width: int, height: int) -> bytes:
+    """The head of a picture that would be so large."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        whole = kind + data
+        return struct.pack(">I", len(data)) + whole + struct.pack(">I", zlib.crc32(whole))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def _link() -> bytes:
+    entry = zipfile.ZipInfo("a/link.png")
+    entry.external_attr = 0o120777 << 16
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as made:
+        made.writestr(entry, "/etc/passwd")
+    return buffer.getvalue()
+
+
+def _encrypted() -> bytes:
+    data = bytearray(_with({}))
+    at = data.rfind(b"PK\x01\x02")
+    data[at + 8] |= 1
+    return bytes(data)
+
+
+def _many_names(n: int) -> bytes:
+    """Names without end, each of an empty file: written by hand, for zipfile takes minutes."""
+    local = struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, 0, 0, 0, 0, 0, 0, 0, 5, 0) + b"a.png"
+    one = struct.pack("<4s6H3L5H2L", b"PK\x01\x02", 20, 20, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0,
+                      0) + b"a.png"  # fmt: skip
+    directory = one * n
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, n & 0xFFFF, n & 0xFFFF, len(directory),
+                      len(local), 0)  # fmt: skip
+    return local + directory + end
+
+
+HARMFUL = {
+    "pixels": (lambda: _with({"3/bomb.png": _png_of(60_000, 60_000)}), "60,000 x 60,000 pixels"),
+    "compression": (lambda: _with({"3/bomb.png": bytes(60_000_000)}), "times its size"),
+    "names": (lambda: _many_names(3_000_000), "files|directory"),
+    "a few names said": (lambda: _many_names(65_536 * 8), "files|directory"),
+    "out of it": (lambda: _with({"../../up.png": b"x"}), "leads out"),
+    "absolute": (lambda: _with({"/etc/up.png": b"x"}), "leads out"),
+    "of Windows": (lambda: _with({"C:\\up.png": b"x"}), "leads out"),
+    "a link": (_link, "is a link"),
+    "encrypted": (_encrypted, "encrypted"),
+    "nested": (lambda: _with({"3/more.zip": _with({})}), "archive within"),
+    "cut short": (lambda: _with({})[:-40], "cut short|damaged"),
+    "no picture": (lambda: archive({"a/x.bmp": b"x", "a.png/": b""}), "no PNG"),
+    "few": (lambda: _with({}, 4), "at least 20"),
+}
+
+
+@pytest.mark.parametrize("kind", HARMFUL)
+def test_what_would_do_harm_is_refused_in_a_sentence(kind: str) -> None:
+    made, told = HARMFUL[kind]
+    with pytest.raises(ParetoscopeError, match=told), opened(made()):
+        pass
+
+
+def test_no_name_of_a_large_directory_is_read_where_pages_are_drawn(
+    model: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("the directory was read")
+
+    data = _many_names(500_000)
+    monkeypatch.setattr(zipfile, "ZipFile", never)
+    with pytest.raises(ParetoscopeError):
+        check(data, "", model)
+
+
+def test_a_model_of_other_inputs_is_told_so() -> None:
+    from tests.any_graphs import several_inputs
+
+    with pytest.raises(ParetoscopeError, match="one input"):
+        check(digits_archive(), "", several_inputs()[0])
+
+
+def test_choices_travel_to_the_process_that_keeps_pictures(tmp_path: Path) -> None:
+    choice = PictureChoice("margin", 96, SCALINGS["-1 to 1"], True, ("a", "b"), True)
+    brought = Brought(b"m", "m.onnx", b"z", "z.zip", chosen=Chosen(pictures=choice))
+    assert picked_up(put_down(brought, tmp_path)).chosen.pictures == choice
+
+
+@pytest.mark.parametrize(
+    "n",
+    [100, pytest.param(1_000, marks=pytest.mark.soak("archives of pictures, changed at random"))],
+)
+def test_damaged_archives_end_in_a_sentence(n: int) -> None:
+    """Bytes of archives and of pictures in them changed at random: the sandbox lives on."""
+    _mutants(n)
+
+
+def _mutants(n: int) -> None:
+    rng = np.random.default_rng(1)
+    pixels, _ = coloured_digits()
+    frame = frame_of(admit(_graph()))
+    files = {f"a/{i}.png": encoded(pixels[i]) for i in range(6)}
+    files["b/x.jpg"] = encoded(np.kron(pixels[0], np.ones((3, 3, 1), np.uint8)), "jpg")
+    files["b/x.webp"] = encoded(pixels[1], "webp")
+    sandbox = Sandbox()
+    try:
+        for k in range(n):
+            name = list(files)[int(rng.integers(len(files)))]
+            data = archive(files | {name: _changed(files[name], rng)} if k % 2 else files)
+            data = data if k % 2 else _changed(data, rng)
+            try:
+                pictures = Pictures(sandbox, data)
+                for kept, drawn in pictures.decoded(range(len(pictures)), frame, "fill"):
+                    assert len(drawn) == len(kept)
+            except ParetoscopeError as error:
+                assert str(error)
+            assert sandbox.alive  # Pillow says what is wrong, and dies of nothing
+            if k % 100 == 99:  # its processor time is counted over all
+                sandbox.close()
+                sandbox = Sandbox()
+    finally:
+        sandbox.close()
+
+
+@lru_cache(maxsize=1)
+def _graph() -> bytes:
+    return network_on(*IMAGENET)
+
+
+def _changed(data: bytes, rng: np.random.Generator) -> bytes:
+    found = bytearray(data)
+    for _ in range(int(rng.integers(1, 8))):
+        found[int(rng.integers(len(found)))] = int(rng.integers(256))
+    return bytes(found[: int(rng.integers(len(found) // 2, len(found) + 1))] if rng.random() < 0.2
+                 else found)  # fmt: skip
