@@ -86,8 +86,13 @@ def menu(page: Page) -> Locator:
 
 
 def unfold(page: Page, group: str) -> None:
-    """Open a group of controls in the sidebar."""
-    page.get_by_test_id("stSidebar").locator("summary").filter(has_text=group).click()
+    """Open a group of controls in the sidebar. A run that draws it anew closes it again."""
+    summary = page.get_by_test_id("stSidebar").locator("summary").filter(has_text=group)
+    settle(page)
+    summary.click()
+    settle(page)
+    if summary.locator("..").get_attribute("open") is None:
+        summary.click()
 
 
 def shows(page: Page, value: str) -> None:

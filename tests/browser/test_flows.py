@@ -257,7 +257,9 @@ def test_nothing_stands_twice_when_the_welcome_is_put_away(
     first.page.get_by_role("button", name="Got it").click()
     expect(first.page.get_by_role("button", name="Got it")).to_have_count(0)
     first.rest()
-    assert set(first.page.evaluate("window.seen")) == {"1 1 4"}
+    seen = [tuple(map(int, one.split())) for one in set(first.page.evaluate("window.seen"))]
+    assert seen
+    assert tuple(map(max, zip(*seen, strict=True))) == (1, 1, 4)  # a chart may be gone for a blink
 
 
 def test_what_is_downloaded_is_what_it_says(
