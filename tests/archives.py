@@ -63,9 +63,13 @@ def network_on(
     last: bool = False,
     trained: bool = True,
     sides: tuple[int, int] | tuple[str, str] = (SIDE, SIDE),
+    times: int = 1,
 ) -> bytes:
     """An ONNX file of a network with one hidden layer, trained on coloured digits so scaled: it
-    takes (n, 3, 16, 16), or with `last` (n, 16, 16, 3)."""
+    takes (n, 3, 16, 16), or with `last` (n, 16, 16, 3); with `times` so many times larger ones, of
+    which it takes means."""
+    if times > 1:
+        sides = (times * SIDE, times * SIDE)
     pixels, y = coloured_digits()
     scaled = (pixels / 255 - np.array(mean)) / np.array(deviation)
     scaled = scaled[..., ::-1] if blue_first else scaled
@@ -81,10 +85,19 @@ def network_on(
     biases[0] = (biases[0] - center @ weights[0] / spread).astype(np.float32)
     weights[0] = (weights[0] / spread).astype(np.float32)
     shape = ["n", *sides, 3] if last else ["n", 3, *sides]
+    pool = []
+    if times > 1:
+        sides_ = [times, times]
+        pool = [
+            helper.make_node(
+                "AveragePool", ["image"], ["small"], kernel_shape=sides_, strides=sides_
+            )
+        ]
     given = {"w0": weights[0], "b0": biases[0], "w1": weights[1], "b1": biases[1]}
     graph = helper.make_graph(
         [
-            helper.make_node("Flatten", ["image"], ["row"]),
+            *pool,
+            helper.make_node("Flatten", ["small" if pool else "image"], ["row"]),
             helper.make_node("Gemm", ["row", "w0", "b0"], ["before"]),
             helper.make_node("Tanh", ["before"], ["hidden"]),
             helper.make_node("Gemm", ["hidden", "w1", "b1"], ["scores"]),

@@ -48,13 +48,14 @@ from paretoscope.uploads.own import (
     as_raw,
     title_of,
 )
+from paretoscope.uploads.pictures import is_pictures
 from paretoscope.uploads.roles import guess_label, row_keys, say_keys
 from paretoscope.uploads.tables import ENDINGS, read_table
 from paretoscope.uploads.taking import Brought
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from ui.base import words
-from ui.files import apart, examples
+from ui.files import apart, examples, pictures
 from ui.state import server, view
 from ui.state.address import USUAL
 from ui.state.session import session
@@ -79,6 +80,7 @@ _ACCEPTED = """
 | CSV, TSV, TXT | a header, then a row a line; commas, tabs or semicolons; the encoding is found or asked |
 | Parquet | columns of numbers and text |
 | NPZ | arrays of one length: features (images, too) and labels or numbers to predict; beside a model, an array for each input, in a folder `inputs/` |
+| ZIP | beside a model: PNG, JPEG or WebP pictures, a folder for each class, or a table of names and labels among them |
 | ONNX | any network of numbers: classifiers, regressions, embedders, autoencoders, of one input or several |
 | skops | a scikit-learn classifier or regression: linear, or a multilayer perceptron |
 """  # noqa: E501 - a table in Markdown
@@ -387,8 +389,8 @@ def model() -> None:
         max_upload_size=most_bytes() // 1_000_000,
     )
     beside: UploadedFile | examples.File | None = right.file_uploader(
-        "Table to judge it on, if you like",
-        type=list(ENDINGS),
+        "Table or pictures to judge it on, if you like",
+        type=[*ENDINGS, "zip"],
         key="own-rows",
         max_upload_size=most_bytes() // 1_000_000,
     )
@@ -443,11 +445,17 @@ def model() -> None:
         _offer_other_names(about)
         return
     _offer_other_names(about)
-    _offer(upload, [given, beside])
+    if upload.rows is None or not is_pictures(upload.rows):
+        _offer(upload, [given, beside])
     tell = st.success if found.beats else st.warning
     tell(view.plain(found.line[:1].upper() + found.line[1:] + "."))
     st.caption(view.plain(f"Can be compressed: {found.compressible}"))
     _notes(found.notes)
+    if upload.rows is not None and is_pictures(upload.rows):
+        choice = pictures.ask_scaling(upload.chosen.pictures, found, sha256(upload.rows))
+        if choice is not None:
+            chosen = replace(upload.chosen, pictures=choice)
+            _offer(replace(upload, chosen=chosen), [given, beside])
 
 
 def _ask_cut(about: str) -> float | None:
@@ -479,6 +487,9 @@ def _with_table(upload: Brought) -> Brought | None:
     """With the table as it is to be read, and the label that was chosen; None while a choice is
     open."""
     assert upload.rows is not None
+    if is_pictures(upload.rows):
+        choice = pictures.ask_framing(sha256(upload.rows))
+        return replace(upload, chosen=Chosen(pictures=choice))
     if is_arrays(upload.rows):
         return upload
     found, reading = _table_of(upload.rows, "own-rows")
@@ -546,7 +557,9 @@ def _offer(upload: Brought, files: list[object]) -> None:
     now = session().view
     # Not as arguments of the buttons, which Streamlit keeps as long as the visit lasts.
     session().upload = upload, files
-    on = "this table" if upload.rows is not None else find_source(now.dataset).title
+    on = find_source(now.dataset).title
+    if upload.rows is not None:
+        on = "these pictures" if is_pictures(upload.rows) else "this table"
     row = st.container(horizontal=True)
     row.button(
         f"Explore it on {on}",

@@ -21,7 +21,7 @@ from paretoscope.uploads.columns import Column, is_missing
 from paretoscope.uploads.csvs import Reading, Table
 from paretoscope.uploads.gate import Input, in_order, shown
 from paretoscope.uploads.importing import Compressible, compressible, other_heads, to_network
-from paretoscope.uploads.judged_pictures import judge_pictures
+from paretoscope.uploads.judged_pictures import Shown, judge_pictures
 from paretoscope.uploads.kinds import kind_of
 from paretoscope.uploads.labelled import (
     Constant,
@@ -59,7 +59,8 @@ class Checked:
     tells whether a model that was judged does better than always the commonest label or the mean,
     `predicts` what it was judged to predict, `one_number` whether it gives one number a row, which
     is cut somewhere where that tells classes apart. Of pictures: which scalings were `tried`, which
-    cannot be read, and the side that was taken where the model leaves it open."""
+    cannot be read, the side that was taken where the model leaves it open, and some as it takes
+    them."""
 
     line: str
     notes: tuple[str, ...] = ()
@@ -71,6 +72,7 @@ class Checked:
     tried: Trials | None = None
     wrong: tuple[Wrong, ...] = ()
     side: int | None = None
+    shown: tuple[Shown, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -500,6 +502,7 @@ def _run_on_pictures(data: bytes, judge: _Judge, chosen: Chosen) -> Checked:
         tried=judged.trials,
         wrong=judged.wrong,
         side=judged.side,
+        shown=judged.shown,
     )
 
 

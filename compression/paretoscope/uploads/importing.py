@@ -20,6 +20,7 @@ import onnx
 
 from paretoscope.artifact.artifact import Sizes
 from paretoscope.base.errors import ParetoscopeError
+from paretoscope.base.parameters import FloatArray
 from paretoscope.base.wording import counted
 from paretoscope.data.dataset import Dataset
 from paretoscope.data.rows import Part
@@ -49,6 +50,7 @@ from paretoscope.uploads.skops_files import read_skops
 
 _ROWS_COMPARED = 1_000
 _SIDE = 64  # of images whose size is left open
+_FEWEST_COMPARED, _VALUES_COMPARED = 50, 2**24  # rows; numbers of all, in which large ones stop
 _CHUNKS_COMPARED = 4  # of rows that are scored at a time: few where each takes long
 _LABELS_APART = 0.005
 # What makes probabilities or labels of scores, without changing which is largest.
@@ -86,7 +88,7 @@ def network_for(model: Model, data: Dataset, names: Sequence[str] = ()) -> Netwo
     _require_fit(network, data)
     if isinstance(network, InPlace) and (gives_places(model) or len(parts) > 1):
         return _brought_as(network, model.brought)  # that it gives the same was tried already
-    rows = data.train.X[: min(_ROWS_COMPARED, _CHUNKS_COMPARED * network.rows_at_a_time)]
+    rows = _some_rows(data, network)
     theirs = predict(model, rows.astype(np.float64))["labels"]
     ours = decide(network.scores(rows))
     in_order = names or data.class_names
@@ -108,13 +110,20 @@ def network_for(model: Model, data: Dataset, names: Sequence[str] = ()) -> Netwo
     return _brought_as(network, model.brought)
 
 
+def _some_rows(data: Dataset, network: Network) -> FloatArray:
+    """Of the train rows as many as are compared; of large ones no more than fit well."""
+    n = min(_ROWS_COMPARED, _CHUNKS_COMPARED * network.rows_at_a_time)
+    n = max(_FEWEST_COMPARED, min(n, _VALUES_COMPARED // network.n_features))
+    return data.train.at(np.arange(min(n, len(data.train)))).X
+
+
 def _network_of_numbers(model: Model, data: Dataset) -> Network:
     n_features, parts = data.raw.X.shape[1], data.raw.parts
     network = to_network(model, n_features=n_features, problem=data.problem, parts=parts)
     _require_fit(network, data)
     if isinstance(network, InPlace):
         return _brought_as(network, model.brought)  # that it gives the same was tried already
-    rows = data.train.X[: min(_ROWS_COMPARED, _CHUNKS_COMPARED * network.rows_at_a_time)]
+    rows = _some_rows(data, network)
     theirs = predict_numbers(model, rows.astype(np.float64)).astype(np.float32)
     ours = network.scores(rows)
     if theirs.shape != ours.shape:

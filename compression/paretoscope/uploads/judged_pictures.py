@@ -3,11 +3,14 @@ often it is right; then all of them as a dataset for that model."""
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.wording import counted
@@ -19,6 +22,7 @@ from paretoscope.uploads.models import Model
 from paretoscope.uploads.pictures import (
     FEWEST_PICTURES,
     FITS,
+    Fit,
     Frame,
     PictureChoice,
     Pictures,
@@ -32,10 +36,19 @@ from paretoscope.uploads.pictures import (
 )
 from paretoscope.uploads.scalings import MOST_TRIED, Trials, try_scalings
 
+_N_SHOWN, _SHOWN_SIDE = 8, 112
 NONE_OF_THESE = (
     "under none of the usual scalings is it right more often than chance: choose your own scaling, "
     "or look whether the classes are in its order"
 )
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture as the model takes it, small: PNG in base64, and its label."""
+
+    png: str
+    label: str
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,8 @@ class Judged:
         Files that cannot be read.
     side : int or None
         Of the frame that was taken where the model leaves it open.
+    shown : tuple of Shown
+        Some of them as the model takes them.
     """
 
     line: str
@@ -59,6 +74,7 @@ class Judged:
     trials: Trials | None
     wrong: tuple[Wrong, ...]
     side: int | None
+    shown: tuple[Shown, ...] = ()
 
 
 def judge_pictures(data: bytes, model: Model, n_scores: int, choice: PictureChoice) -> Judged:
@@ -72,17 +88,15 @@ def judge_pictures(data: bytes, model: Model, n_scores: int, choice: PictureChoi
     with opened(data) as pictures:
         frame, side = _frame(model, pictures, choice)
         trials, n_classes = None, 0
-        sample = pictures.sample(MOST_TRIED)
+        order = pictures.sample(MOST_TRIED)
+        sample = _Sample.of(pictures, order, frame, choice.fit)
         if pictures.labels is None:
             _network(model, (), frame)
-            for _ in pictures.decoded(sample, frame, choice.fit):
-                pass
         else:
             classes, _ = classes_of(pictures.labels, n_scores, choice.names)
             n_classes = len(classes)
-            network = _network(model, classes, frame)
-            trials = _trials(network, frame, pictures, sample, n_scores, choice)
-        rest = sorted(set(range(len(pictures))) - set(sample))
+            trials = _trials(_network(model, classes, frame), frame, sample, n_scores, choice)
+        rest = sorted(set(range(len(pictures))) - set(order))
         for _ in pictures.decoded(rest, frame, choice.fit):
             pass
         n_kept = len(pictures) - sum(wrong.is_picture for wrong in pictures.wrong)
@@ -98,7 +112,7 @@ def judge_pictures(data: bytes, model: Model, n_scores: int, choice: PictureChoi
         notes = (*pictures.notes, *pictures.done)
         if trials is None:
             notes = (*notes, "without labels nothing tells which scaling is right: choose it")
-        return Judged(line, notes, trials, tuple(pictures.wrong), side)
+        return Judged(line, notes, trials, tuple(pictures.wrong), side, sample.shown())
 
 
 def _frame(model: Model, pictures: Pictures, choice: PictureChoice) -> tuple[Frame, int | None]:
@@ -113,26 +127,47 @@ def _network(model: Model, classes: Sequence[str], frame: Frame) -> Network:
     return to_network(model, classes, n_features, problem=problem, parts=(frame.part,))
 
 
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """Some pictures as bytes (n, height, width, channels), which they are, and all labels."""
+
+    pixels: npt.NDArray[np.uint8]
+    places: list[int]
+    labels: tuple[str, ...] | None
+
+    @classmethod
+    def of(cls, pictures: Pictures, order: Sequence[int], frame: Frame, fit: Fit) -> _Sample:
+        parts: list[npt.NDArray[np.uint8]] = []
+        places: list[int] = []
+        for kept, pixels in pictures.decoded(order, frame, fit):
+            places += kept
+            parts.append(pixels)
+        if not places:
+            raise ParetoscopeError("none of the pictures can be read")
+        return cls(np.concatenate(parts), places, pictures.labels)
+
+    def shown(self) -> tuple[Shown, ...]:
+        found = []
+        for place in np.linspace(0, len(self.places) - 1, _N_SHOWN).astype(int):
+            pixels = self.pixels[place]
+            image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+            image.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
+            buffer = io.BytesIO()
+            image.save(buffer, "PNG")
+            label = "" if self.labels is None else self.labels[self.places[place]]
+            found.append(Shown(base64.b64encode(buffer.getvalue()).decode(), label))
+        return tuple(found)
+
+
 def _trials(
-    network: Network,
-    frame: Frame,
-    pictures: Pictures,
-    sample: Sequence[int],
-    n_scores: int,
-    choice: PictureChoice,
+    network: Network, frame: Frame, sample: _Sample, n_scores: int, choice: PictureChoice
 ) -> Trials:
-    assert pictures.labels is not None
-    parts: list[npt.NDArray[np.uint8]] = []
-    places: list[int] = []
-    for kept, pixels in pictures.decoded(sample, frame, choice.fit):
-        places += kept
-        parts.append(pixels)
+    assert sample.labels is not None
     # Of all labels, so that classes are the same whichever pictures are in the sample.
-    _, y = classes_of(pictures.labels, n_scores, choice.names)
-    order = np.random.default_rng(0).permutation(len(places))  # a slow model sees the first only
-    if not len(order):
-        raise ParetoscopeError("none of the pictures can be read")
-    return try_scalings(network, frame, np.concatenate(parts)[order], y[places][order])
+    _, y = classes_of(sample.labels, n_scores, choice.names)
+    # A slow model sees the first only.
+    order = np.random.default_rng(0).permutation(len(sample.places))
+    return try_scalings(network, frame, sample.pixels[order], y[sample.places][order])
 
 
 def keep_pictures(
@@ -157,8 +192,8 @@ def keep_pictures(
                 )
             classes, _ = classes_of(pictures.labels, n_scores, choice.names)
             network = _network(model, classes, frame)
-            sample = pictures.sample(MOST_TRIED)
-            trials = _trials(network, frame, pictures, sample, n_scores, choice)
+            sample = _Sample.of(pictures, pictures.sample(MOST_TRIED), frame, choice.fit)
+            trials = _trials(network, frame, sample, n_scores, choice)
             if not trials.tells:
                 raise ParetoscopeError(NONE_OF_THESE)
             best = trials.best
