@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from paretoscope.training.training import models as models
     from paretoscope.training.training import train as train
     from paretoscope.uploads.own import load_model as load_model
+    from paretoscope.uploads.own import load_pictures as load_pictures
     from paretoscope.uploads.own import load_table as load_table
 
 # Each public name and its module, imported when first used: a page that draws kept results should
@@ -111,6 +112,7 @@ _PUBLIC = {
     "grid": "sweeps.sweep",
     "load_dataset": "data.dataset",
     "load_model": "uploads.own",
+    "load_pictures": "uploads.own",
     "load_table": "uploads.own",
     "measure": "measurement.measurement",
     "models": "training.training",

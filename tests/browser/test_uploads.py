@@ -4,10 +4,13 @@ model."""
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+import numpy as np
 import onnxruntime as ort
 from playwright.sync_api import Page, expect
 
+from tests.archives import archive, coloured_digits, encoded, network_on
 from tests.browser.conftest import Server, Visitor, file_was_run, settle
 from tests.conftest import trained
 from tests.uploads.cases import FOLDER, needs_cases
@@ -81,7 +84,7 @@ def test_a_model_is_judged_on_a_table(server: Server, visitor: Visitor) -> None:
     _upload(page, "Model, at most", FOLDER / "models" / "logreg_iris.onnx")
     expect(page.get_by_text("An ONNX model, opset 1")).to_be_visible()
     expect(page.get_by_text("Its input states 2 features, but its weights take 4")).to_be_visible()
-    _upload(page, "Table to judge it on", FOLDER / "models" / "iris_4f.csv")
+    _upload(page, "Table or pictures", FOLDER / "models" / "iris_4f.csv")
     expect(page.get_by_text("correct the stated shape")).to_be_visible()
     page.get_by_text("Take the number of features from the weights").click()
     expect(page.get_by_text("94.7 % of 150 rows are right")).to_be_visible()
@@ -122,3 +125,44 @@ def test_a_neighbour_with_an_endless_model_is_not_felt(server: Server, visitor: 
     quiet.get_by_text("on disk", exact=True).click()  # answers while the other's model runs
     quiet.wait_for_function("location.search.includes('size=file')")
     assert busy.get_by_text("Trying the model in a process of its own").is_visible()
+
+
+def test_an_archive_of_pictures_goes_from_upload_to_download(
+    server: Server, visitor: Visitor, tmp_path: Path
+) -> None:
+    """500 of 224 pixels, and four files among them that cannot be read."""
+    pixels, y = coloured_digits()
+    large = np.ones((14, 14, 1), np.uint8)
+    files = {
+        f"digits/{k}/anna {i}.jpg": encoded(np.kron(pixels[i], large), "jpg", quality=80)
+        for i, k in enumerate(y[:500])
+    }
+    bad = {"text.jpg": b"hello", "empty.png": b"", "cut.jpg": next(iter(files.values()))[:900],
+           "letter.docx": b"PK"}  # fmt: skip
+    files |= {f"digits/3/{name}": data for name, data in bad.items()}
+    (tmp_path / "digits.zip").write_bytes(archive(files))
+    (tmp_path / "net.onnx").write_bytes(
+        network_on((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), times=14)
+    )
+    visit = visitor()
+    page = visit.page
+    page.goto(f"{server.url}/files")
+    settle(page)
+    _upload(page, "Model, at most", tmp_path / "net.onnx")
+    _upload(page, "Table or pictures", tmp_path / "digits.zip")
+    expect(page.get_by_text("500 pictures, 10 classes; 224 x 224 pixels in colour")).to_be_visible()
+    expect(page.get_by_text("4 files cannot be read")).to_be_visible()
+    expect(page.get_by_role("radio", name="ImageNet")).to_be_checked()
+    settle(page)
+    page.get_by_role("paragraph").filter(has_text=re.compile("^Leave them out$")).click()
+    page.get_by_role("button", name="Explore it on these pictures").click()
+    expect(page.get_by_text("digits.zip · net.onnx")).to_be_visible()
+    file_was_run(page)
+    settle(page)
+    assert "anna" not in page.content()  # whose picture it is goes nowhere
+    with page.expect_download() as model:
+        page.get_by_role("button", name="Download model").click()
+    session = ort.InferenceSession(model.value.path(), providers=["CPUExecutionProvider"])
+    # A small network is rewritten to take rows; how these are laid out was said.
+    assert session.get_inputs()[0].shape[1:] == [3 * 224 * 224]
+    assert [e for e in visit.errors if "404" not in e] == []

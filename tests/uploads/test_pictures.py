@@ -16,21 +16,14 @@ import numpy.typing as npt
 import paretoscope as ps
 import pytest
 from paretoscope.base.errors import ParetoscopeError
+from paretoscope.cli.main import main
 from paretoscope.data.dataset import load_dataset
 from paretoscope.data.own_data import own_notes
 from paretoscope.sandbox.sandbox import Sandbox
 from paretoscope.uploads.checking import Chosen, check
 from paretoscope.uploads.gate import admit
-from paretoscope.uploads.pictures import (
-    SCALINGS,
-    Fit,
-    PictureChoice,
-    Pictures,
-    classes_of,
-    frame_of,
-    opened,
-    scaled_by,
-)
+from paretoscope.uploads.picture_choice import SCALINGS, Fit, PictureChoice, scaled_by
+from paretoscope.uploads.pictures import Pictures, classes_of, frame_of, opened
 from paretoscope.uploads.taking import Brought, judged, picked_up, put_down, take
 from PIL import Image
 
@@ -130,6 +123,34 @@ def test_channels_last_and_a_size_of_ones_own(model: bytes) -> None:
 def test_a_scaling_of_ones_own_is_numbers_that_scale(mean: Any, deviation: Any) -> None:
     with pytest.raises(ParetoscopeError):
         scaled_by(mean, deviation)
+
+
+def test_the_command_line_takes_pictures(
+    model: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "d.zip").write_bytes(_with({"3/bad.png": b"x"}, 60))
+    (tmp_path / "m.onnx").write_bytes(model)
+    files = ["--model", str(tmp_path / "m.onnx")]
+    assert main(["check", str(tmp_path / "d.zip"), *files]) == 0
+    told = capsys.readouterr()
+    assert "60 pictures, 10 classes; 16 x 16 pixels in colour" in told.out
+    assert "scaled ImageNet: 100.0 % of 60 right" in told.out
+    assert "left out: 3/bad.png: it is no PNG" in told.err
+    asked = ["measure", *files, "--data", str(tmp_path / "d.zip"), "symmetric(8)"]
+    assert main(asked) == 2
+    assert "1 picture cannot be read" in capsys.readouterr().err
+    assert main([*asked, "--without-wrong", "--scaling", "0.5/zero"]) == 2
+    assert "mean/deviation" in capsys.readouterr().err
+    assert main([*asked, "--without-wrong"]) == 0
+    assert "scaled ImageNet: 100.0 % of 60 are right so" in capsys.readouterr().err
+    assert main(["measure", "iris", "mlp-16", "q(8)", "--fit", "stretch"]) == 2
+    assert "is about your own pictures" in capsys.readouterr().err
+    data = ps.load_pictures(
+        tmp_path / "d.zip",
+        tmp_path / "m.onnx",
+        PictureChoice(scaled=SCALINGS["0 to 1"], without_wrong=True),
+    )
+    assert data.train.X.max() <= 1
 
 
 # --- what is done to pictures --------------------------------------------------------------------

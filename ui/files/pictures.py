@@ -11,14 +11,7 @@ from paretoscope.base.wording import counted
 from paretoscope.uploads.checking import Checked
 from paretoscope.uploads.gate import shown
 from paretoscope.uploads.judged_pictures import NONE_OF_THESE
-from paretoscope.uploads.pictures import (
-    FITS,
-    SCALINGS,
-    Fit,
-    PictureChoice,
-    Scaled,
-    scaled_by,
-)
+from paretoscope.uploads.picture_choice import FITS, SCALINGS, Fit, PictureChoice, Scaled, scaled_by
 from paretoscope.uploads.scalings import Trials
 
 from ui.base import words
@@ -97,8 +90,11 @@ def ask_scaling(choice: PictureChoice, found: Checked, about: str) -> PictureCho
     )
     scaled = _own(about) if title == _OWN else SCALINGS.get(title or "")
     if scaled is None or not agreed:
-        what = "Choose a scaling" if scaled is None else "Say that these are left out"
-        st.caption(f"{what} to go on.")
+        st.caption(
+            "Choose a scaling to go on."
+            if scaled is None
+            else "Tick *Leave them out* to go on, or mend the files."
+        )
         return None
     return replace(choice, scaled=scaled, blue_first=order == _BLUE, without_wrong=True)
 
@@ -108,9 +104,7 @@ def _as_taken(found: Checked) -> None:
     st.markdown("**As the model takes them**")
     row = st.container(horizontal=True)
     for one in found.shown:
-        row.image(
-            base64.b64decode(one.png), caption=view.plain(shown(one.label)) or None, width=112
-        )
+        row.image(base64.b64decode(one.png), caption=view.plain(shown(one.label)) or None, width=96)
 
 
 def _leaves_out(found: Checked, about: str) -> bool:

@@ -18,7 +18,15 @@ import paretoscope as ps
 from paretoscope.base.errors import ParetoscopeError, one_of
 from paretoscope.base.parameters import Number, parse_member
 from paretoscope.base.store import write_atomically
-from paretoscope.cli.subject import MODEL_ENDINGS, class_names, grid, recipe_of, stem, subject
+from paretoscope.cli.subject import (
+    MODEL_ENDINGS,
+    class_names,
+    grid,
+    picture_choice,
+    recipe_of,
+    stem,
+    subject,
+)
 from paretoscope.data.dataset import SOURCES, SPLITS, Dataset, find_source, is_present
 from paretoscope.measurement.measurement import USUAL, Baseline, Measured, usual_loss
 from paretoscope.measurement.provenance import record_path, remeasure, to_json
@@ -35,6 +43,7 @@ _LARGEST_MB = "1900"  # of a model that `open` takes: protobuf ends at 2 GB
 def check(arguments: argparse.Namespace) -> None:
     from paretoscope.uploads.checking import Chosen, check
     from paretoscope.uploads.csvs import Reading
+    from paretoscope.uploads.gate import shown
     from paretoscope.uploads.numerals import AmbiguousNumbersError
     from paretoscope.uploads.own import read_file
 
@@ -49,6 +58,7 @@ def check(arguments: argparse.Namespace) -> None:
         arguments.one_hot,
         Reading(arguments.encoding, arguments.decimal),
         arguments.predict,
+        picture_choice(arguments),
     )
     try:
         checked = check(
@@ -66,6 +76,13 @@ def check(arguments: argparse.Namespace) -> None:
     print(checked.line)
     if checked.compressible:
         print(f"can be compressed: {checked.compressible}")
+    if checked.tried is not None:
+        for one in checked.tried.tried:
+            low, high = one.accuracy.interval
+            told = f"{100 * one.accuracy.value:5.1f} % of {one.accuracy.n:,} right"
+            print(f"scaled {one.title}: {told} ({100 * low:.1f} to {100 * high:.1f})")
+    for wrong in checked.wrong:
+        print(f"left out: {shown(wrong.name)}: {shown(wrong.reason)}", file=sys.stderr)
     for note in checked.notes:
         print(f"note: {note}", file=sys.stderr)
 

@@ -152,7 +152,9 @@ def _check(ways: Any) -> None:
         "check", help="what a file of unknown origin is, by the gate that uploads pass"
     )
     command.add_argument(
-        "file", help="a model (.onnx, .skops) or a table (.csv, .tsv, .parquet, .npz)"
+        "file",
+        help="a model (.onnx, .skops), a table (.csv, .tsv, .parquet, .npz), or with --model "
+        "pictures (.zip)",
     )
     command.add_argument(
         "--model", metavar="FILE", help="an .onnx or .skops file to judge on the table"
@@ -172,7 +174,7 @@ def _open(ways: Any) -> None:
     command.add_argument(
         "--data",
         metavar="DATA",
-        help="a table, arrays (.npz), or a dataset's name (default: made-up rows)",
+        help="a table, arrays (.npz), pictures (.zip), or a dataset's name (default: made-up rows)",
     )
     command.add_argument(
         "--url",

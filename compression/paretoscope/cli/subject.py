@@ -18,10 +18,12 @@ from paretoscope.methods.pruning import CRITERIA, Criterion
 from paretoscope.methods.quantization import QUANTIZERS
 from paretoscope.network.network import Network
 from paretoscope.sweeps.sweep import CURVE_POINTS, stops
+from paretoscope.uploads.picture_choice import FITS, SCALINGS, PictureChoice, scaled_by
 
 _PLACES = {"threshold", "sparsity", "pattern"}
 MODEL_ENDINGS = (".onnx", ".skops")
 _OF_A_TABLE = ("label", "predict", "leave_out", "keep", "one_hot", "decimal", "encoding")
+_OF_PICTURES = ("fit", "scaling", "blue_first", "without_wrong")
 _OF_A_MODEL = ("classes", "scores", "cut", "correct_shape")
 
 
@@ -84,6 +86,21 @@ def add_table_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--encoding", metavar="NAME", help="of a table of text, like 'cp1252' or 'gb18030'"
+    )
+    command.add_argument(
+        "--fit", choices=tuple(FITS), help="how pictures are put into the model's frame"
+    )
+    command.add_argument(
+        "--scaling",
+        metavar="NAME",
+        help=f"of pictures: one of {', '.join(SCALINGS)}, or 'mean/deviation' like '0.5/0.25' "
+        "(default: the one under which the model is right most often)",
+    )
+    command.add_argument(
+        "--blue-first", action="store_true", help="the model takes blue before green and red"
+    )
+    command.add_argument(
+        "--without-wrong", action="store_true", help="leave out pictures that cannot be read"
     )
     command.add_argument(
         "--classes",
@@ -159,6 +176,7 @@ def subject(arguments: argparse.Namespace, *more: str) -> tuple[Dataset, Network
     is_file = named["MODEL"].lower().endswith(MODEL_ENDINGS)
     if arguments.data is None:
         _refuse(arguments, _OF_A_TABLE, "is about your own table: name it with --data")
+        _refuse(arguments, _OF_PICTURES, "is about your own pictures: name them with --data")
     if not is_file:
         _refuse(arguments, _OF_A_MODEL, "is about your own model: name its file with --model")
     elif arguments.seed:
@@ -197,7 +215,67 @@ def _refuse(arguments: argparse.Namespace, options: Sequence[str], why: str) -> 
             raise ParetoscopeError(f"--{name.replace('_', '-')} {why}")
 
 
+def picture_choice(arguments: argparse.Namespace) -> PictureChoice:
+    """What was chosen of an archive of pictures."""
+    scaled = None
+    if arguments.scaling is not None:
+        scaled = SCALINGS.get(arguments.scaling)
+        if scaled is None:
+            mean, slash, deviation = arguments.scaling.partition("/")
+            try:
+                parts = [list(map(float, part.split(","))) for part in (mean, deviation)]
+            except ValueError:
+                slash = ""
+            if not slash:
+                raise one_of("scaling", arguments.scaling, [*SCALINGS, "mean/deviation"])
+            scaled = scaled_by(*parts)
+    return PictureChoice(
+        arguments.fit or "fill",
+        scaled=scaled,
+        blue_first=arguments.blue_first,
+        names=tuple(class_names(arguments)),
+        without_wrong=arguments.without_wrong,
+    )
+
+
+def _own_pictures(arguments: argparse.Namespace) -> Dataset:
+    from tqdm import tqdm
+
+    if arguments.model is None:
+        raise ParetoscopeError("pictures are for a model of yours: name its file with --model")
+    with tqdm(
+        total=1.0, disable=not sys.stderr.isatty(), leave=False, bar_format="{l_bar}{bar}"
+    ) as bar:
+
+        def report(share: float, text: str) -> None:
+            bar.set_description(text)
+            bar.update(share - bar.n)
+
+        chosen, scores = picture_choice(arguments), arguments.scores
+        data = ps.load_pictures(
+            arguments.data,
+            arguments.model,
+            chosen,
+            scores=scores,
+            seed=arguments.split_seed,
+            report=report,
+        )
+    for note in own_notes(data.name):
+        print(f"note: {note}", file=sys.stderr)
+    return data
+
+
 def _own_table(arguments: argparse.Namespace) -> Dataset:
+    from paretoscope.uploads.own import read_file
+    from paretoscope.uploads.pictures import is_pictures
+
+    if is_pictures(read_file(arguments.data)):
+        return _own_pictures(arguments)
+    _refuse(arguments, _OF_PICTURES, "is about pictures, and the data are none")
+    return _own_rows(arguments)
+
+
+def _own_rows(arguments: argparse.Namespace) -> Dataset:
     from paretoscope.uploads.numerals import AmbiguousNumbersError
 
     try:

@@ -270,6 +270,8 @@ def _reason(error: Exception) -> str:
     if type(error).__name__ == "UnidentifiedImageError":
         return "it is no PNG, JPEG or WebP picture, whatever its name says"
     text = " ".join(str(error).split())
+    if "is empty" in text:
+        return "it is empty"
     if "truncated" in text or "cut" in text:
         return "it is cut short"
     return f"it is damaged ({text[:80]})" if text else "it is damaged"

@@ -42,7 +42,8 @@ from paretoscope.uploads.models import (
     read_model,
     written_classes,
 )
-from paretoscope.uploads.pictures import PictureChoice, Wrong, is_pictures
+from paretoscope.uploads.picture_choice import PictureChoice
+from paretoscope.uploads.pictures import Wrong, is_pictures
 from paretoscope.uploads.roles import guess_label, row_keys, say_keys
 from paretoscope.uploads.scalings import Trials
 from paretoscope.uploads.skops_files import check_skops, read_skops

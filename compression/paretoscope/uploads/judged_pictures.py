@@ -19,12 +19,10 @@ from paretoscope.network.network import Network
 from paretoscope.problems.agreement import Agreement
 from paretoscope.uploads.importing import to_network
 from paretoscope.uploads.models import Model
+from paretoscope.uploads.picture_choice import FITS, Fit, PictureChoice
 from paretoscope.uploads.pictures import (
     FEWEST_PICTURES,
-    FITS,
-    Fit,
     Frame,
-    PictureChoice,
     Pictures,
     Report,
     Wrong,

@@ -29,10 +29,13 @@ from paretoscope.uploads.checking import MODEL_ENDINGS, Chosen, rows_of, score_c
 from paretoscope.uploads.csvs import Reading
 from paretoscope.uploads.gate import as_name, shown
 from paretoscope.uploads.importing import network_for, skops_network_for, to_network
+from paretoscope.uploads.judged_pictures import keep_pictures
 from paretoscope.uploads.kinds import most_bytes, require_size
 from paretoscope.uploads.labelled import Constant, Labelled, Predicted, require_trainable
 from paretoscope.uploads.models import read_model
 from paretoscope.uploads.numerals import Decimal
+from paretoscope.uploads.picture_choice import PictureChoice
+from paretoscope.uploads.pictures import Report, is_pictures, silent
 from paretoscope.uploads.skops_files import read_skops
 from paretoscope.uploads.tables import ENDINGS, read_table
 
@@ -95,6 +98,67 @@ def load_table(
     chosen = Chosen(label, leave_out, keep, one_hot, reading, predict)
     data, name = read_file(path), Path(path).name
     return load_dataset(keep_table(data, name, chosen, constant, n_classes), seed)
+
+
+def load_pictures(
+    path: str | os.PathLike[str],
+    model: str | os.PathLike[str],
+    choice: PictureChoice | None = None,
+    *,
+    scores: str | None = None,
+    seed: int = 0,
+    report: Report = silent,
+) -> Dataset:
+    """One's own pictures as a dataset for a model, by the gate that uploads pass.
+
+    Parameters
+    ----------
+    path : path
+        A .zip of PNG, JPEG or WebP files: a folder for each class, or a table of names and labels
+        among them. They are kept as bytes, in the size and order of channels that the model takes,
+        and scaled when they are read.
+    model : path
+        An .onnx file with one input of shape (n, channels, height, width) or (n, height, width,
+        channels), of 1 or 3 channels.
+    choice : PictureChoice, optional
+        By default pictures fill the frame, none may be wrong, and the scaling is the usual one
+        under which the model is right most often on 200 of them.
+    scores : str, optional
+        The output that holds the scores, of several.
+    seed : int, default 0
+        Of the split.
+    report : callable
+        Is told the share that is done, and what is done.
+
+    Raises
+    ------
+    ParetoscopeError
+        The archive or the model is refused, pictures cannot be read, or no usual scaling is right.
+    """
+    data, name = read_file(path), Path(path).name
+    if not is_pictures(data):
+        raise ParetoscopeError(f"{shown(name)} is no ZIP archive of pictures")
+    chosen = choice or PictureChoice()
+    file = Path(model)
+    return load_dataset(
+        keep_archive(data, name, read_file(file), file.name, chosen, scores, report), seed
+    )
+
+
+def keep_archive(
+    data: bytes,
+    name: str,
+    model: bytes,
+    model_name: str,
+    choice: PictureChoice,
+    scores: str | None = None,
+    report: Report = silent,
+) -> str:
+    """Keep an archive of pictures as own data for a model; the name that `load_dataset` takes."""
+    if model_name.lower().endswith(".skops"):
+        raise ParetoscopeError("pictures are for a model that takes images: an .onnx file")
+    read = read_model(model, output=scores)
+    return keep_pictures(data, title_of(name), read, score_count(read) or 0, choice, report)
 
 
 def load_model(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,14 +28,9 @@ from paretoscope.sandbox.sandbox import Limits, Sandbox
 from paretoscope.uploads.csvs import Table
 from paretoscope.uploads.gate import Passed, as_name, in_order, plain_label, shown
 from paretoscope.uploads.kinds import kind_of
+from paretoscope.uploads.picture_choice import FITS, Fit, PictureChoice, Scaled
 from paretoscope.uploads.tables import read_table
 
-Fit = Literal["fill", "margin", "stretch"]
-FITS: dict[Fit, str] = {
-    "fill": "fill the frame, cut off what stands out",
-    "margin": "so, and without an eighth of the frame around, as many networks are tested",
-    "stretch": "stretch to the frame's shape",
-}
 MOST_PICTURES, _MOST_PIXELS = 50_000, 120_000_000
 FEWEST_PICTURES = 20
 _USUAL_SIDE, _LARGEST_SIDE = 224, 1_024
@@ -43,8 +38,11 @@ _LIMITS = Limits(memory_mb=2048, processor_s=1_800, wall_s=60)
 _DECODED_AT_ONCE = 2**24  # bytes that come back
 _ENDING = re.compile(rb"\.(png|jpe?g|webp)", re.IGNORECASE)
 _SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
-_IMAGENET_MEAN, _IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 Report = Callable[[float, str], None]
+
+
+def silent(_: float, __: str) -> None:
+    """Nobody looks how far it is."""
 
 
 def is_pictures(data: bytes) -> bool:
@@ -56,79 +54,6 @@ def is_pictures(data: bytes) -> bool:
     start = int.from_bytes(data[end + 16 : end + 20], "little") if end >= 0 else 0
     directory = data[start : start + 2**20]
     return bool(_ENDING.search(directory if directory.startswith(b"PK\x01\x02") else data[: 2**16]))
-
-
-# --- what a person chooses ------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Scaled:
-    """What a byte of a picture becomes: ``(byte / 255 - mean) / deviation``.
-
-    Parameters
-    ----------
-    title : str
-    mean, deviation : tuple of float
-        For each channel, or one for all, of pictures from 0 to 1.
-    """
-
-    title: str
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
-
-
-SCALINGS = {
-    one.title: one
-    for one in (
-        Scaled("0 to 255", (0.0,), (1 / 255,)),
-        Scaled("0 to 1", (0.0,), (1.0,)),
-        Scaled("-1 to 1", (0.5,), (0.5,)),
-        Scaled("ImageNet", _IMAGENET_MEAN, _IMAGENET_DEVIATION),
-    )
-}
-
-
-def scaled_by(mean: Sequence[float], deviation: Sequence[float]) -> Scaled:
-    """One's own scaling.
-
-    Raises
-    ------
-    ParetoscopeError
-        A number is missing, not finite, or a deviation not positive.
-    """
-    for what, numbers in (("mean", mean), ("deviation", deviation)):
-        if len(numbers) not in (1, 3) or not np.isfinite(list(numbers)).all():
-            raise ParetoscopeError(f"the {what} is one number, or one each for red, green and blue")
-    if min(deviation) <= 0:
-        raise ParetoscopeError("each deviation must be larger than 0")
-    return Scaled("own", tuple(map(float, mean)), tuple(map(float, deviation)))
-
-
-@dataclass(frozen=True)
-class PictureChoice:
-    """What a person chose of pictures.
-
-    Attributes
-    ----------
-    fit : {"fill", "margin", "stretch"}
-    side : int or None
-        Of the frame, where the model leaves it open.
-    scaled : Scaled or None
-        None: the one of the usual ones under which the model is right most often.
-    blue_first : bool
-        Whether the model takes blue before green and red.
-    names : tuple of str
-        What the model's classes are called, in its order, where folders do not tell.
-    without_wrong : bool
-        Whether pictures that cannot be read are left out.
-    """
-
-    fit: Fit = "fill"
-    side: int | None = None
-    scaled: Scaled | None = None
-    blue_first: bool = False
-    names: tuple[str, ...] = ()
-    without_wrong: bool = False
 
 
 # --- what a model takes ---------------------------------------------------------------------------

@@ -13,7 +13,8 @@ from scipy.stats import binomtest
 from paretoscope.network.in_place import InPlace
 from paretoscope.network.network import Network
 from paretoscope.problems.accuracy import Accuracy
-from paretoscope.uploads.pictures import SCALINGS, Frame, Scaled
+from paretoscope.uploads.picture_choice import SCALINGS, Scaled
+from paretoscope.uploads.pictures import Frame
 
 MOST_TRIED, _FEWEST_TRIED, _TRIED_S = 200, 32, 40.0
 _AT_ONCE = 16

@@ -13,15 +13,13 @@ from typing import Any
 
 from paretoscope.artifact.writing import may_fuse_any
 from paretoscope.base.encoding import decode, encode
-from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.store import default_store
 from paretoscope.data.dataset import load_dataset
 from paretoscope.training.training import keep_own_model
 from paretoscope.uploads.arrays import is_arrays
-from paretoscope.uploads.checking import Checked, Chosen, check, score_count
-from paretoscope.uploads.judged_pictures import keep_pictures
-from paretoscope.uploads.models import read_model
+from paretoscope.uploads.checking import Checked, Chosen, check
 from paretoscope.uploads.own import (
+    keep_archive,
     keep_made,
     keep_table,
     n_scores_of,
@@ -29,7 +27,7 @@ from paretoscope.uploads.own import (
     title_of,
 )
 from paretoscope.uploads.own_grids import exact_recipe
-from paretoscope.uploads.pictures import Report, is_pictures
+from paretoscope.uploads.pictures import Report, is_pictures, silent
 
 
 @dataclass(frozen=True)
@@ -76,10 +74,6 @@ class Taken:
     may_fuse: bool
 
 
-def _silent(_: float, __: str) -> None:
-    """Nobody looks."""
-
-
 def judged(brought: Brought) -> Checked:
     """What a model is, and how right it is on the rows beside it. Raises a ParetoscopeError."""
     asked: dict[str, Any] = {
@@ -92,7 +86,7 @@ def judged(brought: Brought) -> Checked:
     )
 
 
-def take(brought: Brought, dataset: str = "", report: Report = _silent) -> Taken:
+def take(brought: Brought, dataset: str = "", report: Report = silent) -> Taken:
     """Keep a model for the rows beside it, else for a dataset, else for made-up rows.
 
     Raises
@@ -102,7 +96,15 @@ def take(brought: Brought, dataset: str = "", report: Report = _silent) -> Taken
     """
     default_store().require_room(len(brought.data) + len(brought.rows or b""))
     if brought.rows is not None and is_pictures(brought.rows):
-        dataset = _keep_pictures(brought, report)
+        dataset = keep_archive(
+            brought.rows,
+            brought.rows_name,
+            brought.data,
+            brought.name,
+            brought.chosen.pictures,
+            brought.output,
+            report,
+        )
     elif brought.rows is not None:
         scored = is_arrays(brought.rows)
         n = n_scores_of(brought.data, brought.name, brought.output) if scored else 0
@@ -123,16 +125,6 @@ def take(brought: Brought, dataset: str = "", report: Report = _silent) -> Taken
     kept = keep_own_model(network, title_of(brought.name), on)
     exact = exact_recipe(network)
     return Taken(dataset, kept, None if exact is None else str(exact), may_fuse_any(network))
-
-
-def _keep_pictures(brought: Brought, report: Report) -> str:
-    assert brought.rows is not None
-    if brought.name.lower().endswith(".skops"):
-        raise ParetoscopeError("pictures are for a model that takes images: an .onnx file")
-    model = read_model(brought.data, output=brought.output, cut=brought.cut)
-    title = title_of(brought.rows_name)
-    n_scores = score_count(model) or 0
-    return keep_pictures(brought.rows, title, model, n_scores, brought.chosen.pictures, report)
 
 
 def put_down(brought: Brought, folder: Path) -> dict[str, Any]:
