@@ -86,7 +86,9 @@ def _third_of_three(browser: Browser, folder: Path) -> None:
         page.goto(
             f"{server.url}/?v=1&dataset=digits&model=mlp-64-32&recipe=magnitude(threshold%3D0.1)%2Bq(20)"
         )
-        page.wait_for_function(_DRAWN, timeout=_LONGEST_MS)
+        page.locator(".js-plotly-plot").nth(1).wait_for(timeout=_LONGEST_MS)
+        page.wait_for_timeout(5_000)
+        assert _at_work(server), "the two large networks are measured no more"
         _press(page, "a small network beside two of 100 MB", 40)
 
 
