@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -112,3 +114,43 @@ def network_on(
     onnx.checker.check_model(model_)
     serialized: bytes = model_.SerializeToString()
     return serialized
+
+
+# --- archives that are made to do harm ---------------------------------------------------------
+
+
+def digits_and(files: dict[str, bytes], n: int = 40) -> bytes:
+    """An archive of digits and of some files more."""
+    pixels, y = coloured_digits()
+    plain = {f"{k}/{i}.png": encoded(pixels[i]) for i, k in enumerate(y[:n])}
+    return archive(plain | files)
+
+
+def png_of(width: int, height: int) -> bytes:
+    """The head of a picture that would be so large."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        whole = kind + data
+        return struct.pack(">I", len(data)) + whole + struct.pack(">I", zlib.crc32(whole))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def many_names(n: int) -> bytes:
+    """Names without end, each of an empty file: written by hand, for zipfile takes minutes."""
+    local = struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, 0, 0, 0, 0, 0, 0, 0, 5, 0) + b"a.png"
+    one = struct.pack("<4s6H3L5H2L", b"PK\x01\x02", 20, 20, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0,
+                      0) + b"a.png"  # fmt: skip
+    directory = one * n
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, n & 0xFFFF, n & 0xFFFF, len(directory),
+                      len(local), 0)  # fmt: skip
+    return local + directory + end
+
+
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "pixels": lambda: digits_and({"3/bomb.png": png_of(60_000, 60_000)}),
+    "compression": lambda: digits_and({"3/bomb.png": bytes(60_000_000)}),
+    "names": lambda: many_names(3_000_000),
+}

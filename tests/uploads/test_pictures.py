@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import struct
 import zipfile
-import zlib
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -28,11 +26,14 @@ from paretoscope.uploads.taking import Brought, judged, picked_up, put_down, tak
 from PIL import Image
 
 from tests.archives import (
+    BOMBS,
     SIDE,
     archive,
     coloured_digits,
+    digits_and,
     digits_archive,
     encoded,
+    many_names,
     network_on,
 )
 
@@ -55,13 +56,6 @@ def _look(data: bytes, **choice: Any) -> Any:
         Brought(network_on(*IMAGENET), "m.onnx", data, "d.zip",
                 chosen=Chosen(pictures=PictureChoice(**choice)))
     )  # fmt: skip
-
-
-def _with(files: dict[str, bytes], n: int = 40) -> bytes:
-    """An archive of digits and of some files more."""
-    pixels, y = coloured_digits()
-    plain = {f"{k}/{i}.png": encoded(pixels[i]) for i, k in enumerate(y[:n])}
-    return archive(plain | files)
 
 
 # --- scalings ------------------------------------------------------------------------------------
@@ -128,7 +122,7 @@ def test_a_scaling_of_ones_own_is_numbers_that_scale(mean: Any, deviation: Any) 
 def test_the_command_line_takes_pictures(
     model: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "d.zip").write_bytes(_with({"3/bad.png": b"x"}, 60))
+    (tmp_path / "d.zip").write_bytes(digits_and({"3/bad.png": b"x"}, 60))
     (tmp_path / "m.onnx").write_bytes(model)
     files = ["--model", str(tmp_path / "m.onnx")]
     assert main(["check", str(tmp_path / "d.zip"), *files]) == 0
@@ -244,7 +238,7 @@ def test_pictures_that_cannot_be_read_are_named_and_left_out_when_it_is_said(mod
         "6/letter.docx": b"PK", "7/notes.txt": b"x", "__MACOSX/8/._a.png": b"y",
         "8/.hidden.png": b"z", "Thumbs.db": b"t",
     }  # fmt: skip
-    data = _with(bad, 60)
+    data = digits_and(bad, 60)
     found = _look(data)
     assert {one.name for one in found.wrong} == {
         "3/text.jpg", "4/empty.png", "5/short.png", "6/letter.docx",
@@ -289,18 +283,6 @@ def _folders() -> dict[str, bytes]:
     return {f"{name}/{k}.png": encoded(pixels[k]) for name in ("cat", "dog") for k in range(20)}
 
 
-def _png_of(width: int, height: int) -> bytes:
-    """The head of a picture that would be so large."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        whole = kind + data
-        return struct.pack(">I", len(data)) + whole + struct.pack(">I", zlib.crc32(whole))
-
-    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
-
-
 def _link() -> bytes:
     entry = zipfile.ZipInfo("a/link.png")
     entry.external_attr = 0o120777 << 16
@@ -311,37 +293,26 @@ def _link() -> bytes:
 
 
 def _encrypted() -> bytes:
-    data = bytearray(_with({}))
+    data = bytearray(digits_and({}))
     at = data.rfind(b"PK\x01\x02")
     data[at + 8] |= 1
     return bytes(data)
 
 
-def _many_names(n: int) -> bytes:
-    """Names without end, each of an empty file: written by hand, for zipfile takes minutes."""
-    local = struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, 0, 0, 0, 0, 0, 0, 0, 5, 0) + b"a.png"
-    one = struct.pack("<4s6H3L5H2L", b"PK\x01\x02", 20, 20, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0,
-                      0) + b"a.png"  # fmt: skip
-    directory = one * n
-    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, n & 0xFFFF, n & 0xFFFF, len(directory),
-                      len(local), 0)  # fmt: skip
-    return local + directory + end
-
-
 HARMFUL = {
-    "pixels": (lambda: _with({"3/bomb.png": _png_of(60_000, 60_000)}), "60,000 x 60,000 pixels"),
-    "compression": (lambda: _with({"3/bomb.png": bytes(60_000_000)}), "times its size"),
-    "names": (lambda: _many_names(3_000_000), "files|directory"),
-    "a few names said": (lambda: _many_names(65_536 * 8), "files|directory"),
-    "out of it": (lambda: _with({"../../up.png": b"x"}), "leads out"),
-    "absolute": (lambda: _with({"/etc/up.png": b"x"}), "leads out"),
-    "of Windows": (lambda: _with({"C:\\up.png": b"x"}), "leads out"),
+    "pixels": (BOMBS["pixels"], "60,000 x 60,000 pixels"),
+    "compression": (BOMBS["compression"], "times its size"),
+    "names": (BOMBS["names"], "directory of names alone has 153 MB"),
+    "more names than are taken": (lambda: many_names(50_001), "names 50,001 files"),
+    "out of it": (lambda: digits_and({"../../up.png": b"x"}), "leads out"),
+    "absolute": (lambda: digits_and({"/etc/up.png": b"x"}), "leads out"),
+    "of Windows": (lambda: digits_and({"C:\\up.png": b"x"}), "leads out"),
     "a link": (_link, "is a link"),
     "encrypted": (_encrypted, "encrypted"),
-    "nested": (lambda: _with({"3/more.zip": _with({})}), "archive within"),
-    "cut short": (lambda: _with({})[:-40], "cut short|damaged"),
+    "nested": (lambda: digits_and({"3/more.zip": digits_and({})}), "archive within"),
+    "cut short": (lambda: digits_and({})[:-40], "cut short|damaged"),
     "no picture": (lambda: archive({"a/x.bmp": b"x", "a.png/": b""}), "no PNG"),
-    "few": (lambda: _with({}, 4), "at least 20"),
+    "few": (lambda: digits_and({}, 4), "at least 20"),
 }
 
 
@@ -358,7 +329,7 @@ def test_no_name_of_a_large_directory_is_read_where_pages_are_drawn(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("the directory was read")
 
-    data = _many_names(500_000)
+    data = many_names(500_000)
     monkeypatch.setattr(zipfile, "ZipFile", never)
     with pytest.raises(ParetoscopeError):
         check(data, "", model)

@@ -133,10 +133,10 @@ def _require_few(data: bytes, most: int) -> None:
     if large >= 0 and (n == 0xFFFF or n_bytes == 0xFFFFFFFF):
         n = int.from_bytes(data[large + 32 : large + 40], "little")
         n_bytes = int.from_bytes(data[large + 40 : large + 48], "little")
+    if n_bytes > _MOST_DIRECTORY_BYTES:  # the count before it may have wrapped around
+        raise RefusedError(f"the archive's directory of names alone has {n_bytes / 1e6:,.0f} MB")
     if n > most:
         raise _too_many(n, most)
-    if n_bytes > _MOST_DIRECTORY_BYTES:
-        raise RefusedError(f"the archive's directory alone has {n_bytes / 1e6:,.0f} MB")
 
 
 def _too_many(n: int, most: int) -> RefusedError:
