@@ -93,6 +93,9 @@ def test_rows_are_what_the_network_was_trained_on(model: bytes) -> None:
     order = np.lexsort(wanted.round(3).T), np.lexsort(found.round(3).T)
     np.testing.assert_allclose(found[order[1]], wanted[order[0]], atol=1e-5)
     assert data.raw.X.dtype == np.uint8
+    shown = data.picture(data.validation.X[0])
+    assert shown is not None
+    assert (shown == pixels[:200]).all((1, 2, 3)).any()
     assert data.class_names == tuple("0123456789")
     assert "scaled ImageNet: " in " ".join(own_notes(taken.dataset))
     network = ps.train(taken.model, data)
@@ -107,6 +110,11 @@ def test_channels_last_and_a_size_of_ones_own(model: bytes) -> None:
     assert raw.parts[0].shape == (SIDE, SIDE, 3)
     open_ = frame_of(admit(network_on(*IMAGENET, sides=("h", "w"))), 8)
     assert open_.part.shape == (3, 8, 8)
+    frame = frame_of(admit(last))
+    rows = frame.laid_out(coloured_digits()[0][:3], blue_first=True)
+    scaling = frame.scaling(SCALINGS["ImageNet"], blue_first=True)
+    back = [scaling.picture(row) for row in scaling(rows)]
+    np.testing.assert_array_equal(back, coloured_digits()[0][:3])
     own = scaled_by((0.5,), (0.25,))
     assert open_.scaling(own).mean == (127.5,)
 

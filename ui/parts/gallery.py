@@ -29,7 +29,7 @@ def gallery(
     data = subject.dataset
     X = subject.baseline.rows.at(np.array([row for row, *_ in shown], np.intp)).X
     names = data.class_names
-    if data.image_shape is None:
+    if data.picture(X[0]) is None:
         st.dataframe(_table(data, X, shown), hide_index=True, height="content")
         return
     with st.container(horizontal=True):
@@ -44,13 +44,11 @@ def gallery(
 
 def _picture(data: Dataset, row: np.ndarray) -> np.ndarray:
     """A row as a picture large enough to see: in its colours, or grey, light on dark."""
-    assert data.image_shape is not None
-    channels, height, width = data.image_shape
-    pixels = row.reshape(channels, height, width).transpose(1, 2, 0)
-    shown = np.clip(255 * pixels / (data.largest or 1), 0, 255).astype(np.uint8)
-    times = max(1, _PICTURE_PIXELS * 2 // width)
+    shown = data.picture(row)
+    assert shown is not None
+    times = max(1, _PICTURE_PIXELS * 2 // shown.shape[1])
     large = np.kron(shown, np.ones((times, times, 1), np.uint8))
-    return large if channels == 3 else large[..., 0]
+    return large if shown.shape[2] == 3 else large[..., 0]
 
 
 def _table(data: Dataset, X: np.ndarray, shown: Sequence[Sequence[int]]) -> pd.DataFrame:

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from paretoscope.base.errors import ParetoscopeError, one_of
+from paretoscope.base.parameters import FloatArray
 from paretoscope.base.store import default_store, home, write_atomically
 from paretoscope.data.idx import idx_bytes, read_idx
 from paretoscope.data.own_data import is_own, own_source
@@ -109,6 +110,18 @@ class Dataset:
             raise one_of("split", split, list(SPLITS))
         rows: Rows = getattr(self, split)
         return rows
+
+    def picture(self, row: FloatArray) -> npt.NDArray[np.uint8] | None:
+        """A row as bytes of shape (height, width, channels); None where rows are no pictures."""
+        if self.raw.scaling is not None:
+            return self.raw.scaling.picture(row)
+        if self.image_shape is None:
+            return None
+        pixels = row.reshape(self.image_shape).transpose(1, 2, 0)
+        found: npt.NDArray[np.uint8] = np.clip(255 * pixels / (self.largest or 1), 0, 255).astype(
+            np.uint8
+        )
+        return found
 
     @cached_property
     def sha256(self) -> str:

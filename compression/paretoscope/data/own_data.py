@@ -171,7 +171,7 @@ def _scaling(about: dict[str, Any]) -> Scaling | None:
     if given is None:
         return None
     mean, deviation, shape = (tuple(given[name]) for name in ("mean", "deviation", "shape"))
-    return Scaling(mean, deviation, shape, given["axis"])
+    return Scaling(mean, deviation, shape, given["axis"], given["blue_first"])
 
 
 def _about(stated: Problem | None) -> dict[str, Any]:

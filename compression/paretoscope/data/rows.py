@@ -59,21 +59,35 @@ class Scaling:
         Of a picture.
     axis : int
         That of its channels.
+    blue_first : bool
+        Whether these are blue, green and red; mean and deviation are in their order.
     """
 
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
     shape: tuple[int, ...]
     axis: int = 0
+    blue_first: bool = False
 
     def __call__(self, rows: npt.NDArray[Any]) -> FloatArray:
         """Rows of shape (n, d) as float32."""
+        found = rows.reshape(-1, *self.shape).astype(np.float32)
+        found -= self._by_channel(self.mean)
+        found /= self._by_channel(self.deviation)
+        return found.reshape(len(rows), -1)
+
+    def picture(self, row: FloatArray) -> npt.NDArray[np.uint8]:
+        """A scaled row as it was: bytes of shape (height, width, channels), red first."""
+        scaled = row.reshape(1, *self.shape)
+        whole = scaled * self._by_channel(self.deviation) + self._by_channel(self.mean)
+        pixels = np.clip(np.round(np.moveaxis(whole[0], self.axis, -1)), 0, 255)
+        found: npt.NDArray[np.uint8] = pixels.astype(np.uint8)
+        return found[..., ::-1] if self.blue_first else found
+
+    def _by_channel(self, values: tuple[float, ...]) -> FloatArray:
         sides = [1] * (len(self.shape) + 1)
         sides[self.axis + 1] = -1
-        found = rows.reshape(-1, *self.shape).astype(np.float32)
-        found -= np.array(self.mean, np.float32).reshape(sides)
-        found /= np.array(self.deviation, np.float32).reshape(sides)
-        return found.reshape(len(rows), -1)
+        return np.array(values, np.float32).reshape(sides)
 
 
 def unscaled(rows: npt.NDArray[Any]) -> FloatArray:

@@ -101,7 +101,7 @@ class Frame:
         deviation = tuple(255 * value for value in scaled.deviation[::step])
         if self.channels == 1:
             mean, deviation = (float(np.mean(mean)),), (float(np.mean(deviation)),)
-        return Scaling(mean, deviation, self.part.shape, self.axis)
+        return Scaling(mean, deviation, self.part.shape, self.axis, blue_first)
 
 
 def open_sides(passed: Passed) -> bool:
