@@ -66,10 +66,11 @@ def network_on(
     trained: bool = True,
     sides: tuple[int, int] | tuple[str, str] = (SIDE, SIDE),
     times: int = 1,
+    of_bytes: bool = False,
 ) -> bytes:
     """An ONNX file of a network with one hidden layer, trained on coloured digits so scaled: it
     takes (n, 3, 16, 16), or with `last` (n, 16, 16, 3); with `times` so many times larger ones, of
-    which it takes means."""
+    which it takes means; bytes with `of_bytes`."""
     if times > 1:
         sides = (times * SIDE, times * SIDE)
     pixels, y = coloured_digits()
@@ -95,17 +96,19 @@ def network_on(
                 "AveragePool", ["image"], ["small"], kernel_shape=sides_, strides=sides_
             )
         ]
+    kind = TensorProto.UINT8 if of_bytes else TensorProto.FLOAT
     given = {"w0": weights[0], "b0": biases[0], "w1": weights[1], "b1": biases[1]}
     graph = helper.make_graph(
         [
             *pool,
-            helper.make_node("Flatten", ["small" if pool else "image"], ["row"]),
+            helper.make_node("Cast", ["small" if pool else "image"], ["floats"], to=1),
+            helper.make_node("Flatten", ["floats"], ["row"]),
             helper.make_node("Gemm", ["row", "w0", "b0"], ["before"]),
             helper.make_node("Tanh", ["before"], ["hidden"]),
             helper.make_node("Gemm", ["hidden", "w1", "b1"], ["scores"]),
         ],
         "digits",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("image", kind, shape)],
         [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", 10])],
         [numpy_helper.from_array(array, name) for name, array in given.items()],
     )
@@ -138,15 +141,22 @@ def png_of(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + body
 
 
-def many_names(n: int) -> bytes:
-    """Names without end, each of an empty file: written by hand, for zipfile takes minutes."""
+def many_names(n: int, *, large: bool = False) -> bytes:
+    """Names without end, each of an empty file: written by hand, for zipfile takes minutes. With
+    `large` the record at the end tells of one, and that for large archives of all."""
     local = struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, 0, 0, 0, 0, 0, 0, 0, 5, 0) + b"a.png"
     one = struct.pack("<4s6H3L5H2L", b"PK\x01\x02", 20, 20, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0,
                       0) + b"a.png"  # fmt: skip
     directory = one * n
-    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, n & 0xFFFF, n & 0xFFFF, len(directory),
-                      len(local), 0)  # fmt: skip
-    return local + directory + end
+    said, n_bytes = (1, len(one)) if large else (n & 0xFFFF, len(directory))
+    after = b""
+    if large:
+        place = len(local) + len(directory)
+        after = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, n, n, len(directory),
+                            len(local))  # fmt: skip
+        after += struct.pack("<4sLQL", b"PK\x06\x07", 0, place, 1)
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, said, said, n_bytes, len(local), 0)
+    return local + directory + after + end
 
 
 BOMBS: dict[str, Callable[[], bytes]] = {

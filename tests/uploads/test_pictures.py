@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from paretoscope.cli.main import main
 from paretoscope.data.dataset import load_dataset
 from paretoscope.data.own_data import own_notes
 from paretoscope.sandbox.sandbox import Sandbox
+from paretoscope.uploads.arrays import is_arrays
 from paretoscope.uploads.checking import Chosen, check
 from paretoscope.uploads.gate import admit
 from paretoscope.uploads.picture_choice import SCALINGS, Fit, PictureChoice, scaled_by
@@ -263,27 +265,102 @@ def test_pictures_that_cannot_be_read_are_named_and_left_out_when_it_is_said(mod
     assert "text" not in told  # names of files go nowhere
 
 
-def test_labels_come_from_a_table_or_are_numbers_or_must_be_named() -> None:
-    pixels, y = coloured_digits()
-    table = "file,digit\n" + "".join(f"p{i}.png,{k}\n" for i, k in enumerate(y[:40]))
-    flat = {f"all/p{i}.png": encoded(pixels[i]) for i in range(40)}
-    with opened(archive(flat | {"labels.csv": table.encode()})) as pictures:
-        assert pictures.labels == tuple(str(k) for k in y[:40])
-    with opened(archive(flat)) as pictures:
-        assert pictures.labels is None
-    twice = [(f"{split}/{n}", d) for split in ("train", "test") for n, d in _folders().items()]
-    with opened(archive(twice)) as pictures:
-        assert set(pictures.labels or ()) == {"cat", "dog"}
-        assert any("test and train are put together" in note for note in pictures.notes)
+def _labels(files: dict[str, bytes]) -> tuple[tuple[str, ...] | None, str]:
+    with opened(archive(files)) as pictures:
+        return pictures.labels, "; ".join(pictures.notes)
+
+
+def _flat(*tables: str) -> dict[str, bytes]:
+    pixels, _ = coloured_digits()
+    files = {f"all/p{i}.png": encoded(pixels[i]) for i in range(24)}
+    return files | {f"Anna S/t{k}.csv": text.encode() for k, text in enumerate(tables)}
+
+
+def _table(head: str, *columns: Sequence[object], n: int = 24) -> str:
+    rows = [",".join([f"p{i}.png", *(str(c[i]) for c in columns)]) for i in range(n)]
+    return "\n".join([head, *rows]) + "\n"
+
+
+def test_labels_are_folders_or_a_column_of_a_table_that_says_so() -> None:
+    y, split = list("abc" * 8), ["train", "test"] * 12
+    assert _labels(_flat(_table("file,digit", y))) == (
+        tuple(y), "labels are the column 'digit' of a table in the archive",
+    )  # fmt: skip
+    assert _labels(_flat(_table("file,split,label", split, y)))[0] == tuple(y)
+    labels, told = _labels(_flat(_table("file,split,what", split, y)))
+    assert labels is None
+    assert "several columns" in told
+    labels, told = _labels(_flat(_table("file,label", y, n=20)))
+    assert labels is None
+    assert "lacks 4 pictures" in told
+    labels, told = _labels(_flat("", _table("file,label", y)))  # one of them cannot be read
+    assert labels == tuple(y)
+    assert "cannot be read" in told
+    assert "Anna" not in told  # names go nowhere
+    assert _labels(_flat())[0] is None
+    folders = _folders()
+    meta = "file,width\n" + "".join(f"{k}.png,640\n" for k in range(20))
+    labels, told = _labels(folders | {"meta.csv": meta.encode()})
+    assert set(labels or ()) == {"cat", "dog"}
+    assert "not read" in told
+    twice = {f"{split}/{n}": d for split in ("train", "test") for n, d in folders.items()}
+    labels, told = _labels(twice)
+    assert set(labels or ()) == {"cat", "dog"}
+    assert "test and train are put together" in told
+    inner = {n.replace("/", "/img/"): d for n, d in folders.items()}
+    assert set(_labels(inner)[0] or ()) == {"cat", "dog"}
+    halves = {f"{('train', 'test')[k % 2]}/{k}.png": d for k, d in enumerate(folders.values())}
+    assert _labels(halves)[0] is None
+    with pytest.raises(ParetoscopeError, match="1 picture lies in no class's folder"):
+        _labels(folders | {"cover.png": next(iter(folders.values()))})
+
+
+def test_classes_are_in_the_model_s_order_or_must_be_named() -> None:
     classes, places = classes_of(["dog", "cat"], 2)
     assert (classes, places.tolist()) == (("cat", "dog"), [1, 0])
     classes, places = classes_of(["2", "0"], 4)
     assert (classes, places.tolist()) == (("0", "1", "2", "3"), [2, 0])
     classes, places = classes_of(["dog"], 3, ("fish", "dog", "cat"))
     assert (classes, places.tolist()) == (("fish", "dog", "cat"), [1])
-    for labels, n, names in ((["a", "b"], 3, ()), (["7"], 4, ()), (["a"], 2, ("b", "c"))):
+    for labels, n, names in (
+        (["a", "b"], 3, ()), (["7"], 4, ()), (["a"], 2, ("b", "c")), (["20240131"], 0, ()),
+    ):  # fmt: skip
         with pytest.raises(ParetoscopeError):
             classes_of(labels, n, names)
+
+
+@pytest.mark.parametrize("blue_first", [False, True])
+def test_a_model_of_bytes_is_asked_for_the_order_of_colours_alone(blue_first: bool) -> None:
+    graph = network_on(*TRAINED["0 to 255"], blue_first=blue_first, of_bytes=True)
+    found = check(digits_archive(), "", graph)
+    assert found.takes_bytes
+    assert found.tried is not None
+    assert len(found.tried.tried) == 2
+    assert found.tried.best.blue_first == blue_first
+    kept = take(Brought(graph, "m.onnx", digits_archive(), "d.zip")).dataset
+    raw = load_dataset(kept).raw
+    assert raw.scaling is None
+    pixels = coloured_digits()[0][:200]
+    pixels = (pixels[..., ::-1] if blue_first else pixels).transpose(0, 3, 1, 2).reshape(200, -1)
+    assert sorted(map(bytes, raw.X)) == sorted(map(bytes, pixels))
+
+
+def test_an_order_of_colours_that_was_said_is_kept() -> None:
+    blue = network_on(*IMAGENET, blue_first=True)
+    chosen = Chosen(pictures=PictureChoice(blue_first=False))
+    with pytest.raises(ParetoscopeError, match="under none"):
+        take(Brought(blue, "m.onnx", digits_archive(), "d.zip", chosen=chosen))
+
+
+def test_no_room_is_said_before_pictures_are_decoded(
+    model: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PARETOSCOPE_HOME", str(tmp_path))
+    monkeypatch.setenv("PARETOSCOPE_STORE_MB", "0")
+    choice = Chosen(pictures=PictureChoice(scaled=SCALINGS["ImageNet"]))
+    with pytest.raises(ParetoscopeError, match="is full"):
+        take(Brought(model, "m.onnx", digits_archive(), "d.zip", chosen=choice), "", tmp_path)
+    assert not (tmp_path / "X").exists()
 
 
 def _folders() -> dict[str, bytes]:
@@ -331,16 +408,26 @@ def test_what_would_do_harm_is_refused_in_a_sentence(kind: str) -> None:
         pass
 
 
+@pytest.mark.parametrize("large", [False, True])
 def test_no_name_of_a_large_directory_is_read_where_pages_are_drawn(
-    model: bytes, monkeypatch: pytest.MonkeyPatch
+    large: bool, model: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def never(*_: object, **__: object) -> None:
-        raise AssertionError("the directory was read")
+    """Also where the record at the end says one name, and the one for large archives many."""
+    read = []
+    real = zipfile.ZipFile
 
-    data = many_names(500_000)
-    monkeypatch.setattr(zipfile, "ZipFile", never)
-    with pytest.raises(ParetoscopeError):
+    def counted(*arguments: Any, **more: Any) -> Any:
+        read.append(arguments)
+        return real(*arguments, **more)
+
+    data = many_names(500_000, large=large)
+    monkeypatch.setattr(zipfile, "ZipFile", counted)
+    with pytest.raises(ParetoscopeError, match="directory of names alone"):
         check(data, "", model)
+    with pytest.raises(ParetoscopeError):
+        check(data, "a.npz")
+    assert not is_arrays(data)
+    assert not read
 
 
 def test_a_model_of_other_inputs_is_told_so() -> None:

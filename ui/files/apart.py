@@ -4,11 +4,10 @@ what is in them; small ones at once."""
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
 from paretoscope.base.encoding import decode
 from paretoscope.sandbox.sandbox import SandboxError
 from paretoscope.uploads import taking
@@ -39,12 +38,7 @@ def take(brought: Brought, dataset: str) -> Taken:
     """`paretoscope.uploads.taking.take`."""
     if _is_small(brought):
         return taking.take(brought, dataset)
-    place = st.empty()
-    found = _by_a_process(
-        "take_upload_task", brought, {"dataset": dataset}, lambda f, text: place.progress(f, text)
-    )
-    place.empty()
-    return decode(Taken, found)
+    return decode(Taken, _by_a_process("take_upload_task", brought, {"dataset": dataset}))
 
 
 def _is_small(brought: Brought) -> bool:
@@ -53,14 +47,10 @@ def _is_small(brought: Brought) -> bool:
     return len(brought.data) + len(brought.rows or b"") < _AT_ONCE_BYTES
 
 
-def _by_a_process(
-    task: str,
-    brought: Brought,
-    more: Mapping[str, Any],
-    tell: Callable[[float, str], object] | None = None,
-) -> dict[str, Any]:
+def _by_a_process(task: str, brought: Brought, more: Mapping[str, Any]) -> dict[str, Any]:
+    # What the process puts there goes, too, however it ends.
     with tempfile.TemporaryDirectory(prefix="paretoscope-upload-") as folder:
-        return server.at_once(task, taking.put_down(brought, Path(folder)) | dict(more), tell)
+        return server.at_once(task, taking.put_down(brought, Path(folder)) | dict(more))
 
 
 def let_go(files: list[object]) -> None:

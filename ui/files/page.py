@@ -452,7 +452,9 @@ def model() -> None:
     st.caption(view.plain(f"Can be compressed: {found.compressible}"))
     _notes(found.notes)
     if upload.rows is not None and is_pictures(upload.rows):
-        choice = pictures.ask_scaling(upload.chosen.pictures, found, sha256(upload.rows))
+        choice = pictures.ask_scaling(
+            upload.chosen.pictures, found, sha256(upload.rows), _key(upload)
+        )
         if choice is not None:
             chosen = replace(upload.chosen, pictures=choice)
             _offer(replace(upload, chosen=chosen), [given, beside])

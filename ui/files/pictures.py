@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import streamlit as st
 from paretoscope.base.errors import ParetoscopeError
+from paretoscope.base.store import sha256
 from paretoscope.base.wording import counted
 from paretoscope.uploads.checking import Checked
 from paretoscope.uploads.gate import shown
@@ -50,49 +51,55 @@ def _side_key(about: str) -> str:
     return f"own-side-{about}"
 
 
-def ask_scaling(choice: PictureChoice, found: Checked, about: str) -> PictureChoice | None:
+def ask_scaling(
+    choice: PictureChoice, found: Checked, files: str, about: str
+) -> PictureChoice | None:
     """How bytes are scaled, by what was tried, and what becomes of pictures that cannot be read;
-    None while one of them is open."""
+    None while one of them is open. `about` is all that the trials hang on."""
     if found.side is not None:
         st.number_input(
             "Side of a picture, for the model takes any",
-            min_value=8,
+            min_value=1,
             max_value=1024,
-            value=found.side,
-            key=_side_key(about),
-            width=240,
+            value=None,
+            placeholder=str(found.side),
+            key=_side_key(files),
+            width=280,
         )
     _as_taken(found)
-    agreed = not found.wrong or _leaves_out(found, about)
+    agreed = not found.wrong or _leaves_out(found, files)
     trials = found.tried
     if trials is not None:
         _show(trials)
         if not trials.tells:
             st.warning(view.plain(NONE_OF_THESE[:1].upper() + NONE_OF_THESE[1:] + "."))
     best = trials.best if trials is not None and trials.tells else None
-    if trials is not None and len(trials.tried) == 1:  # a model that takes bytes
-        return replace(choice, without_wrong=True) if agreed else None
+    # Streamlit keeps what a control of the same key was first given.
+    key = sha256(f"{about} {best and best.title}".encode())
     left, right = st.columns(2)
-    title: str | None = left.segmented_control(
-        "Scaling",
-        (*SCALINGS, _OWN),
-        default=None if best is None else best.scaled.title,
-        key=f"own-scaling-{about}",
-        help="What the model was trained to take. ImageNet: the mean and deviation of its pictures "
-        "taken off each channel.",
-    )
+    title: str | None = None
+    if not found.takes_bytes:
+        title = left.segmented_control(
+            "Scaling",
+            (*SCALINGS, _OWN),
+            default=None if best is None else best.scaled.title,
+            key=f"own-scaling-{key}",
+            help="What the model was trained to take. ImageNet: the mean and deviation of its "
+            "pictures taken off each channel.",
+        )
     order = right.segmented_control(
         "Channels",
         (_RED, _BLUE),
         default=_BLUE if best is not None and best.blue_first else _RED,
         required=True,
-        key=f"own-order-{about}",
+        key=f"own-order-{key}",
     )
-    scaled = _own(about) if title == _OWN else SCALINGS.get(title or "")
-    if scaled is None or not agreed:
+    scaled = _own(key) if title == _OWN else SCALINGS.get(title or "")
+    wanting = scaled is None and not found.takes_bytes
+    if wanting or not agreed:
         st.caption(
             "Choose a scaling to go on."
-            if scaled is None
+            if wanting
             else "Tick *Leave them out* to go on, or mend the files."
         )
         return None

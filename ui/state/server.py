@@ -144,13 +144,8 @@ def start_work(task: str, arguments: dict[str, Any]) -> None:
     jobs().start(f"cli.tasks:{task}", arguments, visitor())
 
 
-def at_once(
-    task: str,
-    arguments: Mapping[str, Any],
-    tell: Callable[[float, str], object] | None = None,
-) -> dict[str, Any]:
-    """What a task of `paretoscope.cli.tasks` answers, by a process of its own; the page waits, and
-    may `tell` how far it is.
+def at_once(task: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What a task of `paretoscope.cli.tasks` answers, by a process of its own; the page waits.
 
     Raises
     ------
@@ -159,10 +154,7 @@ def at_once(
     """
     worker = Worker()
     try:
-        for message in worker.run(f"cli.tasks:{task}", arguments):
-            if "emit" in message and tell is not None:
-                tell(message["emit"]["fraction"], message["emit"]["text"])
-            last = message
+        *_, last = worker.run(f"cli.tasks:{task}", arguments)
     finally:
         worker.close()
     answer: dict[str, Any] = last["result"]

@@ -232,7 +232,7 @@ def picture_choice(arguments: argparse.Namespace) -> PictureChoice:
     return PictureChoice(
         arguments.fit or "fill",
         scaled=scaled,
-        blue_first=arguments.blue_first,
+        blue_first=arguments.blue_first or None,
         names=tuple(class_names(arguments)),
         without_wrong=arguments.without_wrong,
     )
@@ -243,6 +243,7 @@ def _own_pictures(arguments: argparse.Namespace) -> Dataset:
 
     if arguments.model is None:
         raise ParetoscopeError("pictures are for a model of yours: name its file with --model")
+    _refuse(arguments, _OF_A_TABLE, "is about a table, and the data are pictures")
     with tqdm(
         total=1.0, disable=not sys.stderr.isatty(), leave=False, bar_format="{l_bar}{bar}"
     ) as bar:

@@ -15,6 +15,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, wraps
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -203,11 +204,8 @@ def take_upload_task(arguments: Arguments, emit: Emit) -> dict[str, Any]:
     """Keep an upload, for rows beside it or for the "dataset"; what was kept, as `encode` gives
     it."""
     there = {name: value for name, value in arguments.items() if name != "dataset"}
-
-    def report(fraction: float, text: str) -> None:
-        emit({"fraction": fraction, "text": text})
-
-    found: dict[str, Any] = encode(take(picked_up(there), arguments["dataset"], report))
+    folder = Path(arguments["folder"])  # of whoever asked, who takes it away
+    found: dict[str, Any] = encode(take(picked_up(there), arguments["dataset"], folder))
     return found
 
 

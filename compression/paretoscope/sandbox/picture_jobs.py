@@ -6,7 +6,9 @@ refuses what no honest archive holds; `draw` then decodes some at a time.
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import re
 import stat
 import zipfile
@@ -14,6 +16,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from paretoscope.base.zips import directory_size
 from paretoscope.sandbox.refused import RefusedError
 
 _FORMATS = ("PNG", "JPEG", "WEBP")
@@ -25,7 +28,7 @@ _MOST_DIRECTORY_BYTES = 20_000_000
 _MOST_NAME = 1_000
 _MOST_TIMES, _FROM_BYTES = 100, 1_000_000  # a picture is packed already, and packs no further
 _MOST_UNPACKED = 4_000_000_000
-_MOST_TABLE_BYTES = 5_000_000
+_MOST_TABLES, _MOST_TABLE_BYTES = 8, 5_000_000
 _HEAD_BYTES = 65_536
 _SHARP = 4  # a photo is decoded at no less than so many times the wanted size
 _MARGIN = 0.875  # of the side that is kept where a margin is cut off
@@ -34,9 +37,9 @@ _MARGIN = 0.875  # of the side that is kept where a margin is cut off
 def look(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """What an archive holds; part: the archive.
 
-    Arguments: "most_files", "most_pixels" (of one picture). Returns the "names" of pictures, the
-    "tables" by name, the "sizes" of the pictures (width and height; None where that cannot be told
-    by their heads), "others" (names of files that are no pictures) and "twice" (how many names come
+    Arguments: "most_files", "most_pixels" (of one picture). Returns JSON as bytes: the "names" of
+    pictures, their "sizes" (width and height; None where their heads do not tell), "tables" by name
+    (in base64), "others" (names of files that are no pictures) and "twice" (how many names come
     again).
     """
     data = parts[0]
@@ -55,7 +58,9 @@ def look(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, Any]
     if sum(e.file_size for e in entries) > _MOST_UNPACKED:
         raise RefusedError(f"the archive unpacks to more than {_MOST_UNPACKED / 1e9:.0f} GB")
     seen: Counter[str] = Counter()
-    pictures, tables, others = [], {}, []
+    pictures: list[zipfile.ZipInfo] = []
+    tables: dict[str, str] = {}
+    others: list[str] = []
     for entry in entries:
         name = _path(entry)
         steps = name.split("/")
@@ -69,20 +74,22 @@ def look(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, Any]
             raise RefusedError(f"'{_told(name)}' is an archive within the archive: unpack it first")
         if name.lower().endswith(_ENDINGS):
             pictures.append(entry)
-        elif name.lower().endswith(_TABLES) and entry.file_size <= _MOST_TABLE_BYTES:
-            tables[name] = archive.read(entry).decode("utf-8", "replace")
+        elif name.lower().endswith(_TABLES) and len(tables) < _MOST_TABLES:
+            if entry.file_size <= _MOST_TABLE_BYTES:
+                tables[name] = base64.b64encode(archive.read(entry)).decode()
         elif not name.lower().endswith(_BESIDE):
             others.append(name)
     if not pictures:
         raise RefusedError("the archive holds no PNG, JPEG or WebP picture")
     _KEPT[:] = [(archive, pictures)]
-    return {
+    found = {
         "names": [_path(entry) for entry in pictures],
         "sizes": [_size(archive, entry, arguments["most_pixels"]) for entry in pictures],
         "tables": tables,
         "others": others,
         "twice": sum(n - 1 for n in seen.values()),
     }
+    return {"bytes": json.dumps(found).encode()}
 
 
 def draw(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,8 +112,11 @@ def draw(parts: Sequence[bytes], arguments: Mapping[str, Any]) -> dict[str, Any]
             image = _opened(archive, entries[place], arguments["most_pixels"])
             image = _plain(image, arguments, done)
             array = np.asarray(_fitted(image, arguments))
-        except (RefusedError, MemoryError):
+        except RefusedError:
             raise
+        except MemoryError:
+            wrong.append((place, "to decode it takes more memory than is given"))
+            continue
         except Exception as error:  # of Pillow any, whatever the bytes
             wrong.append((place, _reason(error)))
             continue
@@ -121,18 +131,11 @@ _KEPT: list[tuple[zipfile.ZipFile, list[zipfile.ZipInfo]]] = []
 
 
 def _require_few(data: bytes, most: int) -> None:
-    """By the count at the end of the archive, and the length of its directory, before Python reads
-    it: each name there costs memory."""
-    end = data.rfind(b"PK\x05\x06")
-    if end < 0:
+    """Before Python reads the directory."""
+    size = directory_size(data)
+    if size is None:
         raise RefusedError("the archive is cut short: it has no directory")
-    n, n_bytes = (
-        int.from_bytes(data[end + a : end + b], "little") for a, b in ((10, 12), (12, 16))
-    )
-    large = data.rfind(b"PK\x06\x06", 0, end)
-    if large >= 0 and (n == 0xFFFF or n_bytes == 0xFFFFFFFF):
-        n = int.from_bytes(data[large + 32 : large + 40], "little")
-        n_bytes = int.from_bytes(data[large + 40 : large + 48], "little")
+    n, n_bytes = size
     if n_bytes > _MOST_DIRECTORY_BYTES:  # the count before it may have wrapped around
         raise RefusedError(f"the archive's directory of names alone has {n_bytes / 1e6:,.0f} MB")
     if n > most:
@@ -149,7 +152,8 @@ def _path(entry: zipfile.ZipInfo) -> str:
 
 
 def _told(name: str) -> str:
-    return name if len(name) <= 60 else f"{name[:59]}…"
+    plain = "".join(c if c.isprintable() else "?" for c in name)
+    return plain if len(plain) <= 60 else f"{plain[:59]}…"
 
 
 def _require_honest(entry: zipfile.ZipInfo) -> None:
@@ -216,31 +220,31 @@ def _plain(image: Any, arguments: Mapping[str, Any], done: Counter[str]) -> Any:
     """Upright, of bytes, without transparency, of as many channels as are wanted."""
     from PIL import Image, ImageOps
 
-    if getattr(image, "is_animated", False):
+    photo = image.format in ("JPEG", "MPO")  # the latter has a preview beside
+    if getattr(image, "is_animated", False) and not photo:
         done["animated: the first frame is taken"] += 1
     mode = "L" if arguments["channels"] == 1 else "RGB"
-    if image.format == "JPEG":
+    if photo:
         image.draft(mode, (_SHARP * arguments["width"], _SHARP * arguments["height"]))
     image.load()
-    turned = ImageOps.exif_transpose(image)
-    if turned.size != image.size or image.getexif().get(0x0112, 1) != 1:
+    if image.getexif().get(0x0112, 1) in range(2, 9):
         done["turned as their camera says"] += 1
-    image = turned
+        ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I") or image.mode == "F":
         import numpy as np
 
         done["of 16 bits, of which the upper eight are taken"] += 1
-        wide = np.asarray(image).astype(np.int64)
-        image = Image.fromarray((np.clip(wide, 0, 65_535) >> 8).astype(np.uint8))
+        wide = np.clip(np.asarray(image), 0, 65_535).astype(np.uint16)
+        image = Image.fromarray((wide >> 8).astype(np.uint8))
     if image.mode == "P" or "transparency" in image.info:
         done["with a palette"] += image.mode == "P"
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")
     if image.mode in ("LA", "PA", "La", "RGBA", "RGBa"):
-        image = image.convert("RGBA")
+        image = image if image.mode == "RGBA" else image.convert("RGBA")
         if image.getextrema()[3][0] < 255:
             done["with transparency, laid over white"] += 1
-        under = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(under, image).convert("RGB")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        image = image.convert("RGB")
     if image.mode == "CMYK":
         done["in CMYK, taken over as RGB"] += 1
     if mode == "RGB" and image.mode in ("1", "L"):

@@ -71,6 +71,8 @@ class Sandbox:
     limits : Limits, optional
     in_turn : bool, default True
         Whether it takes one of the few turns that uploads have; jobs have turns of their own.
+    what : str
+        That is worked on, as sentences call it.
 
     Raises
     ------
@@ -78,8 +80,11 @@ class Sandbox:
         Others took all turns for a minute.
     """
 
-    def __init__(self, limits: Limits | None = None, *, in_turn: bool = True) -> None:
+    def __init__(
+        self, limits: Limits | None = None, *, in_turn: bool = True, what: str = "the model"
+    ) -> None:
         self.limits = limits or Limits()
+        self._what = what
         if in_turn and not _turns.acquire(timeout=_LONGEST_WAIT_S):
             raise SandboxError("other uploads keep this server busy: try again in a minute")
         self._has_turn = in_turn
@@ -241,16 +246,16 @@ class Sandbox:
         except subprocess.TimeoutExpired:
             self._kill()
             self._process.wait()
-            return "the model made its process say what is no answer"
+            return f"{self._what} made its process say what is no answer"
         if late_s is not None:
-            return f"the model was stopped after {late_s} s, the time limit"
+            return f"{self._what} was stopped after {late_s} s, the time limit"
         if -code in (signal.SIGXCPU, signal.SIGKILL):
             limit = self.limits.processor_s
-            return f"the model was stopped after {limit} s of processor time, the limit"
+            return f"{self._what} was stopped after {limit} s of processor time, the limit"
         if code < 0:
             name = signal.Signals(-code).name
-            return f"the model crashed the runtime ({name})"
+            return f"{self._what} crashed the runtime ({name})"
         return self._memory()
 
     def _memory(self) -> str:
-        return f"the model needs more memory than the limit of {self.limits.memory_mb:,} MB"
+        return f"{self._what} needs more memory than the limit of {self.limits.memory_mb:,} MB"

@@ -60,8 +60,8 @@ class Checked:
     tells whether a model that was judged does better than always the commonest label or the mean,
     `predicts` what it was judged to predict, `one_number` whether it gives one number a row, which
     is cut somewhere where that tells classes apart. Of pictures: which scalings were `tried`, which
-    cannot be read, the side that was taken where the model leaves it open, and some as it takes
-    them."""
+    cannot be read, the side that was taken where the model leaves it open, whether it takes bytes,
+    and some as it takes them."""
 
     line: str
     notes: tuple[str, ...] = ()
@@ -73,6 +73,7 @@ class Checked:
     tried: Trials | None = None
     wrong: tuple[Wrong, ...] = ()
     side: int | None = None
+    takes_bytes: bool = False
     shown: tuple[Shown, ...] = ()
 
 
@@ -503,6 +504,7 @@ def _run_on_pictures(data: bytes, judge: _Judge, chosen: Chosen) -> Checked:
         tried=judged.trials,
         wrong=judged.wrong,
         side=judged.side,
+        takes_bytes=judged.takes_bytes,
         shown=judged.shown,
     )
 

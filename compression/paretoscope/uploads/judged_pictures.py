@@ -7,6 +7,7 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,7 @@ from paretoscope.uploads.pictures import (
     open_sides,
     opened,
     rows_of_pictures,
+    silent,
 )
 from paretoscope.uploads.scalings import MOST_TRIED, Trials, try_scalings
 
@@ -63,6 +65,8 @@ class Judged:
         Files that cannot be read.
     side : int or None
         Of the frame that was taken where the model leaves it open.
+    takes_bytes : bool
+        Whether the model takes bytes, so that nothing is to be scaled.
     shown : tuple of Shown
         Some of them as the model takes them.
     """
@@ -72,6 +76,7 @@ class Judged:
     trials: Trials | None
     wrong: tuple[Wrong, ...]
     side: int | None
+    takes_bytes: bool
     shown: tuple[Shown, ...] = ()
 
 
@@ -108,9 +113,11 @@ def judge_pictures(data: bytes, model: Model, n_scores: int, choice: PictureChoi
         colours = "grey" if frame.channels == 1 else "colour"
         line = f"{counted(n_kept, 'picture')}, {held}; {width:,} x {height:,} pixels in {colours}"
         notes = (*pictures.notes, *pictures.done)
-        if trials is None:
+        if trials is None and not frame.bytes_only:
             notes = (*notes, "without labels nothing tells which scaling is right: choose it")
-        return Judged(line, notes, trials, tuple(pictures.wrong), side, sample.shown())
+        return Judged(
+            line, notes, trials, tuple(pictures.wrong), side, frame.bytes_only, sample.shown()
+        )
 
 
 def _frame(model: Model, pictures: Pictures, choice: PictureChoice) -> tuple[Frame, int | None]:
@@ -165,13 +172,21 @@ def _trials(
     _, y = classes_of(sample.labels, n_scores, choice.names)
     # A slow model sees the first only.
     order = np.random.default_rng(0).permutation(len(sample.places))
-    return try_scalings(network, frame, sample.pixels[order], y[sample.places][order])
+    pixels, known = sample.pixels[order], y[sample.places][order]
+    return try_scalings(network, frame, pixels, known, choice.blue_first)
 
 
 def keep_pictures(
-    data: bytes, title: str, model: Model, n_scores: int, choice: PictureChoice, report: Report
+    data: bytes,
+    title: str,
+    model: Model,
+    n_scores: int,
+    choice: PictureChoice,
+    folder: Path,
+    report: Report = silent,
 ) -> str:
     """Keep an archive's pictures as own data for a model; the name that `load_dataset` takes.
+    Until they are kept they lie in a folder, which is the caller's to take away.
 
     Where no scaling was chosen, the one is taken under which the model is right most often.
 
@@ -183,11 +198,8 @@ def keep_pictures(
     with opened(data) as pictures:
         frame, _ = _frame(model, pictures, choice)
         notes = list(pictures.notes)
-        if choice.scaled is None and not frame.bytes_only:
-            if pictures.labels is None:
-                raise ParetoscopeError(
-                    "without labels nothing tells how the pictures are to be scaled: choose it"
-                )
+        known = frame.bytes_only and (choice.blue_first is not None or frame.channels == 1)
+        if choice.scaled is None and not known and pictures.labels is not None:
             classes, _ = classes_of(pictures.labels, n_scores, choice.names)
             network = _network(model, classes, frame)
             sample = _Sample.of(pictures, pictures.sample(MOST_TRIED), frame, choice.fit)
@@ -201,10 +213,15 @@ def keep_pictures(
                 f"{best.accuracy.n:,} are right so, the most of what was tried"
             )
             pictures.wrong.clear()
-        elif choice.scaled is not None:
-            order = ", blue first" if choice.blue_first else ""
-            notes.append(f"scaled {choice.scaled.title}{order}")
-        with rows_of_pictures(pictures, frame, choice, n_scores, report) as raw:
+        elif choice.scaled is None and not frame.bytes_only:
+            raise ParetoscopeError(
+                "without labels nothing tells how the pictures are to be scaled: choose it"
+            )
+        else:
+            scaled = None if choice.scaled is None or frame.bytes_only else choice.scaled.title
+            notes.append(f"scaled {scaled}" if scaled else "not scaled: the model takes bytes")
+            notes += ["blue first"] if choice.blue_first else []
+        with rows_of_pictures(pictures, frame, choice, n_scores, folder, report) as raw:
             n_wrong = sum(wrong.is_picture for wrong in pictures.wrong)
             if n_wrong:
                 notes.append(f"{counted(n_wrong, 'picture')} could not be read: left out")

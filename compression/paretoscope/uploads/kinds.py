@@ -7,6 +7,7 @@ import os
 import zipfile
 
 from paretoscope.base.errors import ParetoscopeError
+from paretoscope.base.zips import directory_size
 
 UPLOAD_MB, _USUAL_MB = "PARETOSCOPE_UPLOAD_MB", "200"
 _SHORT_BYTES = 1_000_000  # of a directory: some thousand names
@@ -93,10 +94,9 @@ def kind_of(data: bytes) -> str:
 
 
 def has_short_directory(data: bytes) -> bool:
-    """Whether an archive may be read where pages are drawn: each name in its directory takes
-    memory, and a file of 200 MB can hold millions."""
-    end = data.rfind(b"PK\x05\x06")
-    return end < 0 or int.from_bytes(data[end + 12 : end + 16], "little") <= _SHORT_BYTES
+    """Whether an archive may be read where pages are drawn."""
+    size = directory_size(data)
+    return size is None or size[1] <= _SHORT_BYTES
 
 
 def most_bytes() -> int:

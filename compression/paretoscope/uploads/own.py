@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -141,7 +142,7 @@ def load_pictures(
     chosen = choice or PictureChoice()
     file = Path(model)
     return load_dataset(
-        keep_archive(data, name, read_file(file), file.name, chosen, scores, report), seed
+        keep_archive(data, name, read_file(file), file.name, chosen, scores, report=report), seed
     )
 
 
@@ -152,13 +153,17 @@ def keep_archive(
     model_name: str,
     choice: PictureChoice,
     scores: str | None = None,
+    folder: Path | None = None,
     report: Report = silent,
 ) -> str:
-    """Keep an archive of pictures as own data for a model; the name that `load_dataset` takes."""
+    """Keep an archive of pictures as own data for a model; the name that `load_dataset` takes.
+    Until they are kept they lie in a `folder`, by default a temporary one."""
     if model_name.lower().endswith(".skops"):
         raise ParetoscopeError("pictures are for a model that takes images: an .onnx file")
     read = read_model(model, output=scores)
-    return keep_pictures(data, title_of(name), read, score_count(read) or 0, choice, report)
+    n_scores = score_count(read) or 0
+    with contextlib.nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
+        return keep_pictures(data, title_of(name), read, n_scores, choice, Path(place), report)
 
 
 def load_model(

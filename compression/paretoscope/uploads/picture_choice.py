@@ -73,8 +73,9 @@ class PictureChoice:
         Of the frame, where the model leaves it open.
     scaled : Scaled or None
         None: the one of the usual ones under which the model is right most often.
-    blue_first : bool
-        Whether the model takes blue before green and red.
+    blue_first : bool or None
+        Whether the model takes blue before green and red; None: as it is right most often where
+        that is tried, else not.
     names : tuple of str
         What the model's classes are called, in its order, where folders do not tell.
     without_wrong : bool
@@ -84,6 +85,6 @@ class PictureChoice:
     fit: Fit = "fill"
     side: int | None = None
     scaled: Scaled | None = None
-    blue_first: bool = False
+    blue_first: bool | None = None
     names: tuple[str, ...] = ()
     without_wrong: bool = False

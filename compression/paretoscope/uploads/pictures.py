@@ -6,10 +6,11 @@ Names of files are often names of persons: they are told to whoever brought them
 
 from __future__ import annotations
 
+import base64
+import json
 import re
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +20,13 @@ import numpy as np
 import numpy.typing as npt
 
 from paretoscope.base.errors import ParetoscopeError, one_of
-from paretoscope.base.store import home
+from paretoscope.base.store import default_store
 from paretoscope.base.wording import counted
 from paretoscope.data.rows import Part, Raw, Scaling
 from paretoscope.problems.agreement import Agreement
 from paretoscope.problems.problem import Problem
 from paretoscope.sandbox.sandbox import Limits, Sandbox
+from paretoscope.uploads.columns import Column
 from paretoscope.uploads.csvs import Table
 from paretoscope.uploads.gate import Passed, as_name, in_order, plain_label, shown
 from paretoscope.uploads.kinds import kind_of
@@ -34,8 +36,10 @@ from paretoscope.uploads.tables import read_table
 MOST_PICTURES, _MOST_PIXELS = 50_000, 120_000_000
 FEWEST_PICTURES = 20
 _USUAL_SIDE, _LARGEST_SIDE = 224, 1_024
-_LIMITS = Limits(memory_mb=2048, processor_s=1_800, wall_s=60)
-_DECODED_AT_ONCE = 2**24  # bytes that come back
+_MEMORY_MB, _PROCESSOR_S, _WALL_S = 2_048, 1_800, 60
+_DECODED_AT_ONCE, _PIXELS_AT_ONCE = 2**24, _MOST_PIXELS  # bytes that come back; of all pictures
+_MOST_NUMBERED = 10_000  # classes, where only folders that are numbers tell how many there are
+_NAMED_LABELS = re.compile(r"^(y|labels?|targets?|class(es)?|categor(y|ies))$", re.IGNORECASE)
 _ENDING = re.compile(rb"\.(png|jpe?g|webp)", re.IGNORECASE)
 _SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 Report = Callable[[float, str], None]
@@ -178,7 +182,7 @@ class Pictures:
     def __init__(self, sandbox: Sandbox, data: bytes) -> None:
         self._sandbox = sandbox
         asked = {"most_files": MOST_PICTURES, "most_pixels": _MOST_PIXELS}
-        found = sandbox.run("look", [data], asked)
+        found = json.loads(sandbox.run("look", [data], asked)["bytes"])
         self._names: list[str] = found["names"]
         self._sizes = [None if size is None else tuple(size) for size in found["sizes"]]
         self.labels, notes = _labels(self._names, found["tables"])
@@ -222,9 +226,7 @@ class Pictures:
             "height": height, "width": width, "channels": frame.channels, "fit": fit,
             "most_pixels": _MOST_PIXELS,
         }  # fmt: skip
-        step = max(1, min(64, _DECODED_AT_ONCE // size))
-        for start in range(0, len(places), step):
-            some = list(map(int, places[start : start + step]))
+        for some in self._together(places, max(1, min(64, _DECODED_AT_ONCE // size))):
             answer = self._sandbox.run("draw", [], asked | {"places": some})
             self.wrong += [Wrong(self._names[k], why) for k, why in answer["wrong"]]
             self._done.update(answer["done"])
@@ -232,6 +234,20 @@ class Pictures:
             kept = [k for k in some if k not in failed]
             pixels = np.frombuffer(answer.get("bytes", b""), np.uint8)
             yield kept, pixels.reshape(len(kept), height, width, frame.channels)
+
+    def _together(self, places: Sequence[int], most: int) -> Iterator[list[int]]:
+        """Some at a time: no more, and not more pixels, than are decoded in seconds."""
+        some: list[int] = []
+        n_pixels = 0
+        for place in map(int, places):
+            width, height = self._sizes[place] or (0, 0)
+            if some and (len(some) == most or n_pixels + width * height > _PIXELS_AT_ONCE):
+                yield some
+                some, n_pixels = [], 0
+            some.append(place)
+            n_pixels += width * height
+        if some:
+            yield some
 
     def sample(self, n: int) -> list[int]:
         """So many of them, from all classes alike."""
@@ -257,7 +273,8 @@ def opened(data: bytes) -> Iterator[Pictures]:
     ParetoscopeError
         It is damaged, made to do harm, or holds too few.
     """
-    with Sandbox(_LIMITS) as sandbox:
+    limits = Limits(_MEMORY_MB + len(data) // 2**19, _PROCESSOR_S, _WALL_S)
+    with Sandbox(limits, what="the archive") as sandbox:
         found = Pictures(sandbox, data)
         if len(found) < FEWEST_PICTURES:
             raise ParetoscopeError(
@@ -268,35 +285,70 @@ def opened(data: bytes) -> Iterator[Pictures]:
 
 
 def _labels(
-    names: Sequence[str], tables: dict[str, str]
+    names: Sequence[str], tables: Mapping[str, str]
 ) -> tuple[tuple[str, ...] | None, list[str]]:
-    """The label of each picture, and what is to be known of that."""
-    for name, text in tables.items():
-        found = _of_table(names, read_table(text.encode()))
-        if found is not None:
-            return found, [f"labels are those of the table '{shown(name)}' in the archive"]
+    """The label of each picture, and what is to be known of that. Names of files are told here as
+    little as anywhere: notes are kept."""
+    found, notes = _of_folders(names)
+    if found is not None:
+        if tables:
+            notes.append("labels are the folders' names: a table in the archive is not read")
+        return found, notes
+    for text in tables.values():
+        try:
+            labels, told = _of_table(names, read_table(base64.b64decode(text)))
+        except ParetoscopeError as error:
+            labels, told = None, f"a table in the archive cannot be read: {error}"
+        if told:
+            notes.append(told)
+        if labels is not None:
+            return labels, notes
+    return None, [*notes, "nothing tells the pictures' classes: no folders of them, no table"]
+
+
+def _of_folders(names: Sequence[str]) -> tuple[tuple[str, ...] | None, list[str]]:
+    """Labels by the innermost folders that differ, which are no train and test."""
     steps = [name.split("/")[:-1] for name in names]
-    folders = [parts[-1] if parts else "" for parts in steps]
-    if len(set(folders)) < 2:
-        return None, ["all pictures lie in one folder: nothing tells their classes"]
-    splits = {part for parts in steps for part in parts[:-1] if part.lower() in _SPLITS}
-    notes = [f"the folders {' and '.join(sorted(splits))} are put together"] if splits else []
-    return tuple(folders), notes
+    for depth in range(1, 1 + max(map(len, steps))):
+        there = [parts[-depth] if len(parts) >= depth else "" for parts in steps]
+        if len(set(there)) < 2 or {name.lower() for name in there} <= _SPLITS:
+            continue
+        if "" in there:
+            n = there.count("")
+            raise ParetoscopeError(
+                f"{counted(n, 'picture')} {'lies' if n == 1 else 'lie'} in no class's folder, the "
+                "others do: put each into one"
+            )
+        splits = {part for parts in steps for part in parts[:-depth] if part.lower() in _SPLITS}
+        notes = [f"the folders {' and '.join(sorted(splits))} are put together"] if splits else []
+        return tuple(there), notes
+    return None, []
 
 
-def _of_table(names: Sequence[str], table: Table) -> tuple[str, ...] | None:
+def _of_table(names: Sequence[str], table: Table) -> tuple[tuple[str, ...] | None, str]:
     """Labels by a table that has a column of the pictures' names, whole or without their folders;
-    None where it has none, or not a label for each picture."""
+    None where it has none, or does not say which column the labels are."""
     short = [name.rpartition("/")[2] for name in names]
+    ways = [list(names), *([short] if len(set(short)) == len(short) else [])]
+    best: tuple[int, Column, list[str]] | None = None
     for column in table.columns:
-        cells = [cell.strip() for cell in column.cells]
-        for wanted in (list(names), short):
-            others = [c for c in table.columns if c.name != column.name]
-            if others and set(wanted) <= set(cells):
-                labelled = min(others, key=lambda c: (c.n_different, c.name))
-                places = {cell: k for k, cell in enumerate(cells)}
-                return tuple(labelled.cells[places[name]].strip() for name in wanted)
-    return None
+        cells = {cell.strip() for cell in column.cells}
+        for wanted in ways:
+            n = len(cells & set(wanted))
+            if n and (best is None or n > best[0]):
+                best = n, column, wanted
+    if best is None:
+        return None, ""
+    n, named, wanted = best
+    if n < len(wanted):
+        return None, f"a table in the archive lacks {counted(len(wanted) - n, 'picture')} of them"
+    others = [c for c in table.columns if c.name != named.name]
+    chosen = [c for c in others if _NAMED_LABELS.match(c.name.strip())] or others
+    if len(chosen) != 1:
+        return None, "a table in the archive has several columns, and none is called 'label'"
+    places = {cell.strip(): k for k, cell in enumerate(named.cells)}
+    labels = tuple(chosen[0].cells[places[name]].strip() for name in wanted)
+    return labels, f"labels are the column '{shown(chosen[0].name)}' of a table in the archive"
 
 
 # --- rows -----------------------------------------------------------------------------------------
@@ -331,6 +383,10 @@ def classes_of(
     found = sorted(set(plain), key=in_order)
     if all(label.isdecimal() for label in found):
         n = max(n_scores, int(found[-1]) + 1)
+        if not n_scores and n > _MOST_NUMBERED:
+            raise ParetoscopeError(
+                f"the folder '{shown(found[-1])}' would be one of {n:,} classes: give their names"
+            )
         if n_scores and n > n_scores:
             raise ParetoscopeError(
                 f"the model tells {n_scores:,} classes apart, the labels go to {found[-1]}"
@@ -348,51 +404,64 @@ def classes_of(
 
 @contextmanager
 def rows_of_pictures(
-    pictures: Pictures, frame: Frame, choice: PictureChoice, n_scores: int, report: Report
+    pictures: Pictures,
+    frame: Frame,
+    choice: PictureChoice,
+    n_scores: int,
+    folder: Path,
+    report: Report = silent,
 ) -> Iterator[Raw]:
-    """All of them as rows of bytes, in a file that is mapped and gone afterwards.
+    """All of them as rows of bytes, in a file that is mapped.
+
+    Parameters
+    ----------
+    pictures : Pictures
+    frame : Frame
+    choice : PictureChoice
+    n_scores : int
+        How many classes the model tells apart; 0: not known.
+    folder : Path
+        Where that file may lie until they are kept.
+    report : callable
 
     Raises
     ------
     ParetoscopeError
-        Some cannot be read, and it was not said that they be left out.
+        Some cannot be read, and it was not said that they be left out; or there is no room.
     """
     if choice.fit not in FITS:
         raise one_of("fit", choice.fit, list(FITS))
     n, (height, width) = len(pictures), frame.sides
     d = height * width * frame.channels
-    with tempfile.TemporaryDirectory(prefix=".pictures-", dir=_existing(home())) as folder:
-        whole = np.memmap(Path(folder) / "X", np.uint8, "w+", shape=(n, d))
-        kept: list[int] = []
-        for places, pixels in pictures.decoded(range(n), frame, choice.fit):
-            rows = frame.laid_out(pixels, choice.blue_first)
-            whole[len(kept) : len(kept) + len(rows)] = rows
-            kept += places
-            report(len(kept) / n, f"decoding pictures: {len(kept):,} of {n:,}")
-        if len(kept) < n and not choice.without_wrong:
-            raise ParetoscopeError(
-                f"{counted(n - len(kept), 'picture')} cannot be read: leave them out, or mend them"
-            )
-        if len(kept) < FEWEST_PICTURES:
-            raise ParetoscopeError(
-                f"only {counted(len(kept), 'picture')} can be read; at least {FEWEST_PICTURES} are "
-                "taken"
-            )
-        X = whole[: len(kept)]
-        scaling = None
-        if choice.scaled is not None and not frame.bytes_only:
-            scaling = frame.scaling(choice.scaled, choice.blue_first)
-        if pictures.labels is None:
-            y: npt.NDArray[Any] = np.zeros((len(kept), 0))
-            stated: Problem | None = Agreement(labels=False)
-            yield Raw(X, y, (), stated=stated, parts=(frame.part,), scaling=scaling)
-        else:
-            labels = [pictures.labels[k] for k in kept]
-            classes, y = classes_of(labels, n_scores, choice.names)
-            yield Raw(X, y, (), classes, parts=(frame.part,), scaling=scaling)
-        del whole, X
-
-
-def _existing(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    default_store().require_room(2 * n * d)  # once here, once in the store
+    kept: list[int] = []
+    blue_first = bool(choice.blue_first)
+    try:
+        with (folder / "X").open("wb") as file:
+            for places, pixels in pictures.decoded(range(n), frame, choice.fit):
+                file.write(frame.laid_out(pixels, blue_first).data)
+                kept += places
+                report(len(kept) / n, f"decoding pictures: {len(kept):,} of {n:,}")
+    except OSError as error:
+        raise ParetoscopeError(f"pictures cannot be written down: {error.strerror}") from error
+    if len(kept) < n and not choice.without_wrong:
+        raise ParetoscopeError(
+            f"{counted(n - len(kept), 'picture')} cannot be read: leave them out, or mend them"
+        )
+    if len(kept) < FEWEST_PICTURES:
+        raise ParetoscopeError(
+            f"only {counted(len(kept), 'picture')} can be read; at least {FEWEST_PICTURES} are "
+            "taken"
+        )
+    X = np.memmap(folder / "X", np.uint8, "r", shape=(len(kept), d))
+    scaling = None
+    if choice.scaled is not None and not frame.bytes_only:
+        scaling = frame.scaling(choice.scaled, blue_first)
+    if pictures.labels is None:
+        y: npt.NDArray[Any] = np.zeros((len(kept), 0))
+        stated: Problem | None = Agreement(labels=False)
+        yield Raw(X, y, (), stated=stated, parts=(frame.part,), scaling=scaling)
+    else:
+        labels = [pictures.labels[k] for k in kept]
+        classes, y = classes_of(labels, n_scores, choice.names)
+        yield Raw(X, y, (), classes, parts=(frame.part,), scaling=scaling)

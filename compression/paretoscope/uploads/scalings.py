@@ -49,7 +49,11 @@ class Trials:
 
 
 def try_scalings(
-    network: Network, frame: Frame, pictures: npt.NDArray[np.uint8], y: npt.NDArray[np.int64]
+    network: Network,
+    frame: Frame,
+    pictures: npt.NDArray[np.uint8],
+    y: npt.NDArray[np.int64],
+    blue_first: bool | None = None,
 ) -> Trials:
     """Run a model on pictures under each usual scaling, in colour also with blue first.
 
@@ -62,12 +66,15 @@ def try_scalings(
         Fewer of them are taken where a model is slow.
     y : int array of shape (n,)
         Their classes.
+    blue_first : bool, optional
+        The order of colours, where it is known.
     """
     n = min(len(pictures), MOST_TRIED)
     chosen: list[Scaled] = [SCALINGS["0 to 255"]] if frame.bytes_only else list(SCALINGS.values())
     if frame.channels == 1 and not frame.bytes_only:
         chosen.remove(SCALINGS["ImageNet"])
     orders = (False, True) if frame.channels == 3 else (False,)
+    orders = orders if blue_first is None else (blue_first,)
     start = time.perf_counter()
     _predicted(network, frame, pictures[:_AT_ONCE], chosen[0], False)  # loads it, too
     _predicted(network, frame, pictures[:_AT_ONCE], chosen[0], False)
@@ -76,11 +83,11 @@ def try_scalings(
     n = min(n, max(_FEWEST_TRIED, affordable))
     pictures, y = pictures[:n], y[:n]
     found: list[tuple[Tried, npt.NDArray[np.intp]]] = []
-    for blue_first in orders:
+    for blue in orders:
         for scaled in chosen:
-            labels = _predicted(network, frame, pictures, scaled, blue_first)
+            labels = _predicted(network, frame, pictures, scaled, blue)
             accuracy = Accuracy(int((labels == y).sum()), len(y))
-            found.append((Tried(scaled, blue_first, accuracy), labels))
+            found.append((Tried(scaled, blue, accuracy), labels))
     tried = tuple(one for one, _ in found)
     labels = max(found, key=lambda one: one[0].accuracy.correct)[1]
     return Trials(tried, _tells(labels, y, len(tried)))

@@ -27,7 +27,7 @@ from paretoscope.uploads.own import (
     title_of,
 )
 from paretoscope.uploads.own_grids import exact_recipe
-from paretoscope.uploads.pictures import Report, is_pictures, silent
+from paretoscope.uploads.pictures import is_pictures
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def judged(brought: Brought) -> Checked:
     )
 
 
-def take(brought: Brought, dataset: str = "", report: Report = silent) -> Taken:
+def take(brought: Brought, dataset: str = "", folder: Path | None = None) -> Taken:
     """Keep a model for the rows beside it, else for a dataset, else for made-up rows.
 
     Raises
@@ -103,7 +103,7 @@ def take(brought: Brought, dataset: str = "", report: Report = silent) -> Taken:
             brought.name,
             brought.chosen.pictures,
             brought.output,
-            report,
+            folder,
         )
     elif brought.rows is not None:
         scored = is_arrays(brought.rows)
