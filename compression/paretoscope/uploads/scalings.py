@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest
-
 from paretoscope.network.in_place import InPlace
 from paretoscope.network.network import Network
 from paretoscope.problems.accuracy import Accuracy
@@ -118,6 +116,8 @@ def _tells(labels: npt.NDArray[np.intp], y: npt.NDArray[np.int64], n_tried: int)
     """Whether so many right are more than chance: more than always the commonest class has, and
     more than with the classes' names shuffled, for also a network that knows nothing may give most
     pictures of a class the same answer."""
+    from scipy.stats import binomtest  # not where pages start
+
     right = int((labels == y).sum())
     commonest = float(np.bincount(y).max()) / len(y)
     if binomtest(right, len(y), commonest, "greater").pvalue > _SURE / n_tried:
