@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from paretoscope.network.in_place import InPlace
 from paretoscope.network.network import Network
 from paretoscope.problems.accuracy import Accuracy
