@@ -333,7 +333,8 @@ def test_classes_are_in_the_model_s_order_or_must_be_named() -> None:
 def test_a_model_of_bytes_is_asked_for_the_order_of_colours_alone(blue_first: bool) -> None:
     graph = network_on(*TRAINED["0 to 255"], blue_first=blue_first, of_bytes=True)
     found = check(digits_archive(), "", graph)
-    assert found.takes_bytes
+    assert found.frame is not None
+    assert found.frame.bytes_only
     assert found.tried is not None
     assert len(found.tried.tried) == 2
     assert found.tried.best.blue_first == blue_first

@@ -76,9 +76,10 @@ def ask_scaling(
     best = trials.best if trials is not None and trials.tells else None
     # Streamlit keeps what a control of the same key was first given.
     key = sha256(f"{about} {best and best.title}".encode())
+    assert found.frame is not None
     left, right = st.columns(2)
     title: str | None = None
-    if not found.takes_bytes:
+    if not found.frame.bytes_only:
         title = left.segmented_control(
             "Scaling",
             (*SCALINGS, _OWN),
@@ -87,15 +88,17 @@ def ask_scaling(
             help="What the model was trained to take. ImageNet: the mean and deviation of its "
             "pictures taken off each channel.",
         )
-    order = right.segmented_control(
-        "Channels",
-        (_RED, _BLUE),
-        default=_BLUE if best is not None and best.blue_first else _RED,
-        required=True,
-        key=f"own-order-{key}",
-    )
+    order = _RED
+    if found.frame.channels == 3:
+        order = right.segmented_control(
+            "Channels",
+            (_RED, _BLUE),
+            default=_BLUE if best is not None and best.blue_first else _RED,
+            required=True,
+            key=f"own-order-{key}",
+        )
     scaled = _own(key) if title == _OWN else SCALINGS.get(title or "")
-    wanting = scaled is None and not found.takes_bytes
+    wanting = scaled is None and not found.frame.bytes_only
     if wanting or not agreed:
         st.caption(
             "Choose a scaling to go on."

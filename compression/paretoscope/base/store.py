@@ -15,8 +15,8 @@ import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BufferedRandom
 from pathlib import Path
-from typing import IO
 
 import platformdirs
 
@@ -49,14 +49,26 @@ def write_atomically(path: Path, data: bytes) -> None:
     ParetoscopeError
         The folder cannot be written to.
     """
+    _write(path, lambda file: file.write(data))
+
+
+def _write(
+    path: Path,
+    write: Callable[[BufferedRandom], object],
+    name: Callable[[BufferedRandom], str] | None = None,
+) -> None:
+    """As `write_atomically`, what `write` puts into a file; `name` is its name by what it holds."""
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
+        with os.fdopen(handle, "w+b") as file:
+            write(file)
             file.flush()
             os.fsync(file.fileno())
+            if name is not None:
+                file.seek(0)
+                path = path.with_name(name(file))
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except OSError as error:
@@ -86,29 +98,18 @@ class Store:
         write_atomically(self._key(key), name.encode())
         return name
 
-    def keep_written(self, key: str, n_bytes: int, write: Callable[[IO[bytes]], None]) -> None:
+    def keep_written(self, key: str, n_bytes: int, write: Callable[[BufferedRandom], None]) -> None:
         """As `keep`, of about so many bytes that `write` puts into a file: they need not fit into
         memory."""
         self.require_room(n_bytes)
-        folder = self.folder / "objects"
-        temporary = None
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=folder, prefix=".", suffix=".part")
-            with os.fdopen(handle, "w+b") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-                file.seek(0)
-                name = hashlib.file_digest(file, "sha256").hexdigest()
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, self._object(name))
-        except OSError as error:
-            raise ParetoscopeError(f"cannot write {folder}: {error.strerror}") from error
-        finally:
-            if temporary is not None and os.path.exists(temporary):
-                os.unlink(temporary)
-        write_atomically(self._key(key), name.encode())
+        found = []
+
+        def name(file: BufferedRandom) -> str:
+            found.append(hashlib.file_digest(file, "sha256").hexdigest())
+            return found[0]
+
+        _write(self._object("new"), write, name)
+        write_atomically(self._key(key), found[0].encode())
 
     def require_room(self, n_bytes: int) -> None:
         """Refuse work whose result cannot be kept; what was used least recently goes first."""

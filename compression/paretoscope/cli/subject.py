@@ -23,7 +23,7 @@ from paretoscope.uploads.picture_choice import FITS, SCALINGS, PictureChoice, sc
 _PLACES = {"threshold", "sparsity", "pattern"}
 MODEL_ENDINGS = (".onnx", ".skops")
 _OF_A_TABLE = ("label", "predict", "leave_out", "keep", "one_hot", "decimal", "encoding")
-_OF_PICTURES = ("fit", "scaling", "blue_first", "without_wrong")
+_OF_PICTURES = ("fit", "side", "scaling", "blue_first", "without_wrong")
 _OF_A_MODEL = ("classes", "scores", "cut", "correct_shape")
 
 
@@ -89,6 +89,13 @@ def add_table_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--fit", choices=tuple(FITS), help="how pictures are put into the model's frame"
+    )
+    command.add_argument(
+        "--side",
+        type=int,
+        metavar="PIXELS",
+        help="of a picture, where the model takes any (default: theirs where they are alike, else "
+        "224)",
     )
     command.add_argument(
         "--scaling",
@@ -231,6 +238,7 @@ def picture_choice(arguments: argparse.Namespace) -> PictureChoice:
             scaled = scaled_by(*parts)
     return PictureChoice(
         arguments.fit or "fill",
+        arguments.side,
         scaled=scaled,
         blue_first=arguments.blue_first or None,
         names=tuple(class_names(arguments)),
@@ -258,6 +266,7 @@ def _own_pictures(arguments: argparse.Namespace) -> Dataset:
             arguments.model,
             chosen,
             scores=scores,
+            cut=arguments.cut,
             seed=arguments.split_seed,
             report=report,
         )

@@ -23,6 +23,7 @@ from paretoscope.problems.problem import Problem
 from paretoscope.problems.score import Score
 
 _SEED = 0
+_SPREAD_VALUES = 2**26
 
 
 class Noise(Corruption):
@@ -38,9 +39,16 @@ class Noise(Corruption):
 
     def apply(self, X: FloatArray, strength: float, data: Dataset) -> FloatArray:
         rng = np.random.default_rng(_SEED)
-        scale = data.train.X.std(0) if data.largest is None else data.largest
+        scale = _spread(data) if data.largest is None else data.largest
         noisy = X + (strength * scale) * rng.standard_normal(X.shape, dtype=np.float32)
         return within(noisy, data)
+
+
+def _spread(data: Dataset) -> FloatArray:
+    """Of each feature, by the train rows; of large ones no more than fit well."""
+    n = max(2, _SPREAD_VALUES // data.train.at(np.arange(1)).X.shape[1])
+    found: FloatArray = data.train.at(np.arange(min(n, len(data.train)))).X.std(0)
+    return found
 
 
 class Shift(Corruption):

@@ -43,7 +43,7 @@ from paretoscope.uploads.models import (
     written_classes,
 )
 from paretoscope.uploads.picture_choice import PictureChoice
-from paretoscope.uploads.pictures import Wrong, is_pictures
+from paretoscope.uploads.pictures import Frame, Wrong, is_pictures
 from paretoscope.uploads.roles import guess_label, row_keys, say_keys
 from paretoscope.uploads.scalings import Trials
 from paretoscope.uploads.skops_files import check_skops, read_skops
@@ -60,8 +60,8 @@ class Checked:
     tells whether a model that was judged does better than always the commonest label or the mean,
     `predicts` what it was judged to predict, `one_number` whether it gives one number a row, which
     is cut somewhere where that tells classes apart. Of pictures: which scalings were `tried`, which
-    cannot be read, the side that was taken where the model leaves it open, whether it takes bytes,
-    and some as it takes them."""
+    cannot be read, the side that was taken where the model leaves it open, what they become for
+    it, and some so."""
 
     line: str
     notes: tuple[str, ...] = ()
@@ -73,7 +73,7 @@ class Checked:
     tried: Trials | None = None
     wrong: tuple[Wrong, ...] = ()
     side: int | None = None
-    takes_bytes: bool = False
+    frame: Frame | None = None
     shown: tuple[Shown, ...] = ()
 
 
@@ -500,11 +500,12 @@ def _run_on_pictures(data: bytes, judge: _Judge, chosen: Chosen) -> Checked:
         judge.outputs,
         judge.compressible,
         beats=judged.trials is None or judged.trials.tells,
+        one_number=judge.model.is_one_number,
         predicts="nothing" if judged.trials is None else "class",
         tried=judged.trials,
         wrong=judged.wrong,
         side=judged.side,
-        takes_bytes=judged.takes_bytes,
+        frame=judged.frame,
         shown=judged.shown,
     )
 

@@ -18,6 +18,7 @@ from paretoscope.base.wording import counted
 from paretoscope.data.own_data import keep_own
 from paretoscope.network.network import Network
 from paretoscope.problems.agreement import Agreement
+from paretoscope.problems.classification import Classification
 from paretoscope.uploads.importing import to_network
 from paretoscope.uploads.models import Model
 from paretoscope.uploads.picture_choice import FITS, Fit, PictureChoice
@@ -65,8 +66,8 @@ class Judged:
         Files that cannot be read.
     side : int or None
         Of the frame that was taken where the model leaves it open.
-    takes_bytes : bool
-        Whether the model takes bytes, so that nothing is to be scaled.
+    frame : Frame
+        What pictures become for the model.
     shown : tuple of Shown
         Some of them as the model takes them.
     """
@@ -76,7 +77,7 @@ class Judged:
     trials: Trials | None
     wrong: tuple[Wrong, ...]
     side: int | None
-    takes_bytes: bool
+    frame: Frame
     shown: tuple[Shown, ...] = ()
 
 
@@ -115,9 +116,7 @@ def judge_pictures(data: bytes, model: Model, n_scores: int, choice: PictureChoi
         notes = (*pictures.notes, *pictures.done)
         if trials is None and not frame.bytes_only:
             notes = (*notes, "without labels nothing tells which scaling is right: choose it")
-        return Judged(
-            line, notes, trials, tuple(pictures.wrong), side, frame.bytes_only, sample.shown()
-        )
+        return Judged(line, notes, trials, tuple(pictures.wrong), side, frame, sample.shown())
 
 
 def _frame(model: Model, pictures: Pictures, choice: PictureChoice) -> tuple[Frame, int | None]:
@@ -127,7 +126,7 @@ def _frame(model: Model, pictures: Pictures, choice: PictureChoice) -> tuple[Fra
 
 
 def _network(model: Model, classes: Sequence[str], frame: Frame) -> Network:
-    problem = None if classes else Agreement(labels=False)
+    problem = Classification(tuple(classes)) if classes else Agreement(labels=False)
     n_features = int(np.prod(frame.part.shape))
     return to_network(model, classes, n_features, problem=problem, parts=(frame.part,))
 
@@ -212,7 +211,7 @@ def keep_pictures(
                 f"scaled {best.title}: {100 * best.accuracy.value:.1f} % of "
                 f"{best.accuracy.n:,} are right so, the most of what was tried"
             )
-            pictures.wrong.clear()
+            pictures.begin_again()
         elif choice.scaled is None and not frame.bytes_only:
             raise ParetoscopeError(
                 "without labels nothing tells how the pictures are to be scaled: choose it"
@@ -221,9 +220,9 @@ def keep_pictures(
             scaled = None if choice.scaled is None or frame.bytes_only else choice.scaled.title
             notes.append(f"scaled {scaled}" if scaled else "not scaled: the model takes bytes")
             notes += ["blue first"] if choice.blue_first else []
-        with rows_of_pictures(pictures, frame, choice, n_scores, folder, report) as raw:
-            n_wrong = sum(wrong.is_picture for wrong in pictures.wrong)
-            if n_wrong:
-                notes.append(f"{counted(n_wrong, 'picture')} could not be read: left out")
-            notes.append(f"fitted: {FITS[choice.fit]}")
-            return keep_own(raw, title, notes)
+        raw = rows_of_pictures(pictures, frame, choice, n_scores, folder, report)
+        n_wrong = sum(wrong.is_picture for wrong in pictures.wrong)
+        if n_wrong:
+            notes.append(f"{counted(n_wrong, 'picture')} could not be read: left out")
+        notes += [*pictures.done, f"fitted: {FITS[choice.fit]}"]
+        return keep_own(raw, title, notes)

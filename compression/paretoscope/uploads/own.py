@@ -107,6 +107,7 @@ def load_pictures(
     choice: PictureChoice | None = None,
     *,
     scores: str | None = None,
+    cut: float | None = None,
     seed: int = 0,
     report: Report = silent,
 ) -> Dataset:
@@ -126,6 +127,8 @@ def load_pictures(
         under which the model is right most often on 200 of them.
     scores : str, optional
         The output that holds the scores, of several.
+    cut : float, optional
+        What tells two classes apart where the output is one number.
     seed : int, default 0
         Of the split.
     report : callable
@@ -142,7 +145,8 @@ def load_pictures(
     chosen = choice or PictureChoice()
     file = Path(model)
     return load_dataset(
-        keep_archive(data, name, read_file(file), file.name, chosen, scores, report=report), seed
+        keep_archive(data, name, read_file(file), file.name, chosen, scores, cut, report=report),
+        seed,
     )
 
 
@@ -153,6 +157,7 @@ def keep_archive(
     model_name: str,
     choice: PictureChoice,
     scores: str | None = None,
+    cut: float | None = None,
     folder: Path | None = None,
     report: Report = silent,
 ) -> str:
@@ -160,7 +165,7 @@ def keep_archive(
     Until they are kept they lie in a `folder`, by default a temporary one."""
     if model_name.lower().endswith(".skops"):
         raise ParetoscopeError("pictures are for a model that takes images: an .onnx file")
-    read = read_model(model, output=scores)
+    read = read_model(model, output=scores, cut=cut)
     n_scores = score_count(read) or 0
     with contextlib.nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
         return keep_pictures(data, title_of(name), read, n_scores, choice, Path(place), report)

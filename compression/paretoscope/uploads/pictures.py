@@ -23,6 +23,7 @@ from paretoscope.base.errors import ParetoscopeError, one_of
 from paretoscope.base.store import default_store
 from paretoscope.base.wording import counted
 from paretoscope.data.rows import Part, Raw, Scaling
+from paretoscope.network.signature import WHOLE
 from paretoscope.problems.agreement import Agreement
 from paretoscope.problems.problem import Problem
 from paretoscope.sandbox.sandbox import Limits, Sandbox
@@ -40,7 +41,7 @@ _MEMORY_MB, _PROCESSOR_S, _WALL_S = 2_048, 1_800, 60
 _DECODED_AT_ONCE, _PIXELS_AT_ONCE = 2**24, _MOST_PIXELS  # bytes that come back; of all pictures
 _MOST_NUMBERED = 10_000  # classes, where only folders that are numbers tell how many there are
 _NAMED_LABELS = re.compile(r"^(y|labels?|targets?|class(es)?|categor(y|ies))$", re.IGNORECASE)
-_ENDING = re.compile(rb"\.(png|jpe?g|webp)", re.IGNORECASE)
+_ENDING = re.compile(rb"\.(png|jpe?g|webp|bmp|gif|tiff?|heic|avif)", re.IGNORECASE)
 _SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 Report = Callable[[float, str], None]
 
@@ -74,7 +75,7 @@ class Frame:
     axis : int
         Of that shape, the channels: 0 or 2.
     bytes_only : bool
-        Whether it takes bytes, so that nothing is to be scaled.
+        Whether it takes whole numbers, so that nothing is to be scaled.
     """
 
     part: Part
@@ -143,7 +144,11 @@ def frame_of(passed: Passed, side: int | None = None) -> Frame:
     channels = given.shape[1:][axis]
     assert channels is not None
     shape = (channels, height, width) if axis == 0 else (height, width, channels)
-    return Frame(Part(as_name(given.name), shape), axis, given.type == "uint8")
+    if given.type == "int8":
+        raise ParetoscopeError(
+            f"the input '{name}' takes numbers from -128 to 127, pictures are bytes from 0 to 255"
+        )
+    return Frame(Part(as_name(given.name), shape), axis, given.type in WHOLE)
 
 
 def _channel_axis(shape: Sequence[int | None]) -> int:
@@ -249,6 +254,11 @@ class Pictures:
         if some:
             yield some
 
+    def begin_again(self) -> None:
+        """Forget what was wrong with pictures, and done to them: all are to be decoded anew."""
+        self.wrong = [one for one in self.wrong if not one.is_picture]
+        self._done.clear()
+
     def sample(self, n: int) -> list[int]:
         """So many of them, from all classes alike."""
         rng = np.random.default_rng(0)
@@ -297,8 +307,8 @@ def _labels(
     for text in tables.values():
         try:
             labels, told = _of_table(names, read_table(base64.b64decode(text)))
-        except ParetoscopeError as error:
-            labels, told = None, f"a table in the archive cannot be read: {error}"
+        except ParetoscopeError:  # its sentence may quote the table, which holds names
+            labels, told = None, "a table in the archive cannot be read: check it by itself"
         if told:
             notes.append(told)
         if labels is not None:
@@ -389,7 +399,8 @@ def classes_of(
             )
         if n_scores and n > n_scores:
             raise ParetoscopeError(
-                f"the model tells {n_scores:,} classes apart, the labels go to {found[-1]}"
+                f"the model tells {n_scores:,} classes apart, and these are numbered up to "
+                f"{found[-1]}: give the names of its classes, in its order"
             )
         return tuple(map(str, range(n))), np.array(list(map(int, plain)), np.int64)
     found = sorted(set(plain))
@@ -402,7 +413,6 @@ def classes_of(
     return tuple(map(as_name, found)), np.array([places[label] for label in plain], np.int64)
 
 
-@contextmanager
 def rows_of_pictures(
     pictures: Pictures,
     frame: Frame,
@@ -410,7 +420,7 @@ def rows_of_pictures(
     n_scores: int,
     folder: Path,
     report: Report = silent,
-) -> Iterator[Raw]:
+) -> Raw:
     """All of them as rows of bytes, in a file that is mapped.
 
     Parameters
@@ -460,8 +470,6 @@ def rows_of_pictures(
     if pictures.labels is None:
         y: npt.NDArray[Any] = np.zeros((len(kept), 0))
         stated: Problem | None = Agreement(labels=False)
-        yield Raw(X, y, (), stated=stated, parts=(frame.part,), scaling=scaling)
-    else:
-        labels = [pictures.labels[k] for k in kept]
-        classes, y = classes_of(labels, n_scores, choice.names)
-        yield Raw(X, y, (), classes, parts=(frame.part,), scaling=scaling)
+        return Raw(X, y, (), stated=stated, parts=(frame.part,), scaling=scaling)
+    classes, every = classes_of(pictures.labels, n_scores, choice.names)
+    return Raw(X, every[kept], (), classes, parts=(frame.part,), scaling=scaling)

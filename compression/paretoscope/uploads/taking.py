@@ -87,7 +87,8 @@ def judged(brought: Brought) -> Checked:
 
 
 def take(brought: Brought, dataset: str = "", folder: Path | None = None) -> Taken:
-    """Keep a model for the rows beside it, else for a dataset, else for made-up rows.
+    """Keep a model for the rows beside it, else for a dataset, else for made-up rows. Pictures lie
+    in a `folder` until they are kept, by default a temporary one.
 
     Raises
     ------
@@ -103,6 +104,7 @@ def take(brought: Brought, dataset: str = "", folder: Path | None = None) -> Tak
             brought.name,
             brought.chosen.pictures,
             brought.output,
+            brought.cut,
             folder,
         )
     elif brought.rows is not None:
