@@ -67,13 +67,18 @@ def network_on(
     sides: tuple[int, int] | tuple[str, str] = (SIDE, SIDE),
     times: int = 1,
     of_bytes: bool = False,
+    two: bool = False,
+    odd: bool = False,
 ) -> bytes:
     """An ONNX file of a network with one hidden layer, trained on coloured digits so scaled: it
     takes (n, 3, 16, 16), or with `last` (n, 16, 16, 3); with `times` so many times larger ones, of
-    which it takes means; bytes with `of_bytes`."""
+    which it takes means; bytes with `of_bytes`. With `two` it tells 0 from 1 by one probability,
+    with `odd` it holds operators that no chain has."""
     if times > 1:
         sides = (times * SIDE, times * SIDE)
     pixels, y = coloured_digits()
+    if two:
+        pixels, y = pixels[y < 2], y[y < 2]
     scaled = (pixels / 255 - np.array(mean)) / np.array(deviation)
     scaled = scaled[..., ::-1] if blue_first else scaled
     X = (scaled if last else scaled.transpose(0, 3, 1, 2)).reshape(len(y), -1)
@@ -96,6 +101,8 @@ def network_on(
                 "AveragePool", ["image"], ["small"], kernel_shape=sides_, strides=sides_
             )
         ]
+    bend = [("Sin", "between", "bent"), ("Asin", "bent", "hidden")]  # which is nothing
+    bend = bend if odd else [("Identity", "between", "hidden")]
     kind = TensorProto.UINT8 if of_bytes else TensorProto.FLOAT
     given = {"w0": weights[0], "b0": biases[0], "w1": weights[1], "b1": biases[1]}
     graph = helper.make_graph(
@@ -104,12 +111,14 @@ def network_on(
             helper.make_node("Cast", ["small" if pool else "image"], ["floats"], to=1),
             helper.make_node("Flatten", ["floats"], ["row"]),
             helper.make_node("Gemm", ["row", "w0", "b0"], ["before"]),
-            helper.make_node("Tanh", ["before"], ["hidden"]),
-            helper.make_node("Gemm", ["hidden", "w1", "b1"], ["scores"]),
+            helper.make_node("Tanh", ["before"], ["between"]),
+            *(helper.make_node(kind, [a], [b]) for kind, a, b in bend),
+            helper.make_node("Gemm", ["hidden", "w1", "b1"], ["score" if two else "scores"]),
+            *([helper.make_node("Sigmoid", ["score"], ["scores"])] if two else []),
         ],
         "digits",
         [helper.make_tensor_value_info("image", kind, shape)],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", 10])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", 1 if two else 10])],
         [numpy_helper.from_array(array, name) for name, array in given.items()],
     )
     opset = [helper.make_opsetid("", 17)]

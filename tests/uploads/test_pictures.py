@@ -346,6 +346,27 @@ def test_a_model_of_bytes_is_asked_for_the_order_of_colours_alone(blue_first: bo
     assert sorted(map(bytes, raw.X)) == sorted(map(bytes, pixels))
 
 
+@pytest.mark.parametrize("odd", [False, True])
+def test_one_probability_tells_two_classes_apart(odd: bool) -> None:
+    graph = network_on(*TRAINED["0 to 1"], two=True, odd=odd)
+    pixels, y = coloured_digits()
+    some = [i for i in range(400) if y[i] < 2]
+    data = archive({f"{('cat', 'dog')[y[i]]}/{i}.png": encoded(pixels[i]) for i in some})
+    found = check(data, "", graph)
+    assert found.tried is not None
+    assert found.tried.tells
+    assert found.one_number
+    right = {one.title: one.accuracy.value for one in found.tried.tried}
+    assert right["0 to 1"] == 1.0
+    choice = Chosen(pictures=PictureChoice(scaled=SCALINGS["0 to 1"]))
+    taken = take(Brought(graph, "m.onnx", data, "d.zip", chosen=choice))
+    rows = load_dataset(taken.dataset)
+    network = ps.train(taken.model, rows)
+    measured = ps.measure(ps.compress(network, ps.Recipe(), rows.train), rows)
+    assert measured.accuracy.value == 1.0
+    assert rows.class_names == ("cat", "dog")
+
+
 def test_an_order_of_colours_that_was_said_is_kept() -> None:
     blue = network_on(*IMAGENET, blue_first=True)
     chosen = Chosen(pictures=PictureChoice(blue_first=False))
