@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
@@ -19,16 +20,20 @@ import psutil
 from onnx import TensorProto, helper
 from paretoscope.base.errors import ParetoscopeError
 from paretoscope.base.store import home
+from paretoscope.uploads.checking import Chosen
 from paretoscope.uploads.models import read_model
+from paretoscope.uploads.picture_choice import SCALINGS, PictureChoice
 from paretoscope.uploads.pictures import opened
+from paretoscope.uploads.taking import Brought, judged, take
 
 from benchmarks.app import spread
-from tests.archives import BOMBS
+from tests.archives import BOMBS, archive, coloured_digits, encoded, network_on
 from tests.browser.serving import serve
 from tests.browser.visitors import visit_often
 
 RUNS = 15
 ANSWERS = 12
+PICTURES = 10_000
 
 
 def run() -> None:
@@ -50,6 +55,7 @@ def run() -> None:
             f"{1e3 * b:.1f} ms: {a - b:.2f} s more (n = {RUNS})"
         )
     _bombs()
+    _ten_thousand_pictures()
     _neighbour()
 
 
@@ -64,6 +70,28 @@ def _bombs() -> None:
             told = f"refused: {error}"
         taken, more = time.perf_counter() - start, _memory_mb() - before
         print(f"{name}, {len(data) / 1e6:.1f} MB: {taken:.1f} s, {more:+.1f} MB; {told}")
+
+
+def _ten_thousand_pictures() -> None:
+    """Judged and kept for a model: how large this process was at most, mapped files counted."""
+    pixels, y = coloured_digits()
+    large = np.ones((14, 14, 1), np.uint8)
+    drawn = [encoded(np.kron(one, large), "jpg", quality=80) for one in pixels]
+    names = [(f"{y[k % len(y)]}/{k}.jpg", drawn[k % len(y)]) for k in range(PICTURES)]
+    model = network_on((0.5,), (0.5,), times=14, odd=True)
+    chosen = Chosen(pictures=PictureChoice(scaled=SCALINGS["-1 to 1"]))
+    brought = Brought(model, "model.onnx", archive(names), "pictures.zip", chosen=chosen)
+    start = time.perf_counter()
+    line = judged(brought).line
+    middle = time.perf_counter()
+    kept = ps.load_dataset(take(brought).dataset)
+    end = time.perf_counter()
+    status = Path("/proc/self/status").read_text("ascii")
+    most = int(status.split("VmHWM:")[1].split()[0]) / 1e3
+    print(
+        f"{line}: judged in {middle - start:.0f} s, kept in {end - middle:.0f} s; at most "
+        f"{most:,.0f} MB, {kept.raw.X.nbytes / 1e6:,.0f} MB of them a mapped file"
+    )
 
 
 def _memory_mb() -> float:
