@@ -165,11 +165,11 @@ def _own(about: str) -> Scaled | None:
     deviation = right.text_input("Deviation", "0.5", key=f"own-deviation-{about}")
     try:
         return scaled_by(_numbers(mean), _numbers(deviation))
-    except ValueError:
-        st.error("Mean and deviation are one number, or three with commas between them.")
     except ParetoscopeError as error:
         text = str(error)
         st.error(view.plain(f"{text[:1].upper()}{text[1:]}."))
+    except ValueError:
+        st.error("Mean and deviation are one number, or three with commas between them.")
     return None
 
 
